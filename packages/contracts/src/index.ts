@@ -1,1 +1,13 @@
-export {};
+export * from './artifact.js';
+export * from './dataset.js';
+export * from './event.js';
+export * from './explain.js';
+export * from './identifiers.js';
+export * from './job.js';
+export * from './model.js';
+export * from './page.js';
+export * from './prior.js';
+export * from './problem.js';
+export * from './run.js';
+export * from './stage.js';
+export * from './training.js';

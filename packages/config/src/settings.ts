@@ -1,0 +1,115 @@
+/** Every setting of the service: its environment variable, its default, what it means. The only place that reads them. */
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+
+const seconds = (byDefault: number) => z.coerce.number().positive().default(byDefault);
+
+export const Settings = z.object({
+  DATABASE_URL: z
+    .url({ protocol: /^postgres(ql)?$/ })
+    .optional()
+    .describe('PostgreSQL, version 13 or newer. Absent: `rela up` starts an embedded one'),
+  QUEUE_URL: z
+    .url({ protocol: /^(rediss?|postgres(ql)?)$/ })
+    .optional()
+    .describe('Redis 6.2 or newer (redis://…), or a PostgreSQL. Absent: the database'),
+  STORAGE_URL: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('s3://bucket/prefix?endpoint=…&region=…, or a folder. Absent: a folder in RELA_HOME'),
+  RELA_HOME: z.string().min(1).default('.rela').describe('folder of everything that `rela up` keeps'),
+  API_HOST: z.string().default('127.0.0.1').describe('address that the API listens on'),
+  API_PORT: z.coerce.number().int().min(0).max(65535).default(8080).describe('port that the API listens on'),
+  MAX_UPLOAD_BYTES: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(2 * 1024 ** 3)
+    .describe('largest uploaded artifact'),
+  MAX_PIXELS: z.coerce.number().int().positive().default(64e6).describe('largest image that is decoded'),
+  ENGINE: z.enum(['auto', 'compiled', 'eager']).default('auto').describe('what runs training steps'),
+  THREADS: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(availableParallelism())
+    .describe('threads of one embedding or training'),
+  EMBED_CONCURRENCY: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(1)
+    .describe('shards that one worker embeds at once'),
+  TRAIN_CONCURRENCY: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(1)
+    .describe('runs that one worker trains at once'),
+  LEASE_SECONDS: seconds(30).describe('a worker that is silent for this long has lost its stage'),
+  CHECKPOINT_SECONDS: seconds(20).describe('longest training time between two checkpoints'),
+  MAX_ATTEMPTS: z.coerce.number().int().positive().default(5).describe('tries of a stage before it fails'),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+});
+
+export interface Config {
+  databaseUrl: string | null;
+  queueUrl: string | null;
+  storageUrl: string;
+  home: string;
+  api: { host: string; port: number; maxUploadBytes: number };
+  maxPixels: number;
+  engine: 'auto' | 'compiled' | 'eager';
+  threads: number;
+  embedConcurrency: number;
+  trainConcurrency: number;
+  leaseSeconds: number;
+  checkpointSeconds: number;
+  maxAttempts: number;
+  logLevel: string;
+}
+
+/** A setting is wrong or missing; the text names the variable. */
+export class ConfigError extends Error {
+  readonly code = 'invalid-config';
+  override readonly name = 'ConfigError';
+}
+
+/** Reads `environment` once. @throws ConfigError naming every variable that is wrong. */
+export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+  const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const parsed = Settings.safeParse(present);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw new ConfigError(`The environment is not valid. ${faults.join('. ')}`);
+  }
+  const read = parsed.data;
+  const home = resolve(read.RELA_HOME);
+  return {
+    databaseUrl: read.DATABASE_URL ?? null,
+    queueUrl: read.QUEUE_URL ?? read.DATABASE_URL ?? null,
+    storageUrl: read.STORAGE_URL ?? resolve(home, 'artifacts'),
+    home,
+    api: { host: read.API_HOST, port: read.API_PORT, maxUploadBytes: read.MAX_UPLOAD_BYTES },
+    maxPixels: read.MAX_PIXELS,
+    engine: read.ENGINE,
+    threads: read.THREADS,
+    embedConcurrency: read.EMBED_CONCURRENCY,
+    trainConcurrency: read.TRAIN_CONCURRENCY,
+    leaseSeconds: read.LEASE_SECONDS,
+    checkpointSeconds: read.CHECKPOINT_SECONDS,
+    maxAttempts: read.MAX_ATTEMPTS,
+    logLevel: read.LOG_LEVEL,
+  };
+}
+
+/** The database's address. @throws ConfigError where it is absent: only `rela up` brings its own. */
+export function requireDatabase(config: Config): { databaseUrl: string; queueUrl: string } {
+  if (!config.databaseUrl || !config.queueUrl)
+    throw new ConfigError(
+      'DATABASE_URL is not set. Set it, or start everything with `rela up`, which brings a database.',
+    );
+  return { databaseUrl: config.databaseUrl, queueUrl: config.queueUrl };
+}

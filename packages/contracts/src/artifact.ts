@@ -1,0 +1,8 @@
+/** Artifacts: blobs in storage, addressed by their sha256. */
+import { z } from 'zod';
+import { Digest, Timestamp } from './identifiers.js';
+
+export const Artifact = z
+  .object({ digest: Digest, bytes: z.int().nonnegative(), mediaType: z.string(), createdAt: Timestamp })
+  .meta({ id: 'Artifact' });
+export type Artifact = z.infer<typeof Artifact>;

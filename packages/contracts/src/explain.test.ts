@@ -1,0 +1,44 @@
+import { expect, it } from 'vitest';
+import { z } from 'zod';
+import { explainIssues } from './explain.js';
+import { JobCreate } from './job.js';
+
+const schema = z.toJSONSchema(JobCreate, { io: 'input' }) as { [key: string]: unknown };
+const run = { name: 'a', method: { name: 'byol' } };
+function faults(input: unknown) {
+  const parsed = JobCreate.safeParse(input);
+  return parsed.success ? [] : explainIssues(parsed.error.issues, input, schema);
+}
+
+it('names a misspelled field and the nearest valid one, however deep it lies', () => {
+  expect(faults({ dataset: 'd', runs: [{ ...run, dataRatoi: 0.5 }] })).toEqual([
+    { field: 'runs[0].dataRatoi', message: 'there is no field "dataRatoi"; did you mean "dataRatio"?' },
+  ]);
+  expect(faults({ dataset: 'd', runs: [{ ...run, rela: { transprt: 'fixed' } }] })[0]?.message).toContain(
+    '"transport"',
+  );
+});
+
+it('names the nearest valid value of a choice', () => {
+  const [fault] = faults({ dataset: 'd', runs: [{ ...run, backbone: { name: 'resnet81' } }] });
+  expect(fault?.field).toBe('runs[0].backbone.name');
+  expect(fault?.message).toContain('did you mean "resnet18"');
+});
+
+it('refuses a data ratio of 0 and of 1.5 by field', () => {
+  for (const dataRatio of [0, 1.5]) {
+    const [fault] = faults({ dataset: 'd', runs: [{ ...run, dataRatio }] });
+    expect(fault?.field).toBe('runs[0].dataRatio');
+    expect(fault?.message).toContain(String(dataRatio));
+  }
+});
+
+it('says that a field is missing', () => {
+  expect(faults({ runs: [run] })).toEqual([{ field: 'dataset', message: 'is missing; it has to be string' }]);
+});
+
+it('names the nearest method where the name of a method is misspelled', () => {
+  const [fault] = faults({ dataset: 'd', runs: [{ name: 'a', method: { name: 'boyl' } }] });
+  expect(fault?.field).toBe('runs[0].method.name');
+  expect(fault?.message).toContain('byol');
+});

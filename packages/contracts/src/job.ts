@@ -1,0 +1,66 @@
+/** Jobs: what a client submits. One dataset, one prior where ReLA is used, one or more runs. */
+import { z } from 'zod';
+import { Name, Reference, Timestamp } from './identifiers.js';
+import { RunSpec } from './training.js';
+
+export const JobStatus = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']);
+export type JobStatus = z.infer<typeof JobStatus>;
+
+export const JobCreate = z
+  .strictObject({
+    name: Name.optional(),
+    dataset: Reference.describe('id, name or digest of a dataset that is ready'),
+    prior: Reference.optional().describe('id, name or digest of a prior; needed where a run uses ReLA'),
+    runs: z.array(RunSpec).min(1).max(64),
+    reuse: z
+      .boolean()
+      .default(true)
+      .describe('take results that exist already instead of computing them again'),
+  })
+  .meta({ id: 'JobCreate' });
+export type JobCreate = z.infer<typeof JobCreate>;
+
+export const Progress = z
+  .object({
+    done: z.number(),
+    total: z.number(),
+    unit: z.string().describe('images, steps, …'),
+    rate: z.number().nullable().describe('units a second'),
+    secondsLeft: z.number().nullable(),
+  })
+  .meta({ id: 'Progress' });
+export type Progress = z.infer<typeof Progress>;
+
+export const JobRunSummary = z.object({
+  id: z.string(),
+  name: z.string(),
+  status: JobStatus,
+});
+
+export const StageSummary = z.object({
+  kind: z.enum(['ingest', 'embed', 'reduce', 'train', 'evaluate']),
+  runId: z.string().nullable(),
+  total: z.int(),
+  succeeded: z.int(),
+  reused: z.int().describe('of those, taken from an earlier result'),
+  failed: z.int(),
+  progress: Progress.nullable().describe('of the stages under way, added up'),
+});
+export type StageSummary = z.infer<typeof StageSummary>;
+
+export const Job = z
+  .object({
+    id: z.string(),
+    name: z.string().nullable(),
+    status: JobStatus,
+    datasetId: z.string(),
+    priorId: z.string().nullable(),
+    runs: z.array(JobRunSummary),
+    stages: z.array(StageSummary).describe('grouped by kind and run, in the order in which they run'),
+    error: z.string().nullable(),
+    createdAt: Timestamp,
+    startedAt: Timestamp.nullable(),
+    endedAt: Timestamp.nullable(),
+  })
+  .meta({ id: 'Job' });
+export type Job = z.infer<typeof Job>;

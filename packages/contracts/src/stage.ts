@@ -1,0 +1,117 @@
+/** Stages: the units that workers execute. Their inputs and results, as stored in Postgres and nowhere else. */
+import { z } from 'zod';
+import { DatasetCreate, ShardReference } from './dataset.js';
+import { Digest } from './identifiers.js';
+import { Preprocessing } from './prior.js';
+import { Training } from './training.js';
+
+export const StageKind = z.enum(['ingest', 'embed', 'reduce', 'train', 'evaluate']);
+export type StageKind = z.infer<typeof StageKind>;
+
+export const StageStatus = z.enum(['waiting', 'queued', 'running', 'succeeded', 'failed', 'cancelled']);
+export type StageStatus = z.infer<typeof StageStatus>;
+
+/** A prior as an embedding worker needs it. */
+export const PriorModel = z.object({
+  digest: Digest,
+  model: Digest,
+  input: z.string(),
+  output: z.string(),
+  pool: z.boolean(),
+  batch: z.int().positive().nullable(),
+  width: z.int().positive(),
+  preprocessing: Preprocessing,
+});
+export type PriorModel = z.infer<typeof PriorModel>;
+
+export const IngestInput = z.object({ kind: z.literal('ingest'), dataset: DatasetCreate });
+export const EmbedInput = z.object({ kind: z.literal('embed'), shard: ShardReference, prior: PriorModel });
+export const ReduceInput = z.object({
+  kind: z.literal('reduce'),
+  dataset: Digest,
+  prior: Digest,
+  k: z.int().positive().describe('target width'),
+  embedKeys: z.array(z.string()).describe('result keys of the embed stages, in the order of the shards'),
+});
+export const TrainInput = z.object({
+  kind: z.literal('train'),
+  dataset: Digest,
+  training: Training,
+  reduceKey: z.string().nullable().describe('result key of the targets; null without ReLA'),
+});
+export const EvaluateInput = z.object({
+  kind: z.literal('evaluate'),
+  dataset: Digest,
+  training: Training,
+  trainKey: z.string(),
+});
+export const StageInput = z.discriminatedUnion('kind', [
+  IngestInput,
+  EmbedInput,
+  ReduceInput,
+  TrainInput,
+  EvaluateInput,
+]);
+export type StageInput = z.infer<typeof StageInput>;
+export type StageInputOf<K extends StageKind> = Extract<StageInput, { kind: K }>;
+
+export const IngestResult = z.object({
+  kind: z.literal('ingest'),
+  manifest: Digest,
+  bytes: z.int(),
+  undecodable: z.object({
+    count: z.int(),
+    examples: z.array(z.object({ name: z.string(), reason: z.string() })),
+  }),
+  seconds: z.number(),
+});
+export const EmbedResult = z.object({
+  kind: z.literal('embed'),
+  embeddings: Digest.describe('float32 [count, m], little endian'),
+  statistics: Digest.describe('float64: count, sum [m], second moment [m, m]'),
+  count: z.int(),
+  width: z.int(),
+  seconds: z.number(),
+});
+export const ReduceResult = z.object({
+  kind: z.literal('reduce'),
+  targets: Digest.describe('JSON: { count, k, shards: [digest of float32 [count_i, k]] }'),
+  k: z.int(),
+  seconds: z.number(),
+  embedSeconds: z.number().describe('sum over the shards, as spent when they were computed'),
+});
+export const TrainResult = z.object({
+  kind: z.literal('train'),
+  model: Digest.describe('the backbone as ONNX'),
+  weights: Digest.describe('named tensors of the backbone'),
+  seconds: z.number(),
+  steps: z.int(),
+  switchStep: z.int().nullable(),
+  flops: z.number(),
+  finalLoss: z.number().nullable(),
+  waitShare: z.number(),
+  engine: z.string(),
+});
+export const EvaluateResult = z.object({
+  kind: z.literal('evaluate'),
+  accuracy: z.number().nullable(),
+  accuracyStd: z.number().nullable(),
+  knn: z.number().nullable(),
+  seconds: z.number(),
+});
+export const StageResult = z.discriminatedUnion('kind', [
+  IngestResult,
+  EmbedResult,
+  ReduceResult,
+  TrainResult,
+  EvaluateResult,
+]);
+export type StageResult = z.infer<typeof StageResult>;
+export type StageResultOf<K extends StageKind> = Extract<StageResult, { kind: K }>;
+
+/** What travels through the queue: names only; the worker reads the rest from Postgres. */
+export const StageMessage = z.object({
+  stageId: z.string(),
+  dispatch: z.int().positive().describe('how often the stage was sent; an older number is a stale message'),
+});
+export type StageMessage = z.infer<typeof StageMessage>;

@@ -1,0 +1,117 @@
+/** How a run trains: backbone, method, ReLA, optimizer, budget, evaluation. One schema for requests and for what is stored. */
+import { z } from 'zod';
+import { Name } from './identifiers.js';
+
+export const BackboneSpec = z
+  .strictObject({
+    name: z.enum(['resnet18', 'resnet18-narrow']).describe('narrow: 16 to 128 channels, for small images'),
+    stem: z
+      .enum(['auto', 'modified', 'standard'])
+      .default('auto')
+      .describe('modified: 3×3 stride-1 convolution, no max-pool; auto takes it for images up to 64 px'),
+  })
+  .meta({ id: 'BackboneSpec' });
+export type BackboneSpec = z.infer<typeof BackboneSpec>;
+
+export const MethodSpec = z
+  .discriminatedUnion('name', [
+    z.strictObject({
+      name: z.literal('byol'),
+      momentum: z.number().min(0).max(1).default(0.99).describe('EMA momentum m of the target network'),
+      projection: z.int().positive().default(256).describe('width of the projection'),
+    }),
+    z.strictObject({ name: z.literal('supervised') }),
+  ])
+  .meta({ id: 'MethodSpec' });
+export type MethodSpec = z.infer<typeof MethodSpec>;
+
+export const SwitchRule = z
+  .discriminatedUnion('kind', [
+    z
+      .strictObject({ kind: z.literal('adaptive'), threshold: z.number().min(0).max(1).default(0.995) })
+      .describe("the paper's rule, at 0.99 / 0.001 a step: made for long runs"),
+    z
+      .strictObject({ kind: z.literal('static'), lambda: z.number().min(0).max(1) })
+      .describe('the first ⌊λ·epochs⌋ epochs use the ReLA loss'),
+  ])
+  .meta({ id: 'SwitchRule' });
+export type SwitchRule = z.infer<typeof SwitchRule>;
+
+export const RelaSpec = z
+  .strictObject({
+    switch: SwitchRule.default({ kind: 'adaptive', threshold: 0.995 }),
+    transport: z
+      .enum(['fixed', 'learned'])
+      .default('fixed')
+      .describe('whether the transport head W is trained'),
+  })
+  .meta({ id: 'RelaSpec' });
+export type RelaSpec = z.infer<typeof RelaSpec>;
+
+export const OptimizerSpec = z
+  .strictObject({
+    name: z.literal('adamw').default('adamw'),
+    learningRate: z.number().positive().max(10).default(1e-3),
+    weightDecay: z.number().min(0).max(1).default(0.01),
+    beta1: z.number().min(0).max(0.9999).default(0.9),
+    beta2: z.number().min(0).max(0.99999).default(0.999),
+    epsilon: z.number().positive().default(1e-8),
+  })
+  .meta({ id: 'OptimizerSpec' });
+export type OptimizerSpec = z.infer<typeof OptimizerSpec>;
+
+export const EvaluationSpec = z
+  .strictObject({
+    probe: z
+      .strictObject({
+        epochs: z.int().positive().max(1000).default(100),
+        learningRate: z.number().positive().default(3e-4),
+        batchSize: z.int().positive().default(128),
+      })
+      .default({ epochs: 100, learningRate: 3e-4, batchSize: 128 }),
+    knn: z
+      .strictObject({ k: z.int().positive().default(20), temperature: z.number().positive().default(0.07) })
+      .default({ k: 20, temperature: 0.07 }),
+  })
+  .meta({ id: 'EvaluationSpec' });
+export type EvaluationSpec = z.infer<typeof EvaluationSpec>;
+
+/** Everything that decides the numbers of a run, in full. Two runs of equal training, data and targets give the same model. */
+export const Training = z
+  .strictObject({
+    method: MethodSpec,
+    backbone: BackboneSpec.default({ name: 'resnet18-narrow', stem: 'auto' }),
+    rela: RelaSpec.nullable().default(null).describe('null: train without ReLA'),
+    dataRatio: z
+      .number()
+      .gt(0)
+      .max(1)
+      .default(1)
+      .describe('every epoch trains on a fresh random subset of ⌊ratio·n⌋ images'),
+    epochs: z.int().positive().max(10000).default(100),
+    batchSize: z.int().min(2).max(8192).default(128),
+    imageSize: z
+      .int()
+      .min(8)
+      .max(1024)
+      .optional()
+      .describe('side of the views in pixels; absent: the size of the images, needed where they differ'),
+    optimizer: OptimizerSpec.default({
+      name: 'adamw',
+      learningRate: 1e-3,
+      weightDecay: 0.01,
+      beta1: 0.9,
+      beta2: 0.999,
+      epsilon: 1e-8,
+    }),
+    seed: z.int().nonnegative().max(0xffffffff).default(0),
+    evaluation: EvaluationSpec.default({
+      probe: { epochs: 100, learningRate: 3e-4, batchSize: 128 },
+      knn: { k: 20, temperature: 0.07 },
+    }),
+  })
+  .meta({ id: 'Training' });
+export type Training = z.infer<typeof Training>;
+
+export const RunSpec = Training.extend({ name: Name }).meta({ id: 'RunSpec' });
+export type RunSpec = z.infer<typeof RunSpec>;
