@@ -1,0 +1,26 @@
+/** A job as it is written down when it is accepted: its runs and stages, before any of them has an id. */
+import type { RunSpec } from './training.js';
+import type { StageInput, StageKind } from './stage.js';
+
+export interface PlannedStage {
+  /** Name of the stage inside the plan. */
+  ref: string;
+  kind: StageKind;
+  /** Index of the run it belongs to; null where every run uses it. */
+  runRef: number | null;
+  /** Equal keys mean equal results: kind and a digest of everything that decides the result. */
+  resultKey: string;
+  input: StageInput;
+  /** `ref`s of the stages that have to succeed before. */
+  dependsOn: string[];
+}
+
+export interface JobPlan {
+  name: string | null;
+  datasetId: string;
+  priorId: string | null;
+  /** Take results that exist already. */
+  reuse: boolean;
+  runs: RunSpec[];
+  stages: PlannedStage[];
+}
