@@ -1,1 +1,2 @@
-export {};
+/** Everything that @rela/learning offers. */
+export { createRandom, epochSubset, type Random, subsetSize } from './random.js';
