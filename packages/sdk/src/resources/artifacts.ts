@@ -1,0 +1,58 @@
+/** Artifacts: uploads bytes, which the service then knows by their digest. */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { Artifact } from '@rela/contracts';
+import type { RequestOptions, Transport } from '../transport.js';
+
+/** A path, bytes, or a stream. A stream can be read only once, so its upload is not repeated when it fails. */
+export type UploadSource = string | Uint8Array | AsyncIterable<Uint8Array>;
+
+export interface UploadOptions extends RequestOptions {
+  /** Default application/octet-stream. */
+  mediaType?: string;
+}
+
+interface Upload {
+  body: () => RequestInit['body'];
+  bytes: number | null;
+  repeatable: boolean;
+}
+
+/** Node's web streams are those of `fetch`; their two declarations differ in name only. */
+function webStream(source: Readable): ReadableStream {
+  return Readable.toWeb(source) as ReadableStream;
+}
+
+async function openUpload(source: UploadSource): Promise<Upload> {
+  if (typeof source === 'string') {
+    const { size } = await stat(source);
+    return { body: () => webStream(createReadStream(source)), bytes: size, repeatable: true };
+  }
+  if (source instanceof Uint8Array) {
+    const bytes = new Uint8Array(source);
+    return { body: () => bytes, bytes: source.length, repeatable: true };
+  }
+  return { body: () => webStream(Readable.from(source)), bytes: null, repeatable: false };
+}
+
+export class ArtifactsApi {
+  constructor(private readonly transport: Transport) {}
+
+  /** @throws the file system's error where a path cannot be read. */
+  async upload(source: UploadSource, options: UploadOptions = {}): Promise<Artifact> {
+    const { mediaType, ...request } = options;
+    const upload = await openUpload(source);
+    return this.transport.json(Artifact, {
+      ...request,
+      method: 'POST',
+      path: 'v1/artifacts',
+      headers: {
+        'content-type': mediaType ?? 'application/octet-stream',
+        ...(upload.bytes === null ? {} : { 'content-length': String(upload.bytes) }),
+      },
+      body: upload.body,
+      retry: upload.repeatable,
+    });
+  }
+}

@@ -1,0 +1,60 @@
+/** Jobs: submit, look up, cancel, follow to the end. */
+import { Job, type JobCreate, type JobStatus, type Page, pageOf } from '@rela/contracts';
+import type { z } from 'zod';
+import { type FollowOptions, followJob, type JobUpdate } from '../follow.js';
+import { allItems, type PageOptions } from '../pages.js';
+import type { RequestOptions, Transport } from '../transport.js';
+
+export type JobInput = z.input<typeof JobCreate>;
+
+export interface JobListOptions extends PageOptions {
+  status?: JobStatus;
+}
+
+const JobPage = pageOf(Job);
+
+export class JobsApi {
+  constructor(private readonly transport: Transport) {}
+
+  create(input: JobInput, options: RequestOptions = {}): Promise<Job> {
+    return this.transport.json(Job, { ...options, method: 'POST', path: 'v1/jobs', json: input });
+  }
+
+  get(id: string, options: RequestOptions = {}): Promise<Job> {
+    return this.transport.json(Job, { ...options, path: `v1/jobs/${encodeURIComponent(id)}` });
+  }
+
+  list({ signal, ...query }: JobListOptions = {}): Promise<Page<Job>> {
+    return this.transport.json(JobPage, { path: 'v1/jobs', query, ...(signal ? { signal } : {}) });
+  }
+
+  all(options: JobListOptions = {}): AsyncGenerator<Job, void, undefined> {
+    return allItems((cursor) => this.list({ ...options, ...(cursor ? { cursor } : {}) }), options.cursor);
+  }
+
+  /** Stops what runs and drops what waits. The job says `cancelled` when nothing of it runs any more. */
+  cancel(id: string, options: RequestOptions = {}): Promise<Job> {
+    return this.transport.json(Job, {
+      ...options,
+      method: 'POST',
+      path: `v1/jobs/${encodeURIComponent(id)}/cancel`,
+    });
+  }
+
+  /**
+   * Everything that happens to the job, from its first event (or the one after `lastEventId`) to its last.
+   * Connects again by itself where the connection is lost: no event is missing, none comes twice.
+   */
+  follow(id: string, options: FollowOptions = {}): AsyncGenerator<JobUpdate, void, undefined> {
+    return followJob(this.transport, id, options);
+  }
+
+  /** Resolves when the job has ended, however it ended. */
+  async wait(
+    id: string,
+    options: FollowOptions & { onUpdate?: (update: JobUpdate) => void } = {},
+  ): Promise<Job> {
+    for await (const update of this.follow(id, options)) options.onUpdate?.(update);
+    return this.get(id, options.signal ? { signal: options.signal } : {});
+  }
+}
