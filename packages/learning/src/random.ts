@@ -3,6 +3,7 @@
  * worker, in whatever order they are drawn. And the subset of the images that an epoch trains on.
  */
 import { type Block, type Key, philox4x32 } from './philox.js';
+import { portion } from './portion.js';
 
 /** A stream of random numbers. Drawing from it never changes a fork, and forking never changes it. */
 export interface Random {
@@ -12,6 +13,8 @@ export interface Random {
   normal(): number;
   /** Uniform over 0 … n − 1, for an integer n from 1 to 2³². @throws RangeError for another n. */
   int(n: number): number;
+  /** The numbers 0 … count − 1 in random order. */
+  permutation(count: number): Uint32Array;
   /** An independent stream, decided by this stream's keys and `keys` alone. */
   fork(...keys: (number | string)[]): Random;
 }
@@ -99,15 +102,18 @@ class PhiloxRandom implements Random {
     return Math.floor(this.next() * n);
   }
 
+  permutation(count: number): Uint32Array {
+    return shuffleHead(count, count, this);
+  }
+
   fork(...keys: (number | string)[]): Random {
     return new PhiloxRandom(keys.reduce<Key>(fold, this.#key));
   }
 }
 
-/** ⌊ratio·count⌋, as meant: 0.29 of 100 is 29, although 0.29 · 100 is a little less in floating point. */
+/** How many images an epoch trains on: ⌊ratio·count⌋. */
 export function subsetSize(options: { count: number; ratio: number }): number {
-  const tolerance = 1 + 2 ** -51;
-  return Math.min(options.count, Math.floor(options.ratio * options.count * tolerance));
+  return portion(options.ratio, options.count);
 }
 
 /**
@@ -122,15 +128,19 @@ export function epochSubset(options: {
   ratio: number;
 }): Uint32Array {
   const random = createRandom(options.seed, 'epoch', options.epoch);
-  const indices = new Uint32Array(options.count);
-  for (let index = 0; index < options.count; index++) indices[index] = index;
   const size = subsetSize(options);
-  // Fisher and Yates, stopped after the part that is used.
+  return shuffleHead(options.count, size, random).subarray(0, size);
+}
+
+/** 0 … count − 1, of which the first `size` are a random choice in random order: Fisher and Yates, stopped there. */
+function shuffleHead(count: number, size: number, random: Random): Uint32Array {
+  const indices = new Uint32Array(count);
+  for (let index = 0; index < count; index++) indices[index] = index;
   for (let index = 0; index < size; index++) {
-    const other = index + random.int(options.count - index);
+    const other = index + random.int(count - index);
     const swapped = indices[index]!;
     indices[index] = indices[other]!;
     indices[other] = swapped;
   }
-  return indices.subarray(0, size);
+  return indices;
 }

@@ -1,0 +1,112 @@
+import { tf } from '@rela/engine';
+import { expect, it } from 'vitest';
+import { createRandom } from '../random.js';
+import { numbers, runOnce } from '../testing/eager.js';
+import { normal, tinyBackbone } from '../testing/tiny.js';
+import { createBackbone } from './backbone.js';
+
+const size = (shape: number[]) => shape.reduce((product, side) => product * side, 1);
+
+it("has torchvision's names, and its number of parameters", () => {
+  const backbone = createBackbone({ name: 'resnet18', stem: 'standard' }, { size: 224, channels: 3 });
+  const weights = backbone.init(createRandom(0));
+  const parameters = Object.entries(weights).filter(([key]) => backbone.trainable(key));
+  expect(parameters.reduce((sum, [, { shape }]) => sum + size(shape), 0)).toBe(11_176_512);
+  expect(parameters).toHaveLength(60);
+  expect(Object.keys(weights)).toHaveLength(100);
+  expect(weights['layer2.0.downsample.0.weight']!.shape).toEqual([1, 1, 64, 128]);
+  expect(weights['layer4.1.bn2.running_var']!.shape).toEqual([512]);
+  expect(weights['conv1.weight']!.shape).toEqual([7, 7, 3, 64]);
+  expect(backbone.width).toBe(512);
+});
+
+it('takes the modified stem up to 64 pixels, where nobody says which', () => {
+  const kernel = (pixels: number) => {
+    const backbone = createBackbone({ name: 'resnet18-narrow', stem: 'auto' }, { size: pixels, channels: 1 });
+    return backbone.init(createRandom(0))['conv1.weight']!.shape[0];
+  };
+  expect([28, 64, 65, 224].map(kernel)).toEqual([3, 3, 7, 7]);
+});
+
+it('starts convolutions at the variance of He et al., the same for the same seed', () => {
+  const backbone = createBackbone({ name: 'resnet18-narrow', stem: 'modified' }, { size: 28, channels: 1 });
+  const [weights, again] = [backbone.init(createRandom(5)), backbone.init(createRandom(5))];
+  const data = [...weights['layer4.1.conv2.weight']!.data];
+  const variance = data.reduce((sum, value) => sum + value ** 2, 0) / data.length;
+  expect(variance / (2 / (9 * 128))).toBeCloseTo(1, 1);
+  expect(again).toEqual(weights);
+});
+
+it('halves the resolution as PyTorch does, in both stems', async () => {
+  for (const [stem, pixels] of [
+    ['modified', 9],
+    ['standard', 33],
+  ] as const) {
+    const backbone = createBackbone({ name: 'resnet18-narrow', stem }, { size: pixels, channels: 1 });
+    const weights = backbone.init(createRandom(1));
+    const features = await numbers(() => {
+      const tensors = Object.fromEntries(
+        Object.entries(weights).map(([key, { data, shape }]) => [
+          key,
+          tf.tensor(data as Float32Array, shape),
+        ]),
+      );
+      return backbone.forward(tensors, tf.ones([2, pixels, pixels, 1]), 'inference').features;
+    });
+    expect(features).toHaveLength(2 * 128);
+    expect(features.every(Number.isFinite)).toBe(true);
+  }
+});
+
+it('moves the running statistics by a tenth, the variance unbiased', async () => {
+  const backbone = tinyBackbone();
+  const weights = backbone.init(createRandom(1));
+  const images = normal([3, 4, 4, 1], 2);
+  const { state } = await runOnce(
+    (tensors, { x }) => ({
+      state: backbone.forward(tensors, x as never, 'training').statistics,
+      metrics: {},
+    }),
+    weights,
+    { x: images },
+  );
+  // The stem by hand: 3×3, stride 1, padding 1, one input channel.
+  const filter = weights['conv1.weight']!.data;
+  const channel = 2;
+  const values: number[] = [];
+  for (let image = 0; image < 3; image++)
+    for (let row = 0; row < 4; row++)
+      for (let column = 0; column < 4; column++) {
+        let sum = 0;
+        for (let i = 0; i < 3; i++)
+          for (let j = 0; j < 3; j++) {
+            const [y, x] = [row + i - 1, column + j - 1];
+            if (y < 0 || y > 3 || x < 0 || x > 3) continue;
+            sum += images.data[image * 16 + y * 4 + x]! * filter[(i * 3 + j) * 4 + channel]!;
+          }
+        values.push(sum);
+      }
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const unbiased = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+  expect(state['bn1.running_mean']!.data[channel]).toBeCloseTo(0.1 * mean, 6);
+  expect(state['bn1.running_var']!.data[channel]).toBeCloseTo(0.9 + 0.1 * unbiased, 6);
+  expect(Object.keys(state).filter((key) => !backbone.trainable(key))).toHaveLength(12);
+});
+
+it('gives the features of one image whatever else is in the batch, at inference', async () => {
+  const backbone = tinyBackbone();
+  const weights = backbone.init(createRandom(1));
+  const features = (images: number) =>
+    numbers(() => {
+      const tensors = Object.fromEntries(
+        Object.entries(weights).map(([key, { data, shape }]) => [
+          key,
+          tf.tensor(data as Float32Array, shape),
+        ]),
+      );
+      const x = tf.tensor4d(normal([3, 8, 8, 1], 7).data.slice(0, images * 64), [images, 8, 8, 1]);
+      return backbone.forward(tensors, x, 'inference').features;
+    });
+  const [alone, together] = [await features(1), await features(3)];
+  for (const [index, value] of alone.entries()) expect(together[index]).toBeCloseTo(value, 6);
+});

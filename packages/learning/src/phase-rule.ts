@@ -1,0 +1,109 @@
+/**
+ * Which loss the next step uses.
+ *
+ *   rela ──the rule's condition holds──▶ method      never back
+ *
+ * Adaptive: the condition is ρ ≥ threshold, found before the step. Static λ: ⌊λ·epochs⌋ epochs are done. Without ReLA a run
+ * is in `method` from the start.
+ */
+import { ProblemError, type RelaSpec } from '@rela/contracts';
+import { portion } from './portion.js';
+import { adaptiveSwitch, initialSwitch, type SwitchState } from './switch.js';
+
+export type Phase = 'rela' | 'method';
+
+export interface PhaseRule {
+  /** Of the next step. */
+  readonly phase: Phase;
+  /** Number, from 1, of the first step in `method`, as soon as it is known; null before, and without ReLA. */
+  readonly switchStep: number | null;
+  /** The adaptive rule's ρ after the last step; null where that step was in `method`, and for another rule. */
+  readonly rho: number | null;
+  /** Takes the loss of the step that was just made. */
+  observe(loss: number): void;
+  /** State as JSON, for a checkpoint. */
+  save(): PhaseRuleState;
+  /** @throws ProblemError `invalid-data` for what `save` never wrote. */
+  restore(saved: unknown): void;
+}
+
+export interface PhaseRuleState {
+  /** Steps that are done. */
+  steps: number;
+  switchStep: number | null;
+  adaptive: SwitchState | null;
+}
+
+/** A run's rule at its first step. `rela`: null without ReLA. */
+export function createPhaseRule(
+  rela: RelaSpec | null,
+  run: { epochs: number; stepsPerEpoch: number },
+): PhaseRule {
+  return new StepwiseRule(rela, run);
+}
+
+class StepwiseRule implements PhaseRule {
+  #steps = 0;
+  #switchStep: number | null = null;
+  #adaptive: SwitchState | null;
+
+  constructor(
+    private readonly rela: RelaSpec | null,
+    private readonly run: { epochs: number; stepsPerEpoch: number },
+  ) {
+    this.#adaptive = rela?.switch.kind === 'adaptive' ? initialSwitch() : null;
+    this.#decide();
+  }
+
+  get phase(): Phase {
+    return this.rela === null || this.#switchStep !== null ? 'method' : 'rela';
+  }
+
+  get switchStep(): number | null {
+    return this.#switchStep;
+  }
+
+  get rho(): number | null {
+    const lastWasRela = this.#switchStep === null || this.#steps < this.#switchStep;
+    return this.#adaptive && lastWasRela ? this.#adaptive.rho : null;
+  }
+
+  observe(loss: number): void {
+    if (this.#adaptive && this.rela?.switch.kind === 'adaptive' && this.#switchStep === null)
+      this.#adaptive = adaptiveSwitch(this.#adaptive, loss, this.rela.switch.threshold);
+    this.#steps++;
+    this.#decide();
+  }
+
+  save(): PhaseRuleState {
+    return { steps: this.#steps, switchStep: this.#switchStep, adaptive: this.#adaptive };
+  }
+
+  restore(saved: unknown): void {
+    const state = saved as Partial<PhaseRuleState> | null;
+    const isSwitch = state?.adaptive === null || typeof state?.adaptive?.rho === 'number';
+    if (typeof state?.steps !== 'number' || state.switchStep === undefined || !isSwitch)
+      throw new ProblemError('invalid-data', "The checkpoint's switch rule is damaged. Start the run again.");
+    this.#steps = state.steps;
+    this.#switchStep = state.switchStep;
+    this.#adaptive = state.adaptive ?? null;
+  }
+
+  /** Whether the step after those that are done leaves the ReLA loss. */
+  #decide(): void {
+    if (this.rela === null || this.#switchStep !== null) return;
+    const total = this.run.epochs * this.run.stepsPerEpoch;
+    if (this.#steps < total && this.#conditionHolds(this.rela)) this.#switchStep = this.#steps + 1;
+  }
+
+  #conditionHolds({ switch: rule }: RelaSpec): boolean {
+    switch (rule.kind) {
+      case 'adaptive':
+        return this.#adaptive !== null && this.#adaptive.rho >= rule.threshold;
+      case 'static':
+        return this.#steps >= portion(rule.lambda, this.run.epochs) * this.run.stepsPerEpoch;
+      default:
+        return rule satisfies never;
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** A network and batches small enough for TF.js's own CPU backend, for the tests of this package. */
+import { Training } from '@rela/contracts';
+import type { HostTensor, HostTensors, TensorSpec } from '@rela/engine';
+import { createResnet } from '../backbones/resnet.js';
+import { createRandom } from '../random.js';
+import { planAround, type TrainingPlan } from '../training-plan.js';
+
+export const TINY = { image: { size: 8, channels: 1 }, classes: 3, k: 5 };
+
+/** Two stages of one block each, with both kinds of shortcut; d = 6. */
+export function tinyBackbone(channels = TINY.image.channels) {
+  return createResnet({
+    spec: { name: 'resnet18-narrow', stem: 'modified' },
+    stem: 'modified',
+    channels,
+    stages: [
+      { width: 4, blocks: 1 },
+      { width: 6, blocks: 1 },
+    ],
+  });
+}
+
+/** A plan around the tiny network, batch 4. `rela: null` goes without targets. */
+export function tinyPlan(
+  training: Pick<Training, 'method'> & Partial<Training>,
+  classes: number | null = TINY.classes,
+): TrainingPlan {
+  const parsed = Training.parse({ batchSize: 4, seed: 3, ...training });
+  const { image, k } = TINY;
+  return planAround(tinyBackbone(), { training: parsed, image, classes, k: parsed.rela ? k : null });
+}
+
+/** Normal numbers of that shape. */
+export function normal(shape: number[], seed: number): HostTensor & { data: Float32Array } {
+  const random = createRandom(seed, 'normal');
+  const size = shape.reduce((product, side) => product * side, 1);
+  return { dtype: 'float32', shape, data: Float32Array.from({ length: size }, () => random.normal()) };
+}
+
+/** A random batch for `specs`, with labels from −1 to classes − 1; scalars are left to the plan. */
+export function randomBatch(specs: Record<string, TensorSpec>, step: number): HostTensors {
+  const batch: HostTensors = {};
+  for (const [key, spec] of Object.entries(specs)) {
+    if (spec.shape.length === 0) continue;
+    const random = createRandom(step, key);
+    const size = spec.shape.reduce((product, side) => product * side, 1);
+    batch[key] =
+      spec.dtype === 'int32'
+        ? { ...spec, data: Int32Array.from({ length: size }, () => random.int(TINY.classes + 1) - 1) }
+        : { ...spec, data: Float32Array.from({ length: size }, () => random.normal()) };
+  }
+  return batch;
+}

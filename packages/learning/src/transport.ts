@@ -1,0 +1,50 @@
+/**
+ * ReLA-F: the linear transport head W and the loss L that pulls features to the targets through it
+ * (Sun, Jiang, Lin, arXiv 2405.14669; method.md, section 2).
+ */
+import type { RelaSpec } from '@rela/contracts';
+import type { HostTensors, Tensors } from '@rela/engine';
+import type { Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Backbone } from './backbones/backbone.js';
+import { linear } from './initial.js';
+import { applyLinear } from './layers.js';
+import { relaLoss } from './losses.js';
+import type { Objective } from './methods/method.js';
+import { under, within } from './names.js';
+import type { Random } from './random.js';
+
+const TRANSPORT = 'transport';
+
+export interface Transport {
+  /** W [d, k] and its bias [k], as torch.nn.Linear starts. */
+  init(random: Random): HostTensors;
+  /** 'fixed' leaves W at its random start, as the authors' code does: the backbone alone learns to reach the targets. */
+  trainable(key: string): boolean;
+  /** L on two views x′, x″ [B, H, W, C] of images with targets y [B, k]; the views are separate batches to batch norm. */
+  loss(weights: Tensors, batch: { view1: Tensor4D; view2: Tensor4D; targets: Tensor2D }): Objective;
+}
+
+/** @param options.k width of the targets */
+export function createTransport(options: {
+  backbone: Backbone;
+  k: number;
+  transport: RelaSpec['transport'];
+}): Transport {
+  const { backbone, k, transport } = options;
+  const isTransport = (key: string) => key.startsWith(`${TRANSPORT}.`);
+  return {
+    init: (random) => under(`${TRANSPORT}.`, linear(backbone.width, k, random.fork(TRANSPORT))),
+    trainable: (key) => transport === 'learned' && isTransport(key),
+    loss(weights, { view1, view2, targets }) {
+      const φ = within(weights, 'backbone.');
+      const first = backbone.forward(φ, view1, 'training');
+      const second = backbone.forward({ ...φ, ...first.statistics }, view2, 'training');
+      const loss = relaLoss(
+        applyLinear(weights, TRANSPORT, first.features),
+        applyLinear(weights, TRANSPORT, second.features),
+        targets,
+      );
+      return { loss, features: first.features, statistics: second.statistics };
+    },
+  };
+}
