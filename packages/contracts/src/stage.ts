@@ -83,6 +83,8 @@ export const ReduceResult = z.object({
 export const TrainResult = z.object({
   kind: z.literal('train'),
   model: Digest.describe('the backbone as ONNX'),
+  modelBytes: z.int().nonnegative(),
+  width: z.int().positive().describe('d: floats a feature of the backbone'),
   weights: Digest.describe('named tensors of the backbone'),
   seconds: z.number(),
   steps: z.int(),

@@ -1,4 +1,6 @@
 /** The database: schema and migrations, repositories that own the state machines, the outbox, an embedded Postgres. */
+export type { Transaction } from './connection.js';
+export { type Database, type DatabaseOptions, openDatabase } from './database.js';
 export { type EmbeddedPostgresCode, EmbeddedPostgresError } from './embedded/error.js';
 export {
   type EmbeddedPostgres,
@@ -7,3 +9,10 @@ export {
 } from './embedded/start.js';
 export { DatabaseUnavailable, MigrationError } from './errors.js';
 export { type MigrateOptions, migrate } from './migrate.js';
+export type { Claim } from './repositories/claim.js';
+export type { IdempotencyState, StoredResponse } from './repositories/idempotency.js';
+export type { ListenHandle } from './repositories/listener.js';
+export type { OutboxMessage } from './repositories/outbox.js';
+export type { PageRequest } from './repositories/paging.js';
+export type { StoredCheckpoint } from './repositories/runs.js';
+export type { FailOptions, Stage, SucceedOptions } from './repositories/stages.js';

@@ -1,0 +1,20 @@
+/** A claim: the right of one attempt to work on a stage and to write what comes of it. */
+import type { StageInput, StageResult } from '@rela/contracts';
+import type { Attempt } from '../state/stage-state.js';
+
+export interface Claim extends Attempt {
+  /** 1 for the first try; one that was handed back in good order does not count. */
+  attempt: number;
+  jobId: string | null;
+  runId: string | null;
+  input: StageInput;
+  resultKey: string;
+  /** Of this stage, newest first. */
+  checkpoints: { step: number; digest: string }[];
+  /** Results of the stages it depends on, in the order of the plan. */
+  dependencies: StageResult[];
+  /** Whether the job takes results that exist already. */
+  reuse: boolean;
+  /** Such a result, where there is one and the job takes it. */
+  existing: StageResult | null;
+}

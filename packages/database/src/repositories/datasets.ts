@@ -1,0 +1,90 @@
+/** Datasets: accepted together with the stage that reads them in. Their state: state/dataset-state.ts. */
+import { type Dataset, type DatasetCreate, type DatasetStatus, newId, type Page } from '@rela/contracts';
+import type { Connection, Transaction } from '../connection.js';
+import type { Dataset as DatasetRow } from '../generated/client.js';
+import { insertDataset } from '../state/dataset-state.js';
+import { insertStages, queueStages } from '../state/stage-state.js';
+import { fromJson, toJson } from './json.js';
+import { type PageRequest, pageArguments, pageOf } from './paging.js';
+
+function toDataset(row: DatasetRow): Dataset {
+  return {
+    id: row.id,
+    name: row.name,
+    status: row.status as DatasetStatus,
+    source: fromJson(row.source),
+    digest: row.digest,
+    train: row.train,
+    test: row.test,
+    classes: row.classes === null ? null : fromJson<string[]>(row.classes),
+    channels: row.channels,
+    imageSize:
+      row.imageHeight !== null && row.imageWidth !== null
+        ? { height: row.imageHeight, width: row.imageWidth }
+        : null,
+    bytes: row.bytes === null ? null : Number(row.bytes),
+    undecodable: { count: row.undecodableCount, examples: fromJson(row.undecodableExamples) },
+    error: row.error,
+    createdAt: row.createdAt.toISOString(),
+  };
+}
+
+export function createDatasets({ prisma, transaction }: Connection) {
+  async function get(id: string): Promise<Dataset | null> {
+    const row = await prisma.dataset.findUnique({ where: { id } });
+    return row && toDataset(row);
+  }
+
+  return {
+    /** The dataset, its `ingest` stage and the message for it, in one transaction. */
+    async create(input: DatasetCreate, tx?: Transaction): Promise<{ dataset: Dataset; stageId: string }> {
+      const id = newId('ds');
+      const stageId = newId('stg');
+      const write = async (within: Transaction) => {
+        const row = await insertDataset(within, { id, name: input.name, source: toJson(input.source) });
+        await insertStages(within, [
+          {
+            ...{ id: stageId, datasetId: id, position: 0, kind: 'ingest' },
+            // Files may have changed since another dataset read them: the result is nobody else's.
+            resultKey: `ingest:${id}`,
+            input: toJson({ kind: 'ingest', dataset: input }),
+          },
+        ]);
+        await queueStages(within, [stageId]);
+        return { dataset: toDataset(row), stageId };
+      };
+      return tx ? write(tx) : transaction(write);
+    },
+
+    get,
+
+    /** By id, by digest of the manifest, or by name: the newest that is ready, else the newest. */
+    async find(reference: string): Promise<Dataset | null> {
+      const byId = await get(reference);
+      if (byId) return byId;
+      const rows = await prisma.$queryRaw<{ id: string }[]>`
+        SELECT id FROM dataset WHERE digest = ${reference} OR name = ${reference}
+        ORDER BY status = 'ready' DESC, id DESC LIMIT 1`;
+      return rows[0] ? get(rows[0].id) : null;
+    },
+
+    async list(page: PageRequest): Promise<Page<Dataset>> {
+      return pageOf(await prisma.dataset.findMany(pageArguments('ds', page)), page.limit, toDataset);
+    },
+
+    /** Names in use, for a "did you mean". At most 1000, newest first. */
+    async names(): Promise<string[]> {
+      const rows = await prisma.dataset.findMany({
+        select: { name: true },
+        orderBy: { id: 'desc' },
+        take: 1000,
+      });
+      return [...new Set(rows.map((row) => row.name))];
+    },
+
+    /** Digest of the manifest; null where the dataset is unknown or not ready. */
+    async manifestDigest(id: string): Promise<string | null> {
+      return (await prisma.dataset.findUnique({ where: { id }, select: { digest: true } }))?.digest ?? null;
+    },
+  };
+}

@@ -1,0 +1,85 @@
+/**
+ * Idempotency-Keys of POST requests.
+ *
+ *     (none) ──begin──▶ in progress ──finish──▶ done ──after a day──▶ (none)
+ *                            └──abandon, or taken over a minute after its process died──▶ (none)
+ */
+import type { Connection } from '../connection.js';
+import { Prisma } from '../generated/client.js';
+import { fromJson, toJson } from './json.js';
+
+export interface StoredResponse {
+  status: number;
+  headers: Record<string, string>;
+  body: unknown;
+}
+
+export type IdempotencyState =
+  | { state: 'new' }
+  | ({ state: 'done' } & StoredResponse)
+  | { state: 'in-progress' }
+  | { state: 'mismatch' };
+
+const KEPT_HOURS = 24;
+const TAKEN_OVER_AFTER_SECONDS = 60;
+const SWEPT_AT_ONCE = 100;
+
+export function createIdempotency({ prisma }: Connection) {
+  /** Rows a day old are swept a few at a time, by those who add new ones. */
+  async function sweep(): Promise<void> {
+    await prisma.$executeRaw`
+      DELETE FROM idempotency_key WHERE key IN (
+        SELECT key FROM idempotency_key
+        WHERE created_at < clock_timestamp() - make_interval(hours => ${KEPT_HOURS}::int)
+        LIMIT ${SWEPT_AT_ONCE})`;
+  }
+
+  return {
+    /** Whose request this is: `new` for exactly one of those who ask at the same time. */
+    async begin(request: { key: string; route: string; requestDigest: string }): Promise<IdempotencyState> {
+      const { key, route, requestDigest } = request;
+      const taken = await prisma.$queryRaw<unknown[]>`
+        INSERT INTO idempotency_key AS held (key, route, request_digest) VALUES (${key}, ${route}, ${requestDigest})
+        ON CONFLICT (key) DO UPDATE SET route = excluded.route, request_digest = excluded.request_digest,
+          status = NULL, headers = NULL, body = NULL, started_at = excluded.started_at,
+          created_at = excluded.created_at
+        WHERE held.created_at < clock_timestamp() - make_interval(hours => ${KEPT_HOURS}::int)
+          OR (held.status IS NULL AND held.route = excluded.route AND held.request_digest = excluded.request_digest
+            AND held.started_at < clock_timestamp() - make_interval(secs => ${TAKEN_OVER_AFTER_SECONDS}::float8))
+        RETURNING 1 AS one`;
+      if (taken.length > 0) {
+        await sweep();
+        return { state: 'new' };
+      }
+      const held = await prisma.idempotencyKey.findUnique({ where: { key } });
+      // Abandoned between the two statements: the client may simply ask again.
+      if (!held) return { state: 'in-progress' };
+      if (held.route !== route || held.requestDigest !== requestDigest) return { state: 'mismatch' };
+      if (held.status === null) return { state: 'in-progress' };
+      return {
+        state: 'done',
+        status: held.status,
+        headers: held.headers === null ? {} : fromJson(held.headers),
+        body: held.body,
+      };
+    },
+
+    /** Keeps the answer for those who ask again. */
+    async finish(key: string, response: StoredResponse): Promise<void> {
+      const { status, headers, body } = response;
+      await prisma.idempotencyKey.updateMany({
+        where: { key },
+        data: {
+          status,
+          headers: toJson(headers),
+          body: body === null || body === undefined ? Prisma.JsonNull : (body as Prisma.InputJsonValue),
+        },
+      });
+    },
+
+    /** The request failed in a way that another try may cure: the key is free again. */
+    async abandon(key: string): Promise<void> {
+      await prisma.idempotencyKey.deleteMany({ where: { key, status: null } });
+    },
+  };
+}

@@ -1,0 +1,178 @@
+/** Runs: what they measured and how far they are. Their state: state/run-state.ts. */
+import type { JobStatus, Run, RunMetric, RunResult, RunSpec } from '@rela/contracts';
+import type { Connection, Transaction } from '../connection.js';
+import type { Prisma } from '../generated/client.js';
+import { appendEvents, lockJob } from '../state/events.js';
+import type { Claim } from './claim.js';
+import { fromJson } from './json.js';
+
+export interface StoredCheckpoint {
+  step: number;
+  digest: string;
+  bytes: number;
+  createdAt: string;
+}
+
+/** The newest, and the one before in case the newest turns out to be damaged. */
+const KEPT_CHECKPOINTS = 2;
+
+const WITH_CHECKPOINT = {
+  include: {
+    stages: {
+      where: { kind: 'train' },
+      select: { checkpoints: { orderBy: { step: 'desc' }, take: 1 } },
+    },
+  },
+} satisfies Prisma.RunDefaultArgs;
+
+function toRun(row: Prisma.RunGetPayload<typeof WITH_CHECKPOINT>): Run {
+  const checkpoint = row.stages.flatMap((stage) => stage.checkpoints)[0];
+  return {
+    id: row.id,
+    jobId: row.jobId,
+    name: row.name,
+    status: row.status as JobStatus,
+    spec: fromJson<RunSpec>(row.spec),
+    result: row.result === null ? null : fromJson<RunResult>(row.result),
+    reused: row.reused,
+    checkpoint: checkpoint ? { step: checkpoint.step, createdAt: checkpoint.createdAt.toISOString() } : null,
+    error: row.error,
+    createdAt: row.createdAt.toISOString(),
+    startedAt: row.startedAt?.toISOString() ?? null,
+    endedAt: row.endedAt?.toISOString() ?? null,
+  };
+}
+
+/** Locks the claim's stage against being taken over until the transaction ends. @returns false where it already was */
+async function holds(tx: Transaction, { stageId, fence }: Claim): Promise<boolean> {
+  const rows = await tx.$queryRaw<unknown[]>`
+    SELECT 1 AS one FROM stage WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' FOR NO KEY UPDATE`;
+  return rows.length > 0;
+}
+
+export function createRuns({ prisma, transaction }: Connection) {
+  return {
+    async get(id: string): Promise<Run | null> {
+      const row = await prisma.run.findUnique({ where: { id }, ...WITH_CHECKPOINT });
+      return row && toRun(row);
+    },
+
+    /** Metrics in order of their steps, from the first behind `afterStep`. */
+    async metrics(id: string, page: { afterStep: number; limit: number }): Promise<RunMetric[]> {
+      const rows = await prisma.runMetric.findMany({
+        where: { runId: id, step: { gt: page.afterStep } },
+        orderBy: { step: 'asc' },
+        take: page.limit,
+      });
+      return rows.map(({ runId: _runId, phase, ...metric }) => ({
+        ...metric,
+        phase: phase as RunMetric['phase'],
+      }));
+    },
+
+    /** Writes a batch; steps that an earlier attempt wrote are replaced. @returns false where the claim is lost */
+    async appendMetrics(claim: Claim, metrics: RunMetric[]): Promise<boolean> {
+      const batch = [...new Map(metrics.map((metric) => [metric.step, metric])).values()];
+      if (batch.length === 0) return true;
+      const written = await prisma.$executeRaw`
+        INSERT INTO run_metric (run_id, step, epoch, phase, loss, rho, classifier_accuracy, seconds)
+        SELECT held.run_id, step, epoch, phase, loss, rho, "classifierAccuracy", seconds
+        FROM (
+          SELECT run_id FROM stage
+          WHERE id = ${claim.stageId} AND fence = ${claim.fence} AND status = 'running' FOR SHARE
+        ) AS held, jsonb_to_recordset(${JSON.stringify(batch)}::jsonb) AS metric (
+          step int, epoch int, phase text, loss float8, rho float8, "classifierAccuracy" float8, seconds float8)
+        ON CONFLICT (run_id, step) DO UPDATE SET epoch = excluded.epoch, phase = excluded.phase,
+          loss = excluded.loss, rho = excluded.rho, classifier_accuracy = excluded.classifier_accuracy,
+          seconds = excluded.seconds`;
+      return written > 0;
+    },
+
+    /**
+     * Tells the job's followers that the run switched to its method's loss. An attempt that goes on from a checkpoint
+     * may say it again; it is told once. @returns false where the claim is lost
+     */
+    async recordSwitch(claim: Claim, step: number): Promise<boolean> {
+      const { jobId, runId } = claim;
+      if (jobId === null || runId === null) return false;
+      return transaction(async (tx) => {
+        await lockJob(tx, jobId);
+        if (!(await holds(tx, claim))) return false;
+        const told = await tx.jobEvent.count({
+          where: { jobId, type: 'switch', payload: { equals: { runId, step } } },
+        });
+        if (told === 0) await appendEvents(tx, jobId, [{ type: 'switch', runId, step }]);
+        return true;
+      });
+    },
+
+    /**
+     * Keeps the last two. @returns digests of the artifacts that nothing refers to any more, to be removed; none where
+     * the claim is lost
+     */
+    async saveCheckpoint(
+      claim: Claim,
+      checkpoint: { step: number; digest: string; bytes: number },
+    ): Promise<string[]> {
+      const { jobId, runId, stageId } = claim;
+      const { step } = checkpoint;
+      return transaction(async (tx) => {
+        if (jobId) await lockJob(tx, jobId);
+        if (!(await holds(tx, claim))) return [];
+        const newest = await tx.checkpoint.findFirst({ where: { stageId }, orderBy: { step: 'desc' } });
+        const replaced = await tx.checkpoint.findUnique({ where: { stageId_step: { stageId, step } } });
+        await tx.checkpoint.upsert({
+          where: { stageId_step: { stageId, step } },
+          create: { stageId, ...checkpoint },
+          update: { ...checkpoint, createdAt: new Date() },
+        });
+        const old = await tx.checkpoint.findMany({
+          where: { stageId },
+          orderBy: { step: 'desc' },
+          skip: KEPT_CHECKPOINTS,
+        });
+        await tx.checkpoint.deleteMany({ where: { stageId, step: { in: old.map((row) => row.step) } } });
+        if (!newest || step > newest.step) {
+          // Work that got further than any attempt before it is no reason to give up after so many losses.
+          await tx.stage.update({ where: { id: stageId }, data: { failures: 0 } });
+          if (jobId && runId) await appendEvents(tx, jobId, [{ type: 'checkpoint', runId, step }]);
+        }
+        return unreferenced(
+          tx,
+          [...old, ...(replaced ? [replaced] : [])].map((row) => row.digest),
+        );
+      });
+    },
+
+    /** The newest checkpoint of a run, or of a stage. */
+    async checkpoint(runOrStageId: string): Promise<StoredCheckpoint | null> {
+      const row = await prisma.checkpoint.findFirst({
+        where: { OR: [{ stageId: runOrStageId }, { stage: { runId: runOrStageId } }] },
+        orderBy: { step: 'desc' },
+      });
+      if (!row) return null;
+      const { step, digest, bytes, createdAt } = row;
+      return { step, digest, bytes: Number(bytes), createdAt: createdAt.toISOString() };
+    },
+
+    /** Forgets the checkpoints of a stage that has succeeded. @returns digests of the artifacts to be removed */
+    async dropCheckpoints(stageId: string): Promise<string[]> {
+      return transaction(async (tx) => {
+        const rows = await tx.checkpoint.findMany({ where: { stageId, stage: { status: 'succeeded' } } });
+        await tx.checkpoint.deleteMany({ where: { stageId, step: { in: rows.map((row) => row.step) } } });
+        return unreferenced(
+          tx,
+          rows.map((row) => row.digest),
+        );
+      });
+    },
+  };
+}
+
+async function unreferenced(tx: Transaction, digests: string[]): Promise<string[]> {
+  const used = await tx.checkpoint.findMany({
+    where: { digest: { in: digests } },
+    select: { digest: true },
+  });
+  return [...new Set(digests)].filter((digest) => !used.some((row) => row.digest === digest));
+}

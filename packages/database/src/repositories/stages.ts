@@ -1,0 +1,349 @@
+/** Stages as workers use them: claim, keep, end. Their state: state/stage-state.ts. */
+import type {
+  DatasetManifest,
+  Progress,
+  StageInput,
+  StageKind,
+  StageResult,
+  StageStatus,
+} from '@rela/contracts';
+import type { Connection, Transaction } from '../connection.js';
+import { Prisma, type Stage as StageTableRow } from '../generated/client.js';
+import { finishDataset, moveDataset } from '../state/dataset-state.js';
+import { lockJob } from '../state/events.js';
+import { settleJob, startJob } from '../state/job-state.js';
+import { assembleResult, failRuns, finishRun, startRun } from '../state/run-state.js';
+import {
+  type Attempt,
+  cancelAfterFailure,
+  claimStage,
+  endCancelledStage,
+  failStage,
+  queueDependents,
+  readStage,
+  requeueStage,
+  type StageRow,
+  succeedStage,
+} from '../state/stage-state.js';
+import type { Claim } from './claim.js';
+import { fromJson, toJson } from './json.js';
+
+/** A stage as it stands, for those who look at it. */
+export interface Stage {
+  id: string;
+  jobId: string | null;
+  runId: string | null;
+  datasetId: string | null;
+  kind: StageKind;
+  status: StageStatus;
+  resultKey: string;
+  input: StageInput;
+  result: StageResult | null;
+  reused: boolean;
+  dispatch: number;
+  fence: number;
+  attempt: number;
+  worker: string | null;
+  leaseUntil: string | null;
+  cancelRequested: boolean;
+  progress: Progress | null;
+  error: string | null;
+  createdAt: string;
+  startedAt: string | null;
+  endedAt: string | null;
+}
+
+export interface SucceedOptions {
+  /** The result is an earlier one of equal key. */
+  reused?: boolean;
+  /** What became known besides the result; an `ingest` stage has to give the manifest. */
+  facts?: { manifest: DatasetManifest };
+}
+
+export interface FailOptions {
+  error: string;
+  retryable: boolean;
+  maxAttempts: number;
+}
+
+const LONGEST_BACKOFF_SECONDS = 60;
+const LOST_AT_ONCE = 100;
+
+function backoffSeconds(failures: number): number {
+  return Math.min(LONGEST_BACKOFF_SECONDS, 2 ** failures);
+}
+
+function toStage(row: StageTableRow): Stage {
+  return {
+    id: row.id,
+    jobId: row.jobId,
+    runId: row.runId,
+    datasetId: row.datasetId,
+    kind: row.kind as StageKind,
+    status: row.status as StageStatus,
+    resultKey: row.resultKey,
+    input: fromJson(row.input),
+    result: row.result === null ? null : fromJson(row.result),
+    reused: row.reused,
+    dispatch: row.dispatch,
+    fence: row.fence,
+    attempt: row.attempt,
+    worker: row.worker,
+    leaseUntil: row.leaseUntil?.toISOString() ?? null,
+    cancelRequested: row.cancelRequested,
+    progress: row.progress === null ? null : fromJson(row.progress),
+    error: row.error,
+    createdAt: row.createdAt.toISOString(),
+    startedAt: row.startedAt?.toISOString() ?? null,
+    endedAt: row.endedAt?.toISOString() ?? null,
+  };
+}
+
+async function describeClaim(tx: Transaction, stage: StageRow): Promise<Claim> {
+  const { id: stageId, jobId, resultKey } = stage;
+  const job = jobId ? await tx.job.findUnique({ where: { id: jobId }, select: { reuse: true } }) : null;
+  const reuse = job?.reuse ?? false;
+  const checkpoints = await tx.checkpoint.findMany({
+    where: { stageId },
+    orderBy: { step: 'desc' },
+    select: { step: true, digest: true },
+  });
+  const dependencies = await tx.$queryRaw<{ result: StageResult }[]>`
+    SELECT needed.result FROM stage_dependency AS mine JOIN stage AS needed ON needed.id = mine.dependency_id
+    WHERE mine.stage_id = ${stageId} ORDER BY mine.position`;
+  const stored = reuse ? await tx.stageResult.findUnique({ where: { resultKey } }) : null;
+  return {
+    ...{ stageId, fence: stage.fence, attempt: stage.attempt, jobId, runId: stage.runId },
+    ...{ input: stage.input, resultKey, checkpoints, reuse },
+    dependencies: dependencies.map(({ result }) => result),
+    existing: stored && fromJson<StageResult>(stored.result),
+  };
+}
+
+/** What a result means for the rows around the stage. */
+async function spreadResult(
+  tx: Transaction,
+  stage: StageRow,
+  result: StageResult,
+  facts: SucceedOptions['facts'],
+): Promise<void> {
+  const { runId, datasetId } = stage;
+  switch (result.kind) {
+    case 'ingest':
+      if (!facts)
+        throw new Error('An ingest stage succeeds with the manifest of its dataset; none was given.');
+      if (datasetId) await finishDataset(tx, datasetId, result, facts.manifest);
+      return;
+    case 'train': {
+      const { model: digest, modelBytes: bytes, width } = result;
+      // A reused model stays the model of the run that trained it.
+      await tx.model.upsert({ where: { digest }, create: { digest, runId, bytes, width }, update: {} });
+      if (runId) await assembleResult(tx, runId);
+      return;
+    }
+    case 'evaluate':
+      if (runId) await assembleResult(tx, runId);
+      return;
+    case 'embed':
+    case 'reduce':
+      return;
+    default:
+      result satisfies never;
+  }
+}
+
+/** The stage has failed for good: so have the runs that need it, and the others go on. */
+async function giveUp(tx: Transaction, stage: StageRow, error: string): Promise<void> {
+  await failStage(tx, { stageId: stage.id, fence: stage.fence }, error);
+  if (stage.datasetId) await moveDataset(tx, stage.datasetId, 'failed', error);
+  const lost = await cancelAfterFailure(tx, stage);
+  const own = lost.filter((run) => run === stage.runId);
+  await failRuns(tx, own, error);
+  await failRuns(
+    tx,
+    lost.filter((run) => run !== stage.runId),
+    `Its ${stage.kind} stage failed: ${error}`,
+  );
+  if (stage.jobId) await settleJob(tx, stage.jobId);
+}
+
+async function tryAgain(
+  tx: Transaction,
+  stage: StageRow,
+  how: Parameters<typeof requeueStage>[2],
+): Promise<void> {
+  await requeueStage(tx, { stageId: stage.id, fence: stage.fence }, how);
+  if (stage.datasetId) await moveDataset(tx, stage.datasetId, 'queued');
+}
+
+export function createStages({ prisma, transaction }: Connection, defaults: { maxAttempts: number }) {
+  /** Runs `work` on the attempt's stage under the job's lock. @returns null where there is no such stage */
+  async function onAttempt<T>(
+    { stageId }: { stageId: string },
+    work: (tx: Transaction, stage: StageRow) => Promise<T>,
+  ): Promise<T | null> {
+    return transaction(async (tx) => {
+      const seen = await readStage(tx, stageId);
+      if (!seen) return null;
+      if (!seen.jobId) return work(tx, seen);
+      await lockJob(tx, seen.jobId);
+      // Read again: what was seen before the lock may have changed since.
+      const stage = await readStage(tx, stageId);
+      return stage && work(tx, stage);
+    });
+  }
+
+  async function endCancelled(tx: Transaction, stage: StageRow): Promise<void> {
+    await endCancelledStage(tx, { stageId: stage.id, fence: stage.fence });
+    if (stage.jobId) await settleJob(tx, stage.jobId);
+  }
+
+  return {
+    /**
+     * queued → running for one worker. @returns null where the message is stale: done, cancelled, taken, or overtaken
+     * by a newer message
+     */
+    async claim(request: {
+      stageId: string;
+      dispatch: number;
+      worker: string;
+      leaseSeconds: number;
+    }): Promise<Claim | null> {
+      return onAttempt(request, async (tx, seen) => {
+        if (seen.status !== 'queued' || seen.dispatch !== request.dispatch) return null;
+        if (seen.jobId) await startJob(tx, seen.jobId);
+        if (seen.runId) await startRun(tx, seen.runId);
+        const stage = await claimStage(tx, request);
+        if (!stage) return null;
+        if (stage.datasetId) await moveDataset(tx, stage.datasetId, 'running');
+        return describeClaim(tx, stage);
+      });
+    },
+
+    /** Renews the lease. `cancelled` and `lost` tell the worker to stop; after `lost` nothing it writes counts. */
+    async heartbeat(
+      claim: Attempt,
+      beat: { leaseSeconds: number; progress?: Progress },
+    ): Promise<'ok' | 'cancelled' | 'lost'> {
+      const progress = beat.progress
+        ? Prisma.sql`${JSON.stringify(beat.progress)}::jsonb`
+        : Prisma.sql`progress`;
+      const rows = await prisma.$queryRaw<{ cancelRequested: boolean }[]>`
+        UPDATE stage SET progress = ${progress},
+          lease_until = clock_timestamp() + make_interval(secs => ${beat.leaseSeconds}::float8)
+        WHERE id = ${claim.stageId} AND fence = ${claim.fence} AND status = 'running'
+        RETURNING cancel_requested AS "cancelRequested"`;
+      if (!rows[0]) return 'lost';
+      return rows[0].cancelRequested ? 'cancelled' : 'ok';
+    },
+
+    /**
+     * Stores the result and moves everything along that waited for it. May be called again with the same claim.
+     * @returns false where another attempt has the stage, or it was cancelled: the result counts for nothing
+     */
+    async succeed(claim: Attempt, result: StageResult, options: SucceedOptions = {}): Promise<boolean> {
+      const { reused = false, facts } = options;
+      const kept = await onAttempt(claim, async (tx, seen) => {
+        if (seen.status === 'succeeded' && seen.fence === claim.fence) return true;
+        if (seen.kind !== result.kind)
+          throw new Error(
+            `Stage ${seen.id} is of kind ${seen.kind}; it was given a result of ${result.kind}.`,
+          );
+        const stage = await succeedStage(tx, claim, result, reused);
+        if (!stage) return false;
+        if (!reused) await storeResult(tx, stage.resultKey, result);
+        await spreadResult(tx, stage, result, facts);
+        await queueDependents(tx, stage.id);
+        if (stage.runId) await finishRun(tx, stage.runId);
+        if (stage.jobId) await settleJob(tx, stage.jobId);
+        return true;
+      });
+      return kept ?? false;
+    },
+
+    /**
+     * Ends an attempt that went wrong: queued again after a pause, or failed where another try is pointless or was
+     * made often enough. May be called again with the same claim.
+     */
+    async fail(claim: Attempt, options: FailOptions): Promise<'requeued' | 'failed' | 'cancelled' | 'lost'> {
+      const { error, retryable, maxAttempts } = options;
+      const state = await onAttempt(claim, async (tx, stage) => {
+        if (stage.fence !== claim.fence) return 'lost';
+        if (stage.status === 'failed') return 'failed';
+        if (stage.status === 'cancelled') return 'cancelled';
+        if (stage.status === 'queued') return 'requeued';
+        if (stage.status !== 'running') return 'lost';
+        if (stage.cancelRequested) {
+          await endCancelled(tx, stage);
+          return 'cancelled';
+        }
+        if (retryable && stage.failures + 1 < maxAttempts) {
+          await tryAgain(tx, stage, { error, delaySeconds: backoffSeconds(stage.failures), counted: true });
+          return 'requeued';
+        }
+        await giveUp(tx, stage, error);
+        return 'failed';
+      });
+      return state ?? 'lost';
+    },
+
+    /** Hands the stage back at a shutdown; the attempt does not count. */
+    async release(claim: Attempt): Promise<void> {
+      await onAttempt(claim, async (tx, stage) => {
+        if (stage.fence !== claim.fence || stage.status !== 'running') return;
+        if (stage.cancelRequested) await endCancelled(tx, stage);
+        else await tryAgain(tx, stage, { error: null, delaySeconds: 0, counted: false });
+      });
+    },
+
+    /** Takes back the stages whose lease has run out. @returns how many */
+    async requeueLost(options: { maxAttempts?: number } = {}): Promise<number> {
+      const maxAttempts = options.maxAttempts ?? defaults.maxAttempts;
+      const lost = await prisma.$queryRaw<{ stageId: string }[]>`
+        SELECT id AS "stageId" FROM stage WHERE status = 'running' AND lease_until < clock_timestamp()
+        ORDER BY lease_until LIMIT ${LOST_AT_ONCE}`;
+      let count = 0;
+      for (const { stageId } of lost) {
+        const taken = await onAttempt({ stageId }, async (tx, stage) => {
+          if (!(await leaseHasRunOut(tx, stageId))) return false;
+          const error = `Its worker was lost: no sign of life before the lease ran out (attempt ${stage.attempt}).`;
+          if (stage.cancelRequested) await endCancelled(tx, stage);
+          else if (stage.failures + 1 >= maxAttempts) await giveUp(tx, stage, error);
+          else await tryAgain(tx, stage, { error, delaySeconds: 0, counted: true });
+          return true;
+        });
+        if (taken) count++;
+      }
+      return count;
+    },
+
+    async get(id: string): Promise<Stage | null> {
+      const row = await prisma.stage.findUnique({ where: { id } });
+      return row && toStage(row);
+    },
+
+    /** In the order of the plan. */
+    async listByJob(jobId: string): Promise<Stage[]> {
+      const rows = await prisma.stage.findMany({ where: { jobId }, orderBy: { position: 'asc' } });
+      return rows.map(toStage);
+    },
+  };
+}
+
+/** A result that was computed again replaces the old one: its artifacts were gone, or nobody wanted to reuse them. */
+async function storeResult(tx: Transaction, resultKey: string, result: StageResult): Promise<void> {
+  const row = { kind: result.kind, result: toJson(result) };
+  await tx.stageResult.upsert({
+    where: { resultKey },
+    create: { resultKey, ...row },
+    update: { ...row, createdAt: new Date() },
+  });
+}
+
+/** Locks the row too: from here to the end of the transaction no heartbeat can renew the lease. */
+async function leaseHasRunOut(tx: Transaction, stageId: string): Promise<boolean> {
+  const rows = await tx.$queryRaw<unknown[]>`
+    SELECT 1 AS one FROM stage
+    WHERE id = ${stageId} AND status = 'running' AND lease_until < clock_timestamp() FOR NO KEY UPDATE`;
+  return rows.length > 0;
+}

@@ -1,0 +1,79 @@
+/**
+ * The state of a job; only this file changes it. It follows the job's stages and runs:
+ *
+ *     queued ──first stage claimed──▶ running ──all stages ended──▶ succeeded | failed (any run failed)
+ *        └────────cancel──────────────┴──no stage under way any more──▶ cancelled
+ *
+ * `succeeded`, `failed` and `cancelled` are final. Every change appends an event under the job's lock.
+ */
+import type { JobStatus, NewJobEvent } from '@rela/contracts';
+import type { Transaction } from '../connection.js';
+import type { Prisma } from '../generated/client.js';
+import { appendEvents } from './events.js';
+import { cancelIdleRuns } from './run-state.js';
+
+interface JobRow {
+  status: JobStatus;
+  error: string | null;
+}
+
+const jobEvent = ({ status, error }: JobRow): NewJobEvent => ({ type: 'job', status, error });
+
+/** A new job is queued. */
+export async function insertJob(
+  tx: Transaction,
+  job: Omit<Prisma.JobCreateManyInput, 'status'> & { id: string },
+): Promise<void> {
+  const status: JobStatus = 'queued';
+  await tx.job.create({ data: { ...job, status } });
+  await appendEvents(tx, job.id, [jobEvent({ status, error: null })]);
+}
+
+/** queued → running. */
+export async function startJob(tx: Transaction, id: string): Promise<void> {
+  const rows = await tx.$queryRaw<JobRow[]>`
+    UPDATE job SET status = 'running', started_at = clock_timestamp()
+    WHERE id = ${id} AND status = 'queued' RETURNING status, error`;
+  await appendEvents(tx, id, rows.map(jobEvent));
+}
+
+/** Remembers the wish; the state changes when nothing of the job runs any more. */
+export async function requestCancel(tx: Transaction, id: string): Promise<void> {
+  await tx.job.update({ where: { id }, data: { cancelRequested: true } });
+}
+
+interface Standing {
+  live: boolean;
+  cancelRequested: boolean;
+  cancelledRuns: number;
+  failedRuns: { name: string; error: string | null }[];
+  runs: number;
+}
+
+/** queued | running → its end, where every stage has ended. To be called after every end of a stage. */
+export async function settleJob(tx: Transaction, id: string): Promise<void> {
+  const [{ cancelRequested } = { cancelRequested: false }] = await tx.$queryRaw<
+    { cancelRequested: boolean }[]
+  >`SELECT cancel_requested AS "cancelRequested" FROM job WHERE id = ${id}`;
+  if (cancelRequested) await cancelIdleRuns(tx, id);
+  const [standing] = await tx.$queryRaw<Standing[]>`
+    SELECT
+      EXISTS (SELECT 1 FROM stage WHERE job_id = ${id} AND status IN ('waiting', 'queued', 'running')) AS live,
+      count(*)::int AS runs,
+      count(*) FILTER (WHERE status = 'cancelled')::int AS "cancelledRuns",
+      coalesce(jsonb_agg(jsonb_build_object('name', name, 'error', error) ORDER BY position)
+        FILTER (WHERE status = 'failed'), '[]') AS "failedRuns"
+    FROM run WHERE job_id = ${id}`;
+  if (!standing || standing.live) return;
+  const { failedRuns, cancelledRuns, runs } = standing;
+  const status: JobStatus =
+    cancelRequested && cancelledRuns > 0 ? 'cancelled' : failedRuns.length > 0 ? 'failed' : 'succeeded';
+  const error =
+    status === 'failed'
+      ? `${failedRuns.length} of ${runs} runs failed. ${failedRuns.map((run) => `${run.name}: ${run.error ?? ''}`).join(' ')}`
+      : null;
+  const rows = await tx.$queryRaw<JobRow[]>`
+    UPDATE job SET status = ${status}, error = ${error}, ended_at = clock_timestamp()
+    WHERE id = ${id} AND status IN ('queued', 'running') RETURNING status, error`;
+  await appendEvents(tx, id, rows.map(jobEvent));
+}

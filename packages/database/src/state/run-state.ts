@@ -1,0 +1,131 @@
+/**
+ * The state of a run; only this file changes it. It follows the run's own stages and those they depend on:
+ *
+ *     queued ──own stage claimed──▶ running ──all own stages succeeded──▶ succeeded
+ *        │                            │
+ *        ├──own stage failed, or one that it depends on ──▶ failed
+ *        └──job cancelled, no own stage under way ────────▶ cancelled
+ *
+ * A run stays `running` while a stage of it is queued again: its stages tell that story. `succeeded`, `failed` and
+ * `cancelled` are final. Every change appends an event to the job, whose lock the caller holds.
+ */
+import type { JobStatus, NewJobEvent, RunResult, StageResultOf } from '@rela/contracts';
+import type { Transaction } from '../connection.js';
+import { Prisma } from '../generated/client.js';
+import { appendEvents } from './events.js';
+
+interface RunRow {
+  id: string;
+  jobId: string;
+  name: string;
+  status: JobStatus;
+  error: string | null;
+}
+
+const COLUMNS = Prisma.sql`run.id, run.job_id AS "jobId", run.name, run.status, run.error`;
+
+async function announce(tx: Transaction, rows: RunRow[]): Promise<number> {
+  const [first] = rows;
+  if (!first) return 0;
+  await appendEvents(
+    tx,
+    first.jobId,
+    rows.map(({ id, name, status, error }): NewJobEvent => ({ type: 'run', runId: id, name, status, error })),
+  );
+  return rows.length;
+}
+
+/** New runs are queued. */
+export async function insertRuns(
+  tx: Transaction,
+  jobId: string,
+  runs: Omit<Prisma.RunCreateManyInput, 'status'>[],
+): Promise<void> {
+  const status: JobStatus = 'queued';
+  await tx.run.createMany({ data: runs.map((run) => ({ ...run, status })) });
+  await announce(
+    tx,
+    runs.map(({ id, name }) => ({ id, jobId, name, status, error: null })),
+  );
+}
+
+/** queued → running. */
+export async function startRun(tx: Transaction, id: string): Promise<void> {
+  await announce(
+    tx,
+    await tx.$queryRaw<RunRow[]>`
+      UPDATE run SET status = 'running', started_at = clock_timestamp()
+      WHERE id = ${id} AND status = 'queued' RETURNING ${COLUMNS}`,
+  );
+}
+
+/** queued | running → failed. */
+export async function failRuns(tx: Transaction, ids: string[], error: string): Promise<void> {
+  await announce(
+    tx,
+    await tx.$queryRaw<RunRow[]>`
+      UPDATE run SET status = 'failed', error = ${error}, ended_at = clock_timestamp()
+      WHERE id = ANY(${ids}) AND status IN ('queued', 'running') RETURNING ${COLUMNS}`,
+  );
+}
+
+/** queued | running → cancelled, for the runs of the job that have no stage under way or to come. */
+export async function cancelIdleRuns(tx: Transaction, jobId: string): Promise<void> {
+  await announce(
+    tx,
+    await tx.$queryRaw<RunRow[]>`
+      UPDATE run SET status = 'cancelled', ended_at = clock_timestamp()
+      WHERE job_id = ${jobId} AND status IN ('queued', 'running') AND NOT EXISTS (
+        SELECT 1 FROM stage WHERE stage.run_id = run.id AND stage.status IN ('waiting', 'queued', 'running'))
+      RETURNING ${COLUMNS}`,
+  );
+}
+
+/** queued | running → succeeded, where all of its own stages have. */
+export async function finishRun(tx: Transaction, id: string): Promise<void> {
+  await announce(
+    tx,
+    await tx.$queryRaw<RunRow[]>`
+      UPDATE run SET status = 'succeeded', ended_at = clock_timestamp(),
+        started_at = coalesce(started_at, clock_timestamp())
+      WHERE id = ${id} AND status IN ('queued', 'running') AND NOT EXISTS (
+        SELECT 1 FROM stage WHERE stage.run_id = run.id AND stage.status <> 'succeeded')
+      RETURNING ${COLUMNS}`,
+  );
+}
+
+interface Results {
+  train: StageResultOf<'train'> | null;
+  trainReused: boolean | null;
+  reduce: StageResultOf<'reduce'> | null;
+  evaluate: StageResultOf<'evaluate'> | null;
+}
+
+/** Puts together what the run's stages have given so far: after the training, and again after the evaluation. */
+export async function assembleResult(tx: Transaction, id: string): Promise<void> {
+  const [found] = await tx.$queryRaw<Results[]>`
+    SELECT train.result AS train, train.reused AS "trainReused", reduce.result AS reduce, evaluate.result AS evaluate
+    FROM stage AS train
+    LEFT JOIN stage AS reduce ON reduce.job_id = train.job_id AND reduce.kind = 'reduce'
+      AND reduce.result_key = train.input->>'reduceKey'
+    LEFT JOIN stage AS evaluate ON evaluate.run_id = train.run_id AND evaluate.kind = 'evaluate'
+    WHERE train.run_id = ${id} AND train.kind = 'train' LIMIT 1`;
+  if (!found?.train) return;
+  const { train, reduce, evaluate } = found;
+  const result: RunResult = {
+    accuracy: evaluate?.accuracy ?? null,
+    accuracyStd: evaluate?.accuracyStd ?? null,
+    knn: evaluate?.knn ?? null,
+    trainSeconds: train.seconds,
+    priorSeconds: reduce ? reduce.embedSeconds + reduce.seconds : 0,
+    evaluateSeconds: evaluate?.seconds ?? null,
+    steps: train.steps,
+    switchStep: train.switchStep,
+    flops: train.flops,
+    finalLoss: train.finalLoss,
+    waitShare: train.waitShare,
+    model: train.model,
+    engine: train.engine,
+  };
+  await tx.run.update({ where: { id }, data: { result, reused: found.trainReused ?? false } });
+}

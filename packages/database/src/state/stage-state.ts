@@ -1,0 +1,246 @@
+/**
+ * The state of a stage; only this file changes it.
+ *
+ *     waiting ──all dependencies succeeded──▶ queued ──claimed──▶ running ──▶ succeeded | failed
+ *        │                                     │ ▲                  │ └──cancel heard──▶ cancelled
+ *        │                                     │ └─retry, lost lease, handed back
+ *        └────job cancelled, dependency failed─┴──▶ cancelled
+ *
+ * Becoming `queued` raises `dispatch` and writes the message for the queue into the outbox; becoming `running` raises
+ * `fence`, and every later write of that attempt has to carry it. `succeeded`, `failed` and `cancelled` are final.
+ * Every change of a job's stage appends an event to the job, whose lock the caller holds.
+ */
+import type { NewJobEvent, StageInput, StageKind, StageResult, StageStatus } from '@rela/contracts';
+import type { Transaction } from '../connection.js';
+import { Prisma } from '../generated/client.js';
+import { appendEvents, wakeRelay } from './events.js';
+
+export interface StageRow {
+  id: string;
+  jobId: string | null;
+  runId: string | null;
+  datasetId: string | null;
+  position: number;
+  kind: StageKind;
+  status: StageStatus;
+  resultKey: string;
+  input: StageInput;
+  reused: boolean;
+  dispatch: number;
+  fence: number;
+  attempt: number;
+  failures: number;
+  cancelRequested: boolean;
+  error: string | null;
+}
+
+/** Names one attempt: the stage, and the fencing number that its writes carry. */
+export interface Attempt {
+  stageId: string;
+  fence: number;
+}
+
+const COLUMNS = Prisma.sql`
+  stage.id, stage.job_id AS "jobId", stage.run_id AS "runId", stage.dataset_id AS "datasetId", stage.position,
+  stage.kind, stage.status, stage.result_key AS "resultKey", stage.input, stage.reused, stage.dispatch, stage.fence,
+  stage.attempt, stage.failures, stage.cancel_requested AS "cancelRequested", stage.error`;
+
+async function announce(tx: Transaction, rows: StageRow[]): Promise<StageRow[]> {
+  rows.sort((a, b) => a.position - b.position);
+  const jobId = rows[0]?.jobId;
+  if (jobId)
+    await appendEvents(
+      tx,
+      jobId,
+      rows.map(
+        ({ id, runId, kind, status, attempt, reused, error }): NewJobEvent => ({
+          ...{ type: 'stage', stageId: id, runId, kind, status, attempt, reused, error },
+        }),
+      ),
+    );
+  return rows;
+}
+
+export async function readStage(tx: Transaction, id: string): Promise<StageRow | null> {
+  const [row] = await tx.$queryRaw<StageRow[]>`SELECT ${COLUMNS} FROM stage WHERE id = ${id}`;
+  return row ?? null;
+}
+
+/** New stages wait; those that need nothing are queued next. */
+export async function insertStages(
+  tx: Transaction,
+  stages: Omit<Prisma.StageCreateManyInput, 'status'>[],
+): Promise<void> {
+  const status: StageStatus = 'waiting';
+  await tx.stage.createMany({ data: stages.map((stage) => ({ ...stage, status })) });
+}
+
+/** waiting → queued, for those that have just become possible or never had to wait. */
+export async function queueStages(tx: Transaction, ids: string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await announce(
+    tx,
+    await tx.$queryRaw<StageRow[]>`
+      WITH queued AS (
+        UPDATE stage SET status = 'queued', dispatch = dispatch + 1
+        WHERE id = ANY(${ids}) AND status = 'waiting' RETURNING *
+      ), message AS (
+        INSERT INTO outbox (stage_id, kind, dispatch) SELECT id, kind, dispatch FROM queued ORDER BY position
+      )
+      SELECT ${COLUMNS} FROM queued AS stage`,
+  );
+  await wakeRelay(tx);
+}
+
+/** waiting → queued, for the dependents of `id` whose dependencies have now all succeeded. */
+export async function queueDependents(tx: Transaction, id: string): Promise<void> {
+  const ready = await tx.$queryRaw<{ id: string }[]>`
+    SELECT stage.id FROM stage_dependency AS mine JOIN stage ON stage.id = mine.stage_id
+    WHERE mine.dependency_id = ${id} AND stage.status = 'waiting' AND NOT EXISTS (
+      SELECT 1 FROM stage_dependency AS other JOIN stage AS needed ON needed.id = other.dependency_id
+      WHERE other.stage_id = stage.id AND needed.status <> 'succeeded')`;
+  await queueStages(
+    tx,
+    ready.map((stage) => stage.id),
+  );
+}
+
+/** queued → running, if `dispatch` is the newest message of the stage. @returns null where it is stale */
+export async function claimStage(
+  tx: Transaction,
+  claim: { stageId: string; dispatch: number; worker: string; leaseSeconds: number },
+): Promise<StageRow | null> {
+  const rows = await tx.$queryRaw<StageRow[]>`
+    UPDATE stage SET status = 'running', fence = fence + 1, attempt = attempt + 1, worker = ${claim.worker},
+      lease_until = clock_timestamp() + make_interval(secs => ${claim.leaseSeconds}::float8),
+      started_at = coalesce(started_at, clock_timestamp()), progress = NULL, error = NULL
+    WHERE id = ${claim.stageId} AND dispatch = ${claim.dispatch} AND status = 'queued'
+    RETURNING ${COLUMNS}`;
+  // The message has arrived: from here on the lease stands for the stage.
+  if (rows.length > 0) await tx.outbox.deleteMany({ where: { stageId: claim.stageId } });
+  return (await announce(tx, rows))[0] ?? null;
+}
+
+/** running → succeeded. @returns null where another attempt has the stage */
+export async function succeedStage(
+  tx: Transaction,
+  { stageId, fence }: Attempt,
+  result: StageResult,
+  reused: boolean,
+): Promise<StageRow | null> {
+  const rows = await tx.$queryRaw<StageRow[]>`
+    UPDATE stage SET status = 'succeeded', result = ${JSON.stringify(result)}::jsonb, reused = ${reused},
+      lease_until = NULL, progress = NULL, error = NULL, ended_at = clock_timestamp()
+    WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING ${COLUMNS}`;
+  return (await announce(tx, rows))[0] ?? null;
+}
+
+/** running → failed. */
+export async function failStage(tx: Transaction, { stageId, fence }: Attempt, error: string): Promise<void> {
+  await announce(
+    tx,
+    await tx.$queryRaw<StageRow[]>`
+      UPDATE stage SET status = 'failed', failures = failures + 1, error = ${error}, lease_until = NULL,
+        progress = NULL, ended_at = clock_timestamp()
+      WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING ${COLUMNS}`,
+  );
+}
+
+export interface Requeue {
+  error: string | null;
+  /** Until the next try. */
+  delaySeconds: number;
+  /** An attempt that was handed back in good order counts neither as an attempt nor as a failure. */
+  counted: boolean;
+}
+
+/** running → queued, under a new dispatch number. */
+export async function requeueStage(
+  tx: Transaction,
+  { stageId, fence }: Attempt,
+  { error, delaySeconds, counted }: Requeue,
+): Promise<void> {
+  await announce(
+    tx,
+    await tx.$queryRaw<StageRow[]>`
+      WITH queued AS (
+        UPDATE stage SET status = 'queued', dispatch = dispatch + 1, error = ${error},
+          attempt = attempt - ${counted ? 0 : 1}, failures = failures + ${counted ? 1 : 0},
+          lease_until = NULL, worker = NULL, progress = NULL
+        WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING *
+      ), message AS (
+        INSERT INTO outbox (stage_id, kind, dispatch, available_at)
+        SELECT id, kind, dispatch, clock_timestamp() + make_interval(secs => ${delaySeconds}::float8) FROM queued
+      )
+      SELECT ${COLUMNS} FROM queued AS stage`,
+  );
+  await wakeRelay(tx);
+}
+
+/** running → cancelled: its worker has heard of it, or is gone. */
+export async function endCancelledStage(tx: Transaction, { stageId, fence }: Attempt): Promise<void> {
+  await announce(
+    tx,
+    await tx.$queryRaw<StageRow[]>`
+      UPDATE stage SET status = 'cancelled', lease_until = NULL, progress = NULL, ended_at = clock_timestamp()
+      WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING ${COLUMNS}`,
+  );
+}
+
+/**
+ * waiting | queued → cancelled at once; to those that run, the wish is told by their next heartbeat.
+ * `which` is a condition on the table `stage`. @returns how many rows it touched
+ */
+async function cancelWhere(tx: Transaction, which: Prisma.Sql, error: string | null): Promise<StageRow[]> {
+  const told = await tx.$queryRaw<StageRow[]>`
+    UPDATE stage SET cancel_requested = true
+    WHERE status = 'running' AND NOT cancel_requested AND ${which} RETURNING ${COLUMNS}`;
+  const ended = await tx.$queryRaw<StageRow[]>`
+    UPDATE stage SET status = 'cancelled', error = ${error}, ended_at = clock_timestamp()
+    WHERE status IN ('waiting', 'queued') AND ${which} RETURNING ${COLUMNS}`;
+  if (ended.length > 0) {
+    await tx.outbox.deleteMany({ where: { stageId: { in: ended.map((stage) => stage.id) } } });
+    await announce(tx, ended);
+  }
+  return [...told, ...ended];
+}
+
+/** Cancels everything of the job that has not ended. */
+export async function cancelStagesOfJob(tx: Transaction, jobId: string): Promise<void> {
+  await cancelWhere(tx, Prisma.sql`job_id = ${jobId}`, null);
+}
+
+/**
+ * After a failure: cancels what depended on the failed stage, the rest of the runs that are lost by it, and shared
+ * stages that no other run needs. @returns ids of the runs that are lost
+ */
+export async function cancelAfterFailure(tx: Transaction, failed: StageRow): Promise<string[]> {
+  const { id, jobId } = failed;
+  if (!jobId) return [];
+  const text = `${failed.kind} stage failed`;
+  const doomed = await cancelWhere(
+    tx,
+    Prisma.sql`id IN (
+      WITH RECURSIVE doomed (id) AS (
+        SELECT stage_id FROM stage_dependency WHERE dependency_id = ${id}
+        UNION SELECT next.stage_id FROM stage_dependency AS next JOIN doomed ON next.dependency_id = doomed.id
+      ) SELECT id FROM doomed)`,
+    text,
+  );
+  const runs = new Set([failed, ...doomed].map((stage) => stage.runId).filter((run) => run !== null));
+  await cancelWhere(tx, Prisma.sql`run_id = ANY(${[...runs]})`, text);
+  let touched: StageRow[];
+  do {
+    touched = await cancelWhere(
+      tx,
+      Prisma.sql`job_id = ${jobId} AND run_id IS NULL
+        AND EXISTS (SELECT 1 FROM stage_dependency AS mine WHERE mine.dependency_id = stage.id)
+        AND NOT EXISTS (
+          SELECT 1 FROM stage_dependency AS mine JOIN stage AS dependent ON dependent.id = mine.stage_id
+          WHERE mine.dependency_id = stage.id AND dependent.status NOT IN ('cancelled', 'failed')
+            AND NOT dependent.cancel_requested)`,
+      text,
+    );
+  } while (touched.length > 0);
+  return [...runs];
+}
