@@ -1,1 +1,10 @@
-export {};
+/** What other programs may use of the command line's: starting the whole service, and showing what a job does. */
+export { PartFailedError } from './up/part.js';
+export {
+  PortTakenError,
+  type Service,
+  type ServiceProcess,
+  type StartOptions,
+  startAll,
+} from './up/start-all.js';
+export { AlreadyUpError, findUrl } from './up/up-file.js';
