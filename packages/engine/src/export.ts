@@ -1,0 +1,93 @@
+/** Exports a TF.js function with its weights as an ONNX model that any runtime can read. */
+import { EngineError } from './errors.js';
+import { optimize } from './graph/optimize.js';
+import { NCHW } from './onnx/forms.js';
+import { lower } from './onnx/lower.js';
+import type { OnnxModel, OnnxTensor } from './onnx/model.js';
+import { writeModel } from './onnx/write.js';
+import { record } from './recording/record.js';
+import type { HostTensors, TensorSpec, Tensors } from './tensors.js';
+
+export interface ExportOptions {
+  inputs: Record<string, TensorSpec>;
+  weights: HostTensors;
+  /** The first side of every input may vary; it is called N in the model. */
+  dynamicBatch?: boolean;
+  /** Order of the axes of inputs of rank four; TF.js sees them as NHWC in any case. */
+  layout?: 'nchw' | 'nhwc';
+  name?: string;
+  metadata?: Record<string, string>;
+}
+
+/** Batch sizes at which a function of a varying batch is recorded, to see what depends on it. */
+const FIRST = 2;
+const SECOND = 3;
+
+/**
+ * @returns the bytes of an .onnx file
+ * @throws EngineError `unsupported-op`, also where an op fixes the batch size although it should vary
+ */
+export function exportOnnx(
+  fn: (inputs: Tensors, weights: Tensors) => Tensors,
+  { inputs, weights, dynamicBatch = true, layout = 'nchw', name = 'model', metadata = {} }: ExportOptions,
+): Uint8Array {
+  const make = (batch: number | undefined): OnnxModel => {
+    const specs = Object.fromEntries(
+      Object.entries(inputs).map(([key, { shape, dtype }]) => [
+        key,
+        { dtype, shape: batch === undefined ? shape : [batch, ...shape.slice(1)] },
+      ]),
+    );
+    const graph = optimize(record(fn, { inputs: specs, constants: weights }));
+    const images = [...graph.inputs].filter(([, value]) => layout === 'nchw' && value.shape.length === 4);
+    const inputForms = new Map(images.map(([key]) => [key, NCHW]));
+    const outputForms = new Map(
+      [...graph.outputs].map(([key, value]) => [key, value.shape.map((_, axis) => axis)]),
+    );
+    return lower(graph, { name, inputForms, outputForms, portable: true, metadata }).model;
+  };
+  if (!dynamicBatch) return writeModel(make(undefined));
+  return writeModel(withVaryingBatch(make(FIRST), make(SECOND)));
+}
+
+/** Replaces what differs between the two batch sizes by "whatever remains" (−1 of a Reshape). */
+function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
+  const initializers = new Map<string, OnnxTensor>(first.initializers);
+  for (const [index, node] of first.nodes.entries()) {
+    const other = second.nodes[index];
+    if (!other || other.op !== node.op) throw fixedBatch(node.op, node.line);
+    for (const [at, name] of node.inputs.entries()) {
+      const a = first.initializers.get(name);
+      const b = second.initializers.get(other.inputs[at]!);
+      if (!a || !b || (a.data.length === b.data.length && a.data.every((item, i) => item === b.data[i])))
+        continue;
+      if (node.op !== 'Reshape' || at !== 1 || a.data.length !== b.data.length)
+        throw fixedBatch(node.op, node.line);
+      const differing = [...a.data.keys()].filter((i) => a.data[i] !== b.data[i]);
+      if (differing.length !== 1) throw fixedBatch(node.op, node.line);
+      const sides = (a.data as BigInt64Array).slice();
+      sides[differing[0]!] = -1n;
+      const free = `${name}_any`;
+      initializers.set(free, { ...a, data: sides });
+      node.inputs[at] = free;
+    }
+  }
+  const named = (ports: OnnxModel['inputs'], others: OnnxModel['inputs']) =>
+    ports.map((port, index) => ({
+      ...port,
+      dims: port.dims.map((side, axis) => (side === others[index]!.dims[axis] ? side : 'N')),
+    }));
+  return {
+    ...first,
+    initializers,
+    inputs: named(first.inputs, second.inputs),
+    outputs: named(first.outputs, second.outputs),
+  };
+}
+
+function fixedBatch(op: string, line: string): EngineError {
+  return new EngineError(
+    'unsupported-op',
+    `${op} at ${line} depends on the batch size in a way that cannot vary. Export with dynamicBatch: false, or write it without the batch size.`,
+  );
+}

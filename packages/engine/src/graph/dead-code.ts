@@ -1,0 +1,14 @@
+/** Leaves out what no output needs: gradients of inputs that nobody asked for, and values that TF.js makes on the way. */
+import type { Graph, GraphNode, Value } from './graph.js';
+
+export function removeDeadCode(graph: Graph): Graph {
+  const needed = new Set<Value>(graph.outputs.values());
+  const nodes: GraphNode[] = [];
+  for (const node of [...graph.nodes].reverse()) {
+    if (!node.outputs.some((output) => needed.has(output))) continue;
+    for (const input of node.inputs) needed.add(input);
+    nodes.push(node);
+  }
+  const constants = new Map([...graph.constants].filter(([value]) => needed.has(value)));
+  return { ...graph, constants, nodes: nodes.reverse() };
+}

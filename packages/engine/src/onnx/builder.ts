@@ -1,0 +1,68 @@
+/** Collects nodes and initializers while a graph is lowered; equal constants are one initializer. */
+import { allocate, type DType } from '../tensors.js';
+import type { OnnxAttribute, OnnxNode, OnnxTensor } from './model.js';
+
+interface EmitOptions {
+  domain?: OnnxNode['domain'];
+  outputs?: number;
+}
+
+/** Constants up to this many elements are compared by content. */
+const SHARED_SIZE = 64;
+
+export class Builder {
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers = new Map<string, OnnxTensor>();
+  /** The user's line behind what is emitted now. */
+  line = 'an unknown line';
+  private readonly shared = new Map<string, string>();
+  private count = 0;
+
+  name(prefix = 't'): string {
+    return `${prefix}${this.count++}`;
+  }
+
+  emit(
+    op: string,
+    inputs: string[],
+    attributes: Record<string, OnnxAttribute> = {},
+    options: EmitOptions = {},
+  ): string {
+    return this.emitMany(op, inputs, attributes, { ...options, outputs: 1 })[0]!;
+  }
+
+  emitMany(
+    op: string,
+    inputs: string[],
+    attributes: Record<string, OnnxAttribute> = {},
+    { domain = '', outputs = 1 }: EmitOptions = {},
+  ): string[] {
+    const names = Array.from({ length: outputs }, () => this.name());
+    this.nodes.push({ op, domain, inputs, outputs: names, attributes, line: this.line });
+    return names;
+  }
+
+  constant(tensor: OnnxTensor): string {
+    const key =
+      tensor.data.length <= SHARED_SIZE
+        ? `${tensor.dtype} [${tensor.dims}] ${Array.from(tensor.data, String)}`
+        : undefined;
+    const known = key === undefined ? undefined : this.shared.get(key);
+    if (known) return known;
+    const name = this.name('c');
+    this.initializers.set(name, tensor);
+    if (key !== undefined) this.shared.set(key, name);
+    return name;
+  }
+
+  /** An int64 vector: shapes, axes, pads. */
+  ints(values: readonly number[]): string {
+    return this.constant({ dtype: 'int64', dims: [values.length], data: BigInt64Array.from(values, BigInt) });
+  }
+
+  scalar(value: number, dtype: DType = 'float32'): string {
+    const data = allocate(dtype, 1);
+    data[0] = value;
+    return this.constant({ dtype, dims: [], data });
+  }
+}

@@ -1,0 +1,110 @@
+/** Lowers a recorded graph to ONNX, op by op; which op becomes what stands in `lowering/`. */
+import { EngineError } from '../errors.js';
+import type { Graph } from '../graph/graph.js';
+import { Builder } from './builder.js';
+import { type Form, Forms, identity, sidesIn } from './forms.js';
+import type { Context, Lowering } from './lowering/context.js';
+import { CONVOLUTIONS } from './lowering/convolution.js';
+import { ELEMENTWISE } from './lowering/elementwise.js';
+import { LINEAR } from './lowering/linear.js';
+import { POOLING } from './lowering/pooling.js';
+import { REDUCTIONS } from './lowering/reduce.js';
+import { SHAPES } from './lowering/shape.js';
+import type { OnnxModel, OnnxPort } from './model.js';
+
+export const LOWERINGS: Readonly<Record<string, Lowering>> = {
+  ...CONVOLUTIONS,
+  ...ELEMENTWISE,
+  ...LINEAR,
+  ...POOLING,
+  ...REDUCTIONS,
+  ...SHAPES,
+};
+
+export interface LowerOptions {
+  name: string;
+  /** Forms in which inputs are handed in; TF.js's order where none is named. */
+  inputForms?: ReadonlyMap<string, Form>;
+  /** Forms that outputs must have; the form in which they are made where none is named. */
+  outputForms?: ReadonlyMap<string, Form>;
+  portable?: boolean;
+  metadata?: Record<string, string>;
+}
+
+export interface Lowered {
+  model: OnnxModel;
+  /** The form in which every output stands. */
+  outputForms: Map<string, Form>;
+}
+
+/** @throws EngineError `unsupported-op` naming the op and the user's line */
+export function lower(graph: Graph, options: LowerOptions): Lowered {
+  const builder = new Builder();
+  const forms = new Forms(builder);
+  const context: Context = { builder, forms, portable: options.portable ?? false };
+  const inputs: OnnxPort[] = [];
+  for (const [name, value] of graph.inputs) {
+    const form = options.inputForms?.get(name) ?? identity(value.shape.length);
+    forms.define(value, name, form);
+    inputs.push({ name, dtype: value.dtype, dims: sidesIn(value.shape, form) });
+  }
+  for (const [value, data] of graph.constants) forms.defineConstant(value, data);
+  for (const node of graph.nodes) {
+    const lowering = LOWERINGS[node.op];
+    if (!lowering)
+      throw new EngineError(
+        'unsupported-op',
+        `The op ${node.op}, called at ${node.line}, has no translation to ONNX. Write it with other ops, or run the step with the eager engine.`,
+      );
+    builder.line = node.line;
+    lowering(node, context);
+  }
+  const outputs: OnnxPort[] = [];
+  const outputForms = new Map<string, Form>();
+  for (const [name, value] of graph.outputs) {
+    const form = options.outputForms?.get(name) ?? forms.native(value);
+    // An output has a name of its own, also where it is an input or another output.
+    builder.nodes.push({
+      op: 'Identity',
+      domain: '',
+      inputs: [forms.use(value, form)],
+      outputs: [name],
+      attributes: {},
+      line: 'an output',
+    });
+    outputs.push({ name, dtype: value.dtype, dims: sidesIn(value.shape, form) });
+    outputForms.set(name, form);
+  }
+  const { nodes, initializers } = builder;
+  return {
+    model: {
+      name: options.name,
+      nodes: mergeIdentities(nodes, inputs, initializers),
+      initializers,
+      inputs,
+      outputs,
+      metadata: options.metadata ?? {},
+    },
+    outputForms,
+  };
+}
+
+/** Lets a node write an output directly, where only the output's Identity reads what it makes. */
+function mergeIdentities(
+  nodes: OnnxModel['nodes'],
+  inputs: OnnxPort[],
+  initializers: OnnxModel['initializers'],
+): OnnxModel['nodes'] {
+  const readers = new Map<string, number>();
+  for (const node of nodes) for (const name of node.inputs) readers.set(name, (readers.get(name) ?? 0) + 1);
+  const fixed = new Set([...inputs.map(({ name }) => name), ...initializers.keys()]);
+  const renamed = new Map<string, string>();
+  for (const node of nodes) {
+    const [from] = node.inputs;
+    if (node.op === 'Identity' && from && readers.get(from) === 1 && !fixed.has(from))
+      renamed.set(from, node.outputs[0]!);
+  }
+  return nodes
+    .filter((node) => !(node.op === 'Identity' && renamed.get(node.inputs[0]!) === node.outputs[0]))
+    .map((node) => ({ ...node, outputs: node.outputs.map((name) => renamed.get(name) ?? name) }));
+}

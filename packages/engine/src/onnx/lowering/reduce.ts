@@ -1,0 +1,109 @@
+/** Reductions: axes are renamed to the form in which the operand stands, so that nothing has to move first. */
+import type { GraphNode } from '../../graph/graph.js';
+import { axesOf, reducedAxes } from '../../recording/shapes.js';
+import { type Form, identity } from '../forms.js';
+import { int } from '../model.js';
+import { type Context, cast, define, input, type Lowering, output } from './context.js';
+
+/** The form of what remains when `axes` are taken out of `form`: the remaining axes, counted anew. */
+function remainingForm(form: Form, axes: readonly number[]): Form {
+  const kept = [...form].filter((axis) => !axes.includes(axis));
+  const sorted = [...kept].sort((a, b) => a - b);
+  return kept.map((axis) => sorted.indexOf(axis));
+}
+
+function reduce(op: string, node: GraphNode, context: Context, name: string, form: Form): string {
+  const { builder } = context;
+  const axes = reducedAxes(input(node, 0).shape, node.attributes);
+  const keepDims = Boolean(node.attributes.keepDims);
+  const places = axes.map((axis) => form.indexOf(axis)).sort((a, b) => a - b);
+  return builder.emit(op, [name, builder.ints(places)], { keepdims: int(keepDims ? 1 : 0) });
+}
+
+const reduction =
+  (op: string, through?: 'int32'): Lowering =>
+  (node, context) => {
+    const x = input(node, 0);
+    const form = context.forms.native(x);
+    const axes = reducedAxes(x.shape, node.attributes);
+    const result = node.attributes.keepDims ? form : remainingForm(form, axes);
+    const used = context.forms.use(x, form);
+    if (axes.length === 0) {
+      define(context, node, used, form);
+      return;
+    }
+    const operand = through || x.dtype === 'bool' ? cast(context, used, 'int32') : used;
+    const reduced = reduce(op, node, context, operand, form);
+    define(context, node, through ? cast(context, reduced, output(node).dtype) : reduced, result);
+  };
+
+const argReduction =
+  (op: string): Lowering =>
+  (node, context) => {
+    const x = input(node, 0);
+    const [axis] = axesOf(x.shape, node.attributes.axis ?? 0);
+    const index = context.builder.emit(op, [context.forms.use(x)], { axis: int(axis!), keepdims: int(0) });
+    define(context, node, cast(context, index, 'int32'));
+  };
+
+/** Mean of integers is a float in TF.js. */
+const mean: Lowering = (node, context) => {
+  const x = input(node, 0);
+  if (x.dtype === 'float32') {
+    reduction('ReduceMean')(node, context);
+    return;
+  }
+  const form = identity(x.shape.length);
+  const reduced = reduce('ReduceMean', node, context, cast(context, context.forms.use(x), 'float32'), form);
+  define(context, node, reduced);
+};
+
+const lastAxis =
+  (op: string): Lowering =>
+  (node, context) =>
+    define(context, node, context.builder.emit(op, [context.forms.use(input(node, 0))], { axis: int(-1) }));
+
+const cumulativeSum: Lowering = (node, context) => {
+  const { axis, exclusive, reverse } = node.attributes as {
+    axis: number;
+    exclusive: boolean;
+    reverse: boolean;
+  };
+  const at = context.builder.constant({ dtype: 'int32', dims: [], data: Int32Array.of(axis) });
+  define(
+    context,
+    node,
+    context.builder.emit('CumSum', [context.forms.use(input(node, 0)), at], {
+      exclusive: int(exclusive ? 1 : 0),
+      reverse: int(reverse ? 1 : 0),
+    }),
+  );
+};
+
+const topK: Lowering = (node, context) => {
+  const { k, sorted } = node.attributes as { k: number; sorted: boolean };
+  const { builder, forms } = context;
+  const [values, indices] = builder.emitMany(
+    'TopK',
+    [forms.use(input(node, 0)), builder.ints([k])],
+    { axis: int(-1), sorted: int(sorted ? 1 : 0) },
+    { outputs: 2 },
+  );
+  forms.define(output(node, 0), values!);
+  forms.define(output(node, 1), cast(context, indices!, 'int32'));
+};
+
+export const REDUCTIONS: Record<string, Lowering> = {
+  All: reduction('ReduceMin', 'int32'),
+  Any: reduction('ReduceMax', 'int32'),
+  ArgMax: argReduction('ArgMax'),
+  ArgMin: argReduction('ArgMin'),
+  Cumsum: cumulativeSum,
+  Max: reduction('ReduceMax'),
+  Mean: mean,
+  Min: reduction('ReduceMin'),
+  Prod: reduction('ReduceProd'),
+  Softmax: lastAxis('Softmax'),
+  Sum: reduction('ReduceSum'),
+  TopK: topK,
+};

@@ -1,0 +1,151 @@
+/** A TF.js backend without numbers: it keeps a shape for every tensor and a node for every op. */
+import type { BackendValues, DataId, DataType, TensorInfo } from '@tensorflow/tfjs-core';
+import { EngineError } from '../errors.js';
+import type { Attributes, Graph, GraphNode, Value } from '../graph/graph.js';
+import { allocate, type DType, sizeOf, type TensorData, type TensorSpec } from '../tensors.js';
+import { tf } from '../tf.js';
+import { sourceLine } from './source-line.js';
+
+export const BACKEND = 'recording';
+
+function asDType(dtype: string, op: string): DType {
+  if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
+  throw new EngineError(
+    'unsupported-op',
+    `${op} makes a ${dtype} tensor at ${sourceLine()}; a recorded step knows float32, int32 and bool.`,
+  );
+}
+
+/** What is written down while one function runs. */
+export class Tape {
+  readonly inputs = new Map<string, Value>();
+  readonly constants = new Map<Value, TensorData>();
+  readonly nodes: GraphNode[] = [];
+  private readonly valueOf = new WeakMap<DataId, Value>();
+  private count = 0;
+
+  private newValue(id: DataId, shape: readonly number[], dtype: DType): Value {
+    const value = { id: this.count++, shape: [...shape], dtype };
+    this.valueOf.set(id, value);
+    return value;
+  }
+
+  input(name: string, { shape, dtype }: TensorSpec): DataId {
+    const id = {};
+    this.inputs.set(name, this.newValue(id, shape, dtype));
+    return id;
+  }
+
+  constant(id: DataId, data: ArrayLike<number> | null, shape: readonly number[], dtype: DType): void {
+    const copy = allocate(dtype, sizeOf(shape));
+    if (data) copy.set(data);
+    this.constants.set(this.newValue(id, shape, dtype), copy);
+  }
+
+  /** The value behind a tensor. A tensor from outside the step is fetched, and becomes a constant. */
+  lookUp(tensor: TensorInfo, op: string, captureOutside: (id: DataId) => void): Value {
+    const known = this.valueOf.get(tensor.dataId);
+    if (known) return known;
+    captureOutside(tensor.dataId);
+    const captured = this.valueOf.get(tensor.dataId);
+    if (captured) return captured;
+    throw new EngineError(
+      'disposed-tensor',
+      `${op} at ${sourceLine()} uses a tensor that was made outside the step and is disposed. Hand it in as state or batch, or keep it (tf.keep).`,
+    );
+  }
+
+  add(
+    op: string,
+    inputs: Value[],
+    attributes: Attributes,
+    outputs: { shape: readonly number[]; dtype: string }[],
+  ): TensorInfo[] {
+    const made = outputs.map(({ shape, dtype }) => {
+      const dataId = {};
+      return { dataId, value: this.newValue(dataId, shape, asDType(dtype, op)) };
+    });
+    this.nodes.push({ op, inputs, attributes, outputs: made.map(({ value }) => value), line: sourceLine() });
+    return made.map(({ dataId, value }) => ({ dataId, shape: [...value.shape], dtype: value.dtype }));
+  }
+
+  finish(outputs: Map<string, Value>): Graph {
+    return { inputs: this.inputs, outputs, constants: this.constants, nodes: this.nodes };
+  }
+}
+
+/**
+ * TF.js asks its backend to store what it makes from numbers (`write`) and to hand numbers out (`read`).
+ * The first becomes a constant of the tape, the second is refused: a graph has no numbers yet.
+ */
+export class RecordingBackend extends tf.KernelBackend {
+  tape: Tape | null = null;
+  private readonly mover = new tf.DataStorage<true>(this, tf.engine());
+
+  private get current(): Tape {
+    if (!this.tape) throw new Error('The recording backend is used outside a recording.');
+    return this.tape;
+  }
+
+  override write(values: BackendValues, shape: number[], dtype: DataType): DataId {
+    const id = {};
+    this.move(id, values, shape, dtype);
+    return id;
+  }
+
+  override move(id: DataId, values: BackendValues, shape: number[], dtype: DataType): void {
+    this.current.constant(id, values as ArrayLike<number> | null, shape, asDType(dtype, 'tf.tensor'));
+    this.mover.set(id, true);
+  }
+
+  valueBehind(tensor: TensorInfo, op: string): Value {
+    // DataStorage.get moves the data here from the backend that has it.
+    return this.current.lookUp(tensor, op, (id) => {
+      if (tf.engine().state.tensorInfo.has(id)) this.mover.get(id);
+    });
+  }
+
+  override readSync(): never {
+    throw new EngineError(
+      'data-dependent',
+      `A value of the step is read at ${sourceLine()}. While a step is recorded its tensors have no numbers: control flow cannot depend on them. Use tf.where in place of if, and return what you want to look at as a metric.`,
+    );
+  }
+
+  override async read(): Promise<never> {
+    return this.readSync();
+  }
+
+  override numDataIds(): number {
+    return this.mover.numDataIds();
+  }
+
+  override disposeData(id: DataId): boolean {
+    this.mover.delete(id);
+    return true;
+  }
+
+  override incRef(): void {
+    // Nothing is stored, so nothing is counted.
+  }
+
+  override refCount(): number {
+    return 1;
+  }
+
+  override timerAvailable(): boolean {
+    return false;
+  }
+
+  override epsilon(): number {
+    return 1e-7;
+  }
+
+  override floatPrecision(): 16 | 32 {
+    return 32;
+  }
+
+  override dispose(): void {
+    this.tape = null;
+  }
+}

@@ -1,0 +1,184 @@
+/** The compiled engine: the step is recorded once, becomes one ONNX graph, and ONNX Runtime runs it. */
+import * as ort from 'onnxruntime-node';
+import { countFlops } from '../graph/flops.js';
+import type { Graph } from '../graph/graph.js';
+import { optimize } from '../graph/optimize.js';
+import { type Form, identity } from '../onnx/forms.js';
+import { type Lowered, lower } from '../onnx/lower.js';
+import { writeModel } from '../onnx/write.js';
+import { record } from '../recording/record.js';
+import type { HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.js';
+import { emptyTensor, fromForm, toForm, wrap } from './buffers.js';
+import { checkNextState, checkTensors, type Engine, type Step, specsOf } from './engine.js';
+
+const STATE = 'state:';
+const NEXT = 'next:';
+const BATCH = 'batch:';
+const METRIC = 'metric:';
+
+/** Forms settle after two rounds where filters meet convolutions; more would mean that two ops pull at one tensor. */
+const FORM_ROUNDS = 4;
+
+function prefixed<T>(prefix: string, entries: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [prefix + name, value]));
+}
+
+function pick(prefix: string, tensors: Tensors): Tensors {
+  return Object.fromEntries(
+    Object.entries(tensors)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+  );
+}
+
+export function recordStep(
+  step: StepFunction,
+  state: Record<string, TensorSpec>,
+  batch: Record<string, TensorSpec>,
+): Graph {
+  const graph = record(
+    (inputs) => {
+      const result = step(pick(STATE, inputs), pick(BATCH, inputs));
+      const { state: next, metrics } = result;
+      checkNextState(
+        Object.fromEntries(
+          Object.entries(next).map(([name, { shape, dtype }]) => [
+            name,
+            { shape, dtype: dtype as TensorSpec['dtype'] },
+          ]),
+        ),
+        state,
+      );
+      return { ...prefixed(NEXT, next), ...prefixed(METRIC, metrics) };
+    },
+    { inputs: { ...prefixed(STATE, state), ...prefixed(BATCH, batch) } },
+  );
+  return optimize(graph);
+}
+
+/**
+ * Lowers the step so that its state comes out in the forms in which it goes in. Filters, their moments and averages
+ * then stay in the order that convolutions want, and nothing is transposed from step to step.
+ */
+function lowerStep(graph: Graph): Lowered & { stateForms: Map<string, Form> } {
+  const stateForms = new Map<string, Form>();
+  for (const [name, value] of graph.inputs)
+    if (name.startsWith(STATE)) stateForms.set(name.slice(STATE.length), identity(value.shape.length));
+  const forms = (prefix: string) => new Map([...stateForms].map(([name, form]) => [prefix + name, form]));
+  for (let round = 0; round < FORM_ROUNDS; round++) {
+    const { outputForms } = lower(graph, { name: 'step', inputForms: forms(STATE) });
+    let settled = true;
+    for (const [name, form] of outputForms) {
+      if (!name.startsWith(NEXT)) continue;
+      const key = name.slice(NEXT.length);
+      if (String(stateForms.get(key)) === String(form)) continue;
+      stateForms.set(key, form);
+      settled = false;
+    }
+    if (settled) break;
+  }
+  const outputForms = forms(NEXT);
+  for (const [name, value] of graph.outputs)
+    if (name.startsWith(METRIC)) outputForms.set(name, identity(value.shape.length));
+  return { ...lower(graph, { name: 'step', inputForms: forms(STATE), outputForms }), stateForms };
+}
+
+class CompiledStep implements Step {
+  private current: Record<string, ort.Tensor> = {};
+  private spare: Record<string, ort.Tensor> = {};
+  private readonly advancing: string[];
+  private readonly metricSpecs: Record<string, TensorSpec>;
+  readonly flops: number;
+
+  constructor(
+    private readonly session: ort.InferenceSession,
+    graph: Graph,
+    private readonly stateForms: ReadonlyMap<string, Form>,
+    private readonly stateSpecs: Record<string, TensorSpec>,
+    private readonly batchSpecs: Record<string, TensorSpec>,
+  ) {
+    this.flops = countFlops(graph);
+    const named = (prefix: string) =>
+      [...graph.outputs]
+        .filter(([name]) => name.startsWith(prefix))
+        .map(([name, value]) => [name.slice(prefix.length), value] as const);
+    this.advancing = named(NEXT).map(([name]) => name);
+    this.metricSpecs = Object.fromEntries(
+      named(METRIC).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]),
+    );
+    for (const name of this.advancing)
+      this.spare[name] = emptyTensor(this.stateSpecs[name]!, this.form(name));
+  }
+
+  private form(name: string): Form {
+    return this.stateForms.get(name)!;
+  }
+
+  async run(batch: HostTensors): Promise<HostTensors> {
+    checkTensors('batch', batch, this.batchSpecs);
+    const feeds: Record<string, ort.Tensor> = {};
+    for (const name of Object.keys(this.stateSpecs)) feeds[STATE + name] = this.current[name]!;
+    for (const [name, { dtype, shape, data }] of Object.entries(batch))
+      feeds[BATCH + name] = wrap(dtype, data, shape);
+    const fetches: Record<string, ort.Tensor> = {};
+    for (const name of this.advancing) fetches[NEXT + name] = this.spare[name]!;
+    const metrics = Object.entries(this.metricSpecs).map(([name, spec]) => ({
+      name,
+      spec,
+      tensor: emptyTensor(spec),
+    }));
+    for (const { name, tensor } of metrics) fetches[METRIC + name] = tensor;
+    await this.session.run(feeds, fetches);
+    for (const name of this.advancing) {
+      const read = this.current[name]!;
+      this.current[name] = this.spare[name]!;
+      this.spare[name] = read;
+    }
+    return Object.fromEntries(
+      metrics.map(({ name, spec, tensor }) => [name, { ...spec, data: tensor.data as Float32Array }]),
+    );
+  }
+
+  async state(): Promise<HostTensors> {
+    return Object.fromEntries(
+      Object.entries(this.stateSpecs).map(([name, spec]) => [
+        name,
+        fromForm(this.current[name]!, spec, this.form(name)),
+      ]),
+    );
+  }
+
+  load(state: HostTensors): void {
+    checkTensors('state', state, this.stateSpecs);
+    for (const [name, tensor] of Object.entries(state)) this.current[name] = toForm(tensor, this.form(name));
+  }
+
+  async dispose(): Promise<void> {
+    await this.session.release();
+    this.current = {};
+    this.spare = {};
+  }
+}
+
+export function createCompiledEngine({ threads }: { threads?: number }): Engine {
+  return {
+    name: 'compiled',
+    async compile(step, state, batch) {
+      const specs = specsOf(state);
+      const graph = recordStep(step, specs, batch);
+      const { model, stateForms } = lowerStep(graph);
+      const session = await ort.InferenceSession.create(writeModel(model), {
+        ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+        executionMode: 'sequential',
+        graphOptimizationLevel: 'all',
+        logSeverityLevel: 3,
+      });
+      const compiled = new CompiledStep(session, graph, stateForms, specs, batch);
+      compiled.load(state);
+      return compiled;
+    },
+    async dispose() {
+      // Sessions belong to their steps.
+    },
+  };
+}

@@ -1,0 +1,145 @@
+/** The eager engine: the same step, op by op, on whichever TF.js backend is installed. */
+import { createRequire } from 'node:module';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { EngineError } from '../errors.js';
+import { countFlops } from '../graph/flops.js';
+import type { HostTensor, HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.js';
+import { tf } from '../tf.js';
+import { recordStep } from './compiled.js';
+import { checkNextState, checkTensors, type Engine, type Step, specsOf } from './engine.js';
+
+const require = createRequire(import.meta.url);
+
+/** Packages that bring a TF.js backend, in the order in which they are tried. The first two are optional peers. */
+const PACKAGES = {
+  'tensorflow-gpu': '@tensorflow/tfjs-node-gpu',
+  tensorflow: '@tensorflow/tfjs-node',
+  cpu: '@tensorflow/tfjs-backend-cpu',
+} as const;
+
+function load(packageName: string): boolean {
+  try {
+    require(packageName);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return false;
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw new EngineError('engine-unavailable', `${packageName} is installed but does not load: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+/** True where tfjs-node-gpu is installed and finds a GPU. Never throws: an installation that does not load has no GPU. */
+export function hasTensorFlowGpu(): boolean {
+  try {
+    if (!load(PACKAGES['tensorflow-gpu'])) return false;
+    const backend = tf.findBackend('tensorflow') as unknown as { isUsingGpuDevice?: boolean } | null;
+    return backend?.isUsingGpuDevice === true;
+  } catch (error) {
+    if (error instanceof EngineError) return false;
+    throw error;
+  }
+}
+
+function chooseBackend(wanted: string | undefined): string {
+  if (wanted === 'cpu') {
+    load(PACKAGES.cpu);
+    return 'cpu';
+  }
+  if (wanted !== undefined) return wanted;
+  if (load(PACKAGES['tensorflow-gpu']) || load(PACKAGES.tensorflow)) return 'tensorflow';
+  throw new EngineError(
+    'engine-unavailable',
+    'The eager engine needs a TF.js backend. Install one with: npm install --ignore-scripts=false @tensorflow/tfjs-node-gpu@4.22.0 (CUDA 11.2 and cuDNN 8.1), or @tensorflow/tfjs-node@4.22.0 without a GPU.',
+  );
+}
+
+async function download(tensor: Tensor): Promise<HostTensor> {
+  const data = await tensor.data();
+  return {
+    shape: tensor.shape,
+    dtype: tensor.dtype as TensorSpec['dtype'],
+    data: data.slice() as HostTensor['data'],
+  };
+}
+
+const upload = ({ data, shape, dtype }: HostTensor): Tensor => tf.tensor(data, shape, dtype);
+
+class EagerStep implements Step {
+  private current: Tensors = {};
+
+  constructor(
+    private readonly backend: string,
+    private readonly step: StepFunction,
+    private readonly stateSpecs: Record<string, TensorSpec>,
+    private readonly batchSpecs: Record<string, TensorSpec>,
+    readonly flops: number,
+  ) {}
+
+  async run(batch: HostTensors): Promise<HostTensors> {
+    checkTensors('batch', batch, this.batchSpecs);
+    await tf.setBackend(this.backend);
+    const uploaded: Tensors = {};
+    for (const [name, tensor] of Object.entries(batch)) uploaded[name] = upload(tensor);
+    const kept = tf.tidy(() => {
+      const { state, metrics } = this.step({ ...this.current }, uploaded);
+      checkNextState(state as unknown as Record<string, TensorSpec>, this.stateSpecs);
+      // A step may return a tensor that it was given; a clone may be disposed on its own.
+      const next = Object.fromEntries(Object.entries(state).map(([name, tensor]) => [name, tensor.clone()]));
+      return { next, metrics: { ...metrics } };
+    });
+    for (const [name, tensor] of Object.entries(kept.next)) {
+      this.current[name]!.dispose();
+      this.current[name] = tensor;
+    }
+    const result: HostTensors = {};
+    for (const [name, tensor] of Object.entries(kept.metrics)) {
+      result[name] = await download(tensor);
+      tensor.dispose();
+    }
+    for (const tensor of Object.values(uploaded)) if (!tensor.isDisposed) tensor.dispose();
+    return result;
+  }
+
+  async state(): Promise<HostTensors> {
+    const result: HostTensors = {};
+    for (const [name, tensor] of Object.entries(this.current)) result[name] = await download(tensor);
+    return result;
+  }
+
+  load(state: HostTensors): void {
+    checkTensors('state', state, this.stateSpecs);
+    for (const [name, tensor] of Object.entries(state)) {
+      this.current[name]?.dispose();
+      this.current[name] = upload(tensor);
+    }
+  }
+
+  async dispose(): Promise<void> {
+    for (const tensor of Object.values(this.current)) tensor.dispose();
+    this.current = {};
+  }
+}
+
+/** @param options.backend a registered TF.js backend; absent: tfjs-node-gpu, else tfjs-node */
+export async function createEagerEngine(options: { backend?: string }): Promise<Engine> {
+  const backend = chooseBackend(options.backend);
+  if (!(await tf.setBackend(backend)))
+    throw new EngineError('engine-unavailable', `The TF.js backend "${backend}" did not start.`);
+  return {
+    name: 'eager',
+    async compile(step, state, batch) {
+      const specs = specsOf(state);
+      // Recorded once all the same: it counts the operations and refuses a step that the other engine could not run.
+      const flops = countFlops(recordStep(step, specs, batch));
+      await tf.setBackend(backend);
+      const eager = new EagerStep(backend, step, specs, batch, flops);
+      eager.load(state);
+      return eager;
+    },
+    async dispose() {
+      // TF.js keeps its backends for the life of the process.
+    },
+  };
+}
