@@ -48,7 +48,8 @@ export function createByol({ backbone, momentum, projection }: ByolOptions): Met
     views: 2,
 
     init(random, backboneWeights) {
-      const projector = initHead(PROJECTOR, [backbone.width, hidden, projection], random);
+      // Behind the projector comes the predictor's first layer and its batch norm: a bias of z has no effect on p.
+      const projector = initHead(PROJECTOR, [backbone.width, hidden, projection], random, { bias: false });
       const predictor = initHead(PREDICTOR, [projection, hidden, projection], random);
       const copied = { ...under('backbone.', backboneWeights), ...projector };
       return { ...projector, ...predictor, ...under(TARGET, copied) };

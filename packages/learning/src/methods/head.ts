@@ -8,18 +8,20 @@ import type { Random } from '../random.js';
 
 /**
  * Weights under `name`: '.0' the first linear layer, '.1' the batch norm, '.3' the second, as PyTorch numbers them. The
- * first one has no bias: the batch norm behind it would take it away again, and its gradient would be nothing but rounding.
- * A head runs only while training, on batch statistics; it has no running ones.
+ * first one has no bias: the batch norm behind it would take it away again, and its gradient would be nothing but rounding,
+ * which AdamW makes as large as any other. A head runs only while training, on batch statistics; it has no running ones.
+ * @param options.bias false where the same is true of the second layer
  */
 export function initHead(
   name: string,
   [inputs, hidden, outputs]: readonly [number, number, number],
   random: Random,
+  options = { bias: true },
 ): HostTensors {
   return {
     ...under(`${name}.0.`, linear(inputs, hidden, random.fork(name, 0), { bias: false })),
     ...under(`${name}.1.`, batchNorm(hidden)),
-    ...under(`${name}.3.`, linear(hidden, outputs, random.fork(name, 3))),
+    ...under(`${name}.3.`, linear(hidden, outputs, random.fork(name, 3), options)),
   };
 }
 

@@ -1,0 +1,80 @@
+import { RelaSpec } from '@rela/contracts';
+import { expect, it } from 'vitest';
+import { createPhaseRule, type PhaseRule } from './phase-rule.js';
+import { adaptiveSwitch, initialSwitch } from './switch.js';
+
+const adaptive = (threshold = 0.995) => RelaSpec.parse({ switch: { kind: 'adaptive', threshold } });
+const constant = (lambda: number) => RelaSpec.parse({ switch: { kind: 'static', lambda } });
+
+/** Phases of the steps of a run in which every loss is 1. */
+function phases(rule: PhaseRule, steps: number): string[] {
+  return Array.from({ length: steps }, () => {
+    const { phase } = rule;
+    rule.observe(1);
+    return phase;
+  });
+}
+
+it('uses the method from the first step without ReLA, and reports no switch', () => {
+  const rule = createPhaseRule(null, { epochs: 2, stepsPerEpoch: 3 });
+  expect(new Set(phases(rule, 6))).toEqual(new Set(['method']));
+  expect([rule.switchStep, rule.rho]).toEqual([null, null]);
+});
+
+it('lets the first step that finds ρ at the threshold use the method, and names that step', () => {
+  const rule = createPhaseRule(adaptive(0.6), { epochs: 10, stepsPerEpoch: 100 });
+  let state = initialSwitch();
+  let done = 0;
+  while (rule.phase === 'rela') {
+    expect(rule.switchStep).toBeNull();
+    rule.observe(1);
+    done++;
+    state = adaptiveSwitch(state, 1, 0.6);
+    expect(rule.rho).toBe(state.rho);
+  }
+  expect(state.rho).toBeGreaterThanOrEqual(0.6);
+  expect(rule.switchStep).toBe(done + 1);
+  rule.observe(100);
+  expect([rule.phase, rule.switchStep, rule.rho]).toEqual(['method', done + 1, null]);
+});
+
+it('reports no switch for a run that is too short for the adaptive rule', () => {
+  const rule = createPhaseRule(adaptive(), { epochs: 2, stepsPerEpoch: 20 });
+  expect(new Set(phases(rule, 40))).toEqual(new Set(['rela']));
+  expect(rule.switchStep).toBeNull();
+});
+
+it('gives the first ⌊λ·epochs⌋ epochs to the ReLA loss', () => {
+  const count = (lambda: number, epochs: number) => {
+    const rule = createPhaseRule(constant(lambda), { epochs, stepsPerEpoch: 3 });
+    return [phases(rule, epochs * 3).filter((phase) => phase === 'rela').length, rule.switchStep];
+  };
+  expect(count(0.5, 5)).toEqual([6, 7]);
+  expect(count(0.4, 5)).toEqual([6, 7]);
+  expect(count(0.29, 100)).toEqual([87, 88]);
+  expect(count(0, 5)).toEqual([0, 1]);
+  expect(count(1, 5)).toEqual([15, null]);
+});
+
+it('goes on from a checkpoint as if it had never stopped', () => {
+  for (const rela of [adaptive(0.6), constant(0.5)]) {
+    const run = { epochs: 60, stepsPerEpoch: 5 };
+    const [whole, before, after] = [1, 2, 3].map(() => createPhaseRule(rela, run)) as [
+      PhaseRule,
+      PhaseRule,
+      PhaseRule,
+    ];
+    const expected = phases(whole, 300);
+    const first = phases(before, 40);
+    after.restore(JSON.parse(JSON.stringify(before.save())));
+    expect([...first, ...phases(after, 260)]).toEqual(expected);
+    expect(after.switchStep).toBe(whole.switchStep);
+    expect(whole.switchStep).not.toBeNull();
+  }
+});
+
+it('refuses a state that is none', () => {
+  const rule = createPhaseRule(adaptive(), { epochs: 1, stepsPerEpoch: 1 });
+  for (const damaged of [null, {}, { steps: 3 }, 'x', { steps: 1, switchStep: null, adaptive: {} }])
+    expect(() => rule.restore(damaged)).toThrow('damaged');
+});
