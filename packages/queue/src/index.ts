@@ -1,1 +1,12 @@
-export {};
+/** BullMQ on PostgreSQL or Redis, chosen by URL: the transport between the orchestrator and the workers. */
+export { checkQueue } from './check.js';
+export { type ConsumeOptions, consume, type StageConsumer } from './consume.js';
+export { QUEUES } from './names.js';
+export {
+  LOWEST_PRIORITY,
+  type OpenQueueOptions,
+  openQueue,
+  type QueuedStage,
+  type StageQueue,
+} from './send.js';
+export { QueueUrlError } from './url.js';

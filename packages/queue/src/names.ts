@@ -1,0 +1,11 @@
+/** The queues: one a stage kind, so that a worker takes only the kinds it can do. */
+import type { StageKind } from '@rela/contracts';
+
+/** BullMQ queue name by stage kind. BullMQ forbids a colon in it. */
+export const QUEUES: Record<StageKind, string> = {
+  ingest: 'rela-ingest',
+  embed: 'rela-embed',
+  reduce: 'rela-reduce',
+  train: 'rela-train',
+  evaluate: 'rela-evaluate',
+};
