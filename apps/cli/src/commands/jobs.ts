@@ -1,0 +1,135 @@
+/** `rela run` and `rela jobs`: submit a job, look at it, follow it, cancel it. */
+import { type Job, JobStatus, type Run } from '@rela/contracts';
+import { type JobInput, RelaApiError, type RelaClient } from '@rela/sdk';
+import { type Command, Option } from 'commander';
+import { followJob } from '../follow/follow-job.js';
+import { stageProgress } from '../follow/stage-progress.js';
+import { BadResult } from '../output/failure.js';
+import { formatTime } from '../output/format.js';
+import type { Output } from '../output/output.js';
+import { type Column, formatProperties, formatTable } from '../output/table.js';
+import { faultsInSpec, readSpec } from '../spec/read-spec.js';
+import { untilInterrupted } from './interrupt.js';
+import { addListOptions, type ListOptions, moreNote } from './lists.js';
+import { RUN_COLUMNS } from './runs.js';
+import { openSession } from './session.js';
+
+const COLUMNS: Column<Job>[] = [
+  { title: 'ID', value: ({ id }) => id },
+  { title: 'NAME', value: ({ name }) => name },
+  { title: 'STATUS', value: ({ status }) => status },
+  { title: 'RUNS', value: ({ runs }) => runs.map(({ name }) => name).join(', ') },
+  { title: 'CREATED', value: ({ createdAt }) => formatTime(createdAt) },
+];
+
+async function runsOf(client: RelaClient, job: Job): Promise<Run[]> {
+  return Promise.all(job.runs.map(({ id }) => client.runs.get(id)));
+}
+
+function describe(job: Job, runs: Run[]): string {
+  const properties = formatProperties({
+    id: job.id,
+    name: job.name,
+    status: job.status,
+    dataset: job.datasetId,
+    prior: job.priorId,
+    created: formatTime(job.createdAt),
+    started: job.startedAt && formatTime(job.startedAt),
+    ended: job.endedAt && formatTime(job.endedAt),
+    error: job.error,
+  });
+  const stages = formatTable(
+    [
+      { title: 'STAGE', value: ({ label }) => label },
+      { title: 'SHARE', value: ({ share }) => `${Math.floor(share * 100)} %`, align: 'right' },
+      { title: 'STATE', value: ({ text }) => text },
+    ],
+    stageProgress(job),
+  );
+  const errors = runs.flatMap(({ name, error }) => (error === null ? [] : [`${name}: ${error}`]));
+  return [properties, stages, formatTable(RUN_COLUMNS, runs), ...errors].join('\n\n');
+}
+
+async function show(client: RelaClient, output: Output, job: Job): Promise<void> {
+  const runs = await runsOf(client, job);
+  output.result(output.json ? { job, runs } : null, () => describe(job, runs));
+}
+
+/** Follows the job, shows what came of it, and fails where it did not succeed. */
+async function followAndShow(client: RelaClient, output: Output, id: string): Promise<void> {
+  const job = await untilInterrupted(
+    `${id} goes on. Follow it with: rela jobs follow ${id}; stop it with: rela jobs cancel ${id}`,
+    (signal) => followJob(client, id, { signal, quiet: output.json }),
+  );
+  await show(client, output, job);
+  if (job.status !== 'succeeded') throw new BadResult(`The job ${job.status}.`);
+}
+
+async function submit(client: RelaClient, file: string): Promise<Job> {
+  const spec = await readSpec(file);
+  try {
+    // The service validates: a second opinion here would drift from it.
+    return await client.jobs.create(spec.value as JobInput);
+  } catch (error) {
+    if (error instanceof RelaApiError && error.problem.errors && error.problem.errors.length > 0)
+      throw faultsInSpec(spec, error.problem.errors, error);
+    throw error;
+  }
+}
+
+export function addRun(program: Command): void {
+  program
+    .command('run')
+    .description('submit the job that a YAML or JSON file describes')
+    .argument('<spec>', 'file')
+    .option('--follow', 'to its end; exit code 1 where it does not succeed')
+    .action(async (file: string, options: { follow?: true }, command: Command) => {
+      const { client, output } = await openSession(command);
+      const job = await submit(client, file);
+      if (options.follow) {
+        output.note(`${job.id} is accepted.`);
+        await followAndShow(client, output, job.id);
+      } else
+        output.result(job, () => `${job.id} is ${job.status}. Follow it with: rela jobs follow ${job.id}`);
+    });
+}
+
+export function addJobs(program: Command): void {
+  const jobs = program.command('jobs').description('jobs: what was submitted');
+  addListOptions(jobs.command('list').description('jobs, newest first'))
+    .addOption(new Option('--status <status>', 'only these').choices(JobStatus.options))
+    .action(async (options: ListOptions & { status?: JobStatus }, command: Command) => {
+      const { client, output } = await openSession(command);
+      const page = await client.jobs.list(options);
+      output.result(page, () => formatTable(COLUMNS, page.items) + moreNote(page));
+    });
+  jobs
+    .command('show')
+    .description('one job, its stages and its runs')
+    .argument('<job>', 'id')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { client, output } = await openSession(command);
+      await show(client, output, await client.jobs.get(id));
+    });
+  jobs
+    .command('follow')
+    .description('show its progress to its end; exit code 1 where it does not succeed')
+    .argument('<job>', 'id')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { client, output } = await openSession(command);
+      await followAndShow(client, output, id);
+    });
+  jobs
+    .command('cancel')
+    .description('stop what runs and drop what waits')
+    .argument('<job>', 'id')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { client, output } = await openSession(command);
+      const job = await client.jobs.cancel(id);
+      output.result(job, () =>
+        job.status === 'cancelled'
+          ? `${id} is cancelled.`
+          : `${id} is being cancelled; it is ${job.status} yet.`,
+      );
+    });
+}

@@ -1,0 +1,102 @@
+/** `rela runs` and `rela models`: one training, its metrics, and the model that came of it. */
+import { resolve } from 'node:path';
+import type { Run, RunMetric } from '@rela/contracts';
+import type { Command } from 'commander';
+import { formatBytes, formatShare, formatTime } from '../output/format.js';
+import { type Column, formatProperties, formatTable } from '../output/table.js';
+import { parseNumber } from './arguments.js';
+import { openSession } from './session.js';
+
+/** What the runs of a job came to, one a line. */
+export const RUN_COLUMNS: Column<Run>[] = [
+  { title: 'RUN', value: ({ name }) => name },
+  { title: 'ID', value: ({ id }) => id },
+  { title: 'STATUS', value: ({ status, reused }) => (reused ? `${status}, reused` : status) },
+  { title: 'PROBE', value: ({ result }) => formatShare(result?.accuracy ?? null), align: 'right' },
+  { title: 'KNN', value: ({ result }) => formatShare(result?.knn ?? null), align: 'right' },
+  { title: 'TRAIN S', value: ({ result }) => result?.trainSeconds.toFixed(1) ?? null, align: 'right' },
+  { title: 'PRIOR S', value: ({ result }) => result?.priorSeconds.toFixed(1) ?? null, align: 'right' },
+  { title: 'STEPS', value: ({ result }) => result?.steps ?? null, align: 'right' },
+  { title: 'SWITCH', value: ({ result }) => result?.switchStep ?? null, align: 'right' },
+];
+
+function describe(run: Run): string {
+  const { result, spec, checkpoint } = run;
+  return formatProperties({
+    id: run.id,
+    name: run.name,
+    job: run.jobId,
+    status: run.reused ? `${run.status}, reused` : run.status,
+    method:
+      spec.rela === null
+        ? spec.method.name
+        : `${spec.method.name} with ReLA, ${spec.rela.switch.kind} switch`,
+    backbone: spec.backbone.name,
+    data: `ratio ${spec.dataRatio}, ${spec.epochs} epochs, batch ${spec.batchSize}, seed ${spec.seed}`,
+    checkpoint: checkpoint && `step ${checkpoint.step}, ${formatTime(checkpoint.createdAt)}`,
+    'linear probe': formatShare(result?.accuracy ?? null),
+    knn: formatShare(result?.knn ?? null),
+    'train seconds': result?.trainSeconds.toFixed(1) ?? null,
+    'prior seconds': result?.priorSeconds.toFixed(1) ?? null,
+    steps: result?.steps ?? null,
+    'switch step': result?.switchStep ?? null,
+    engine: result?.engine ?? null,
+    model: result?.model ?? null,
+    error: run.error,
+  });
+}
+
+const METRIC_COLUMNS: Column<RunMetric>[] = [
+  { title: 'STEP', value: ({ step }) => step, align: 'right' },
+  { title: 'EPOCH', value: ({ epoch }) => epoch, align: 'right' },
+  { title: 'PHASE', value: ({ phase }) => phase },
+  { title: 'LOSS', value: ({ loss }) => loss.toFixed(5), align: 'right' },
+  { title: 'RHO', value: ({ rho }) => rho?.toFixed(5) ?? null, align: 'right' },
+  {
+    title: 'ONLINE ACCURACY',
+    value: ({ classifierAccuracy }) => classifierAccuracy?.toFixed(4) ?? null,
+    align: 'right',
+  },
+  { title: 'SECONDS', value: ({ seconds }) => seconds.toFixed(1), align: 'right' },
+];
+
+export function addRuns(program: Command): void {
+  const runs = program.command('runs').description('runs: one training each');
+  runs
+    .command('show')
+    .description('one run and its result')
+    .argument('<run>', 'id')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { client, output } = await openSession(command);
+      const run = await client.runs.get(id);
+      output.result(run, () => describe(run));
+    });
+  runs
+    .command('metrics')
+    .description('its losses by step')
+    .argument('<run>', 'id')
+    .option('--after <step>', 'only later steps', parseNumber)
+    .option('--limit <n>', 'metrics a page', parseNumber)
+    .action(async (id: string, options: { after?: number; limit?: number }, command: Command) => {
+      const { client, output } = await openSession(command);
+      const page = await client.runs.metrics(id, options);
+      const more = page.next === null ? '' : `\n\nThere are more: --after ${page.next}`;
+      output.result(page, () => formatTable(METRIC_COLUMNS, page.items) + more);
+    });
+}
+
+export function addModels(program: Command): void {
+  program
+    .command('models')
+    .description('models: trained backbones')
+    .command('get')
+    .description('download a model as ONNX and check its digest')
+    .argument('<digest>', 'as `runs show` has it')
+    .requiredOption('-o, --output <file>', 'where to write it')
+    .action(async (digest: string, options: { output: string }, command: Command) => {
+      const { client, output } = await openSession(command);
+      const path = resolve(options.output);
+      const bytes = await client.models.download(digest, path);
+      output.result({ digest, path, bytes }, () => `${path}: ${formatBytes(bytes)}`);
+    });
+}

@@ -1,0 +1,36 @@
+/** What every command starts from: the client of the service that is meant, and where to write. */
+import { childEnvironment, loadConfig } from '@rela/config';
+import { RelaClient } from '@rela/sdk';
+import type { Command } from 'commander';
+import { createOutput, type Output } from '../output/output.js';
+import { findUrl } from '../up/up-file.js';
+
+const DEFAULT_URL = 'http://127.0.0.1:8080';
+/** A person waits: a service that is not there should be said soon. */
+const ATTEMPTS = 2;
+
+export interface GlobalOptions {
+  json?: true;
+  url?: string;
+  home?: string;
+}
+
+export interface Session {
+  client: RelaClient;
+  output: Output;
+}
+
+/** The folder of `rela up`: --home, else RELA_HOME. @throws ConfigError */
+export function homeOf({ home }: GlobalOptions): string {
+  return loadConfig(childEnvironment(home === undefined ? {} : { RELA_HOME: home })).home;
+}
+
+/** The service: --url, else the one that runs on the home, else the default address. */
+export async function openSession(command: Command): Promise<Session> {
+  const options = command.optsWithGlobals<GlobalOptions>();
+  const baseUrl = options.url ?? (await findUrl(homeOf(options))) ?? DEFAULT_URL;
+  return {
+    client: new RelaClient({ baseUrl, attempts: ATTEMPTS }),
+    output: createOutput(options.json === true),
+  };
+}

@@ -1,0 +1,77 @@
+/** `rela up`: starts the whole service on this machine and stays until Ctrl-C. */
+import type { Command } from 'commander';
+import { createOutput } from '../output/output.js';
+import { formatTable } from '../output/table.js';
+import { type Service, startAll } from '../up/start-all.js';
+import { parseNumber } from './arguments.js';
+import { type GlobalOptions, homeOf } from './session.js';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Calls `onFirst` at the first signal and `onMore` at every later one. */
+function onSignals(onFirst: () => void, onMore: () => void): () => void {
+  let count = 0;
+  const listener = () => {
+    count += 1;
+    if (count === 1) onFirst();
+    else onMore();
+  };
+  for (const signal of SIGNALS) process.on(signal, listener);
+  return () => {
+    for (const signal of SIGNALS) process.removeListener(signal, listener);
+  };
+}
+
+async function partsOf(
+  service: Service,
+): Promise<{ name: string; pid: number | null; url: string | null }[]> {
+  const database = await service.databasePid();
+  return [
+    ...(database === null ? [] : [{ name: 'postgres', pid: database, url: null }]),
+    ...service.children.map(({ name, pid }) => ({ name, pid, url: name === 'api' ? service.url : null })),
+  ];
+}
+
+export function addUp(program: Command): void {
+  program
+    .command('up')
+    .description('start the whole service on this machine, its database included')
+    .option('--port <n>', 'port of the API; 0 takes a free one', parseNumber)
+    .action(async (_options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { port?: number }>();
+      const output = createOutput(options.json === true);
+      const home = homeOf(options);
+      let interrupted: () => void = () => undefined;
+      const untilInterrupt = new Promise<void>((resolve) => {
+        interrupted = resolve;
+      });
+      let service: Service | null = null;
+      const release = onSignals(interrupted, () => service?.kill());
+      try {
+        output.note(`Starting on ${home} …`);
+        service = await startAll({
+          home,
+          ...(options.port === undefined ? {} : { port: options.port }),
+          onNotice: (text) => output.note(text),
+        });
+        const parts = await partsOf(service);
+        const text = formatTable(
+          [
+            { title: 'PART', value: ({ name }) => name },
+            { title: 'PROCESS', value: ({ pid }) => pid, align: 'right' },
+            { title: 'ADDRESS', value: ({ url }) => url ?? '' },
+          ],
+          parts,
+        );
+        output.result(
+          { url: service.url, home, parts },
+          () => `${text}\n\nThe REST API is described at ${service?.url}/docs. Ctrl-C stops everything.`,
+        );
+        await untilInterrupt;
+        output.note('Stopping …');
+        await service.stop();
+      } finally {
+        release();
+      }
+    });
+}

@@ -1,0 +1,56 @@
+/** How far a group of stages is, in words and as a share. The service counts; here it is only put into words. */
+import type { Job, StageSummary } from '@rela/contracts';
+import { formatRate, formatSeconds } from '../output/format.js';
+
+export interface StageProgress {
+  /** Names the group in the job. */
+  key: string;
+  /** Such as `train control`. */
+  label: string;
+  state: 'waiting' | 'running' | 'done' | 'failed';
+  /** 0 to 1 */
+  share: number;
+  /** Such as `312/936 steps, 12.3 steps/s, 51 s left`. */
+  text: string;
+}
+
+function describe(stage: StageSummary): string {
+  const { progress, total, succeeded, failed, reused } = stage;
+  if (failed > 0) return 'failed';
+  if (succeeded === total)
+    return reused === total ? 'reused' : reused > 0 ? `done, ${reused} reused` : 'done';
+  const shards = total > 1 ? `${succeeded}/${total} shards` : null;
+  if (!progress) return shards ?? 'waiting';
+  const rate = progress.rate === null ? null : `${formatRate(progress.rate)} ${progress.unit}/s`;
+  // What has not begun is taken to be as large as what is under way.
+  const behind = progress.rate ? ((total - succeeded - 1) * progress.total) / progress.rate : 0;
+  const left = progress.secondsLeft === null ? null : `${formatSeconds(progress.secondsLeft + behind)} left`;
+  const count = shards ?? `${Math.floor(progress.done)}/${progress.total} ${progress.unit}`;
+  return [count, rate, left].filter((part) => part !== null).join(', ');
+}
+
+function stateOf({ progress, total, succeeded, failed }: StageSummary): StageProgress['state'] {
+  if (failed > 0) return 'failed';
+  if (succeeded === total) return 'done';
+  return progress || succeeded > 0 ? 'running' : 'waiting';
+}
+
+function shareOf({ progress, total, succeeded }: StageSummary): number {
+  const underWay = progress && progress.total > 0 ? Math.min(progress.done / progress.total, 1) : 0;
+  return total === 0 ? 1 : Math.min((succeeded + (succeeded < total ? underWay : 0)) / total, 1);
+}
+
+/** One entry a group, in the order in which the groups run. */
+export function stageProgress(job: Job): StageProgress[] {
+  const names = new Map(job.runs.map((run) => [run.id, run.name]));
+  return job.stages.map((stage) => {
+    const run = stage.runId === null ? null : (names.get(stage.runId) ?? stage.runId);
+    return {
+      key: `${stage.kind} ${stage.runId ?? ''}`,
+      label: run === null ? stage.kind : `${stage.kind} ${run}`,
+      state: stateOf(stage),
+      share: shareOf(stage),
+      text: describe(stage),
+    };
+  });
+}
