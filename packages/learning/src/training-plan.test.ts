@@ -1,7 +1,7 @@
 import { RelaSpec } from '@rela/contracts';
 import type { HostTensors } from '@rela/engine';
 import { expect, it } from 'vitest';
-import { runOnce } from './testing/eager.js';
+import { eagerEngine, runOnce } from './testing/eager.js';
 import { normal, randomBatch, TINY, tinyBackbone, tinyPlan } from './testing/tiny.js';
 import type { TrainingPlan } from './training-plan.js';
 
@@ -134,13 +134,17 @@ it('lowers the ReLA loss on a batch that it sees again and again', async () => {
     rela: rela(),
     optimizer: { name: 'adamw', learningRate: 0.02, weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
   });
-  let state = plan.initialState();
+  const engine = await eagerEngine();
+  const specs = plan.batchSpecs('rela');
+  const compiled = await engine.compile(plan.step('rela'), plan.initialState(), specs);
+  const batch = { ...randomBatch(specs, 1), targets: normal([4, TINY.k], 5) };
   const losses: number[] = [];
-  for (let at = 0; at < 15; at++) {
-    const made = await step(plan, 'rela', state, { targets: normal([4, TINY.k], 5) });
-    losses.push(made.metrics.loss!.data[0]!);
-    state = made.state;
+  for (let at = 1; at <= 15; at++) {
+    const { loss } = await compiled.run({ ...batch, ...plan.scalars(at) });
+    losses.push(loss!.data[0]!);
   }
+  await compiled.dispose();
+  await engine.dispose();
   expect(losses.at(-1)).toBeLessThan(0.5 * losses[0]!);
 });
 
