@@ -1,0 +1,99 @@
+/** What only a folder can show: damage, what killed processes leave, a full disk. */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { FolderStore } from './folder-store.js';
+
+const run = promisify(execFile);
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rela-folder-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function drain(body: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0;
+  for await (const chunk of body) bytes += chunk.length;
+  return bytes;
+}
+
+describe('a folder store', () => {
+  it('says that an artifact is damaged, by all ways of reading, and heals it by the next write', async () => {
+    const store = new FolderStore(folder);
+    const bytes = randomBytes(1000);
+    const { digest } = await store.write(bytes);
+    await writeFile(store.pathOf(digest), bytes.subarray(1));
+    const damaged = { code: 'invalid-data', detail: expect.stringContaining(store.pathOf(digest)) };
+    await expect(store.read(digest)).rejects.toMatchObject(damaged);
+    const { body } = await store.stream(digest);
+    await expect(drain(body)).rejects.toMatchObject(damaged);
+    await store.write(bytes);
+    expect(Buffer.compare(await store.read(digest), bytes)).toBe(0);
+  });
+
+  it('removes what a killed process left a day ago, and not what another is writing', async () => {
+    const incoming = join(folder, 'incoming');
+    await mkdir(incoming, { recursive: true });
+    await writeFile(join(incoming, 'old'), 'half');
+    const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
+    await utimes(join(incoming, 'old'), twoDaysAgo, twoDaysAgo);
+    await writeFile(join(incoming, 'new'), 'half');
+    await new FolderStore(folder).write(randomBytes(10));
+    expect(await readdir(incoming)).toEqual(['new']);
+  });
+
+  it('leaves nothing under a temporary name after a failed write', async () => {
+    const store = new FolderStore(folder);
+    async function* failing() {
+      yield randomBytes(10);
+      throw new Error('broken');
+    }
+    await expect(store.write(failing())).rejects.toThrow('broken');
+    expect(await readdir(join(folder, 'incoming'))).toEqual([]);
+  });
+
+  it('says that its folder cannot be written where a file is in the way', async () => {
+    await writeFile(join(folder, 'file'), '');
+    const store = new FolderStore(join(folder, 'file', 'artifacts'));
+    await expect(store.check()).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
+
+/** Whether a file system of 256 KiB is mounted now; a run without root has no other way to a real full disk. */
+async function mountSmallDisk(at: string): Promise<boolean> {
+  return run('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', at]).then(
+    () => true,
+    () => false,
+  );
+}
+
+describe('a full disk', () => {
+  let disk: string;
+  let mounted = false;
+  beforeAll(async () => {
+    disk = await mkdtemp(join(tmpdir(), 'rela-disk-'));
+    mounted = await mountSmallDisk(disk);
+  });
+  afterAll(async () => {
+    if (mounted) await run('umount', [disk]);
+    await rm(disk, { recursive: true });
+  });
+
+  it('is reported with its path, and takes nothing that was stored before', async (context) => {
+    context.skip(!mounted, 'needs the right to mount a small disk');
+    const store = new FolderStore(disk);
+    const kept = await store.write(randomBytes(1000));
+    await expect(store.write(randomBytes(1_000_000))).rejects.toMatchObject({
+      code: 'storage-full',
+      detail: expect.stringContaining(disk),
+    });
+    expect(await readdir(join(disk, 'incoming'))).toEqual([]);
+    expect(await store.read(kept.digest)).toHaveLength(1000);
+    await expect(store.write(randomBytes(1000))).resolves.toMatchObject({ bytes: 1000 });
+  });
+});

@@ -1,0 +1,111 @@
+/** A bucket: objects by key, through the AWS SDK. Errors say which bucket at which server did not do what was asked. */
+import type { Readable } from 'node:stream';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import { Upload } from '@aws-sdk/lib-storage';
+import { ProblemError } from '@rela/contracts';
+import type { S3Address } from './s3-address.js';
+
+const CONNECT_MS = 5_000;
+const MEBIBYTE = 1024 ** 2;
+const MAX_PARTS = 10_000;
+
+/** All methods throw ProblemError `unavailable` where the server does not answer or refuses. */
+export class S3Bucket {
+  readonly #client: S3Client;
+
+  constructor(private readonly address: S3Address) {
+    this.#client = new S3Client({
+      region: address.region ?? 'us-east-1',
+      ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
+      forcePathStyle: address.pathStyle,
+      requestHandler: { connectionTimeout: CONNECT_MS },
+      // sha256 is checked here in any case, and servers other than Amazon's do not all know the newer checksums.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+    });
+  }
+
+  async has(key: string): Promise<boolean> {
+    try {
+      await this.#client.send(new HeadObjectCommand(this.#object(key)));
+      return true;
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw this.#problem(error);
+    }
+  }
+
+  /** The object's bytes, or null where there is no such object. */
+  async get(key: string): Promise<{ bytes: number; body: AsyncIterable<Uint8Array> } | null> {
+    try {
+      const { Body, ContentLength } = await this.#client.send(new GetObjectCommand(this.#object(key)));
+      // The SDK's type covers browsers too; on Node the body is a Readable.
+      return Body ? { bytes: ContentLength ?? 0, body: Body as Readable } : null;
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw this.#problem(error);
+    }
+  }
+
+  async put(key: string, text: string): Promise<void> {
+    await this.#answer(this.#client.send(new PutObjectCommand({ ...this.#object(key), Body: text })));
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.#answer(this.#client.send(new DeleteObjectCommand(this.#object(key))));
+  }
+
+  /** In parts where it is large; visible as a whole or not at all. */
+  async upload(key: string, bytes: number, body: Readable, signal?: AbortSignal): Promise<void> {
+    const upload = new Upload({
+      client: this.#client,
+      params: { ...this.#object(key), Body: body },
+      partSize: Math.max(8 * MEBIBYTE, Math.ceil(bytes / MAX_PARTS)),
+      queueSize: 2,
+    });
+    const abort = () => upload.abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      await upload.done();
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw this.#problem(error);
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  #object(key: string): { Bucket: string; Key: string } {
+    return { Bucket: this.address.bucket, Key: key };
+  }
+
+  async #answer(answer: Promise<unknown>): Promise<void> {
+    try {
+      await answer;
+    } catch (error) {
+      throw this.#problem(error);
+    }
+  }
+
+  #problem(error: unknown): ProblemError {
+    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return new ProblemError(
+      'unavailable',
+      `The bucket ${this.address.bucket} at ${this.address.endpoint ?? 'Amazon S3'} does not do what was asked (${reason}). Look at STORAGE_URL, at the credentials, and whether the bucket exists.`,
+      undefined,
+      { cause: error },
+    );
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  if (!(error instanceof S3ServiceException) || error.name === 'NoSuchBucket') return false;
+  return error.name === 'NoSuchKey' || error.name === 'NotFound' || error.$metadata.httpStatusCode === 404;
+}
