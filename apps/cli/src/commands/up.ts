@@ -1,4 +1,5 @@
 /** `rela up`: starts the whole service on this machine and stays until Ctrl-C. */
+import { once } from 'node:events';
 import type { Command } from 'commander';
 import { createOutput } from '../output/output.js';
 import { formatTable } from '../output/table.js';
@@ -41,18 +42,19 @@ export function addUp(program: Command): void {
       const options = command.optsWithGlobals<GlobalOptions & { port?: number }>();
       const output = createOutput(options.json === true);
       const home = homeOf(options);
-      let interrupted: () => void = () => undefined;
-      const untilInterrupt = new Promise<void>((resolve) => {
-        interrupted = resolve;
-      });
+      const interrupt = new AbortController();
       let service: Service | null = null;
-      const release = onSignals(interrupted, () => service?.kill());
+      const release = onSignals(
+        () => interrupt.abort(),
+        () => service?.kill(),
+      );
       try {
         output.note(`Starting on ${home} …`);
         service = await startAll({
           home,
           ...(options.port === undefined ? {} : { port: options.port }),
           onNotice: (text) => output.note(text),
+          signal: interrupt.signal,
         });
         const parts = await partsOf(service);
         const text = formatTable(
@@ -67,9 +69,12 @@ export function addUp(program: Command): void {
           { url: service.url, home, parts },
           () => `${text}\n\nThe REST API is described at ${service?.url}/docs. Ctrl-C stops everything.`,
         );
-        await untilInterrupt;
+        if (!interrupt.signal.aborted) await once(interrupt.signal, 'abort');
         output.note('Stopping …');
         await service.stop();
+      } catch (error) {
+        // Stopped while starting is a clean stop, too.
+        if (!interrupt.signal.aborted || service) throw error;
       } finally {
         release();
       }

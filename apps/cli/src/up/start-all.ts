@@ -19,6 +19,8 @@ export interface StartOptions {
   environment?: Record<string, string>;
   /** Told, in a sentence, what a person may want to know: a part that died and comes back, data kept elsewhere. */
   onNotice?: (text: string) => void;
+  /** Gives up starting; what was begun is taken down again. Does nothing to a service that is up. */
+  signal?: AbortSignal;
 }
 
 export interface ServiceProcess {
@@ -83,7 +85,7 @@ function portOf(url: string): number {
 
 /**
  * Starts everything and resolves when every part is up. What was begun is taken down again where it fails.
- * @throws AlreadyUpError, PortTakenError, PartFailedError, ConfigError, EmbeddedPostgresError, MigrationError
+ * @throws AlreadyUpError, PortTakenError, PartFailedError, ConfigError, EmbeddedPostgresError, MigrationError, the signal's reason
  */
 export async function startAll(options: StartOptions = {}): Promise<Service> {
   const environment = {
@@ -123,15 +125,24 @@ export async function startAll(options: StartOptions = {}): Promise<Service> {
     return ending;
   };
 
+  const { signal } = options;
+  // Parts that are stopped before they are up make their start fail, and with it everything.
+  const abort = () => {
+    for (const part of parts) void part.stop();
+  };
+  signal?.addEventListener('abort', abort, { once: true });
   try {
+    signal?.throwIfAborted();
     if (!config.databaseUrl)
       postgres = await startEmbeddedPostgres({ folder: join(config.home, 'postgres'), onNotice: notice });
     const databaseUrl = config.databaseUrl ?? postgres?.url ?? '';
     await waitForLeftovers(held.leftovers, notice);
+    signal?.throwIfAborted();
     await checkPort(config.api.host, config.api.port);
     await migrate(databaseUrl);
     const logs = join(config.home, 'logs');
     await mkdir(logs, { recursive: true });
+    signal?.throwIfAborted();
     for (const name of PARTS)
       parts.push(
         createPart({
@@ -154,6 +165,7 @@ export async function startAll(options: StartOptions = {}): Promise<Service> {
       url ??= part.url;
     };
     await Promise.all(parts.map(up));
+    signal?.throwIfAborted();
     if (!url) throw new Error('The API came up without saying where.');
     await record();
     return {
@@ -171,5 +183,7 @@ export async function startAll(options: StartOptions = {}): Promise<Service> {
   } catch (error) {
     await stop();
     throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
   }
 }
