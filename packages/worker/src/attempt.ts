@@ -1,0 +1,135 @@
+/**
+ * One attempt at a stage: claim, keep the lease, run, commit.
+ *
+ *   message ─▶ claim ─▶ running ─┬─ result ──────────▶ succeed
+ *                │               ├─ error ───────────▶ fail (queued again, or failed)
+ *            (stale: drop)       ├─ stop: shutdown ──▶ release (queued again, costs no attempt)
+ *                                └─ stop: cancelled, lost ─▶ nothing is written
+ *
+ * Every write carries the claim's fencing number; the database refuses the writes of an attempt that was replaced.
+ */
+import type { StageKind, StageMessage, StageResult } from '@rela/contracts';
+import type { Claim, Database, SucceedOptions } from '@rela/database';
+import { describeFailure, isRetryable, StageStopped } from './outcome.js';
+import { ProgressMeter } from './progress.js';
+
+/** What a handler may use while it works. */
+export interface AttemptContext {
+  /** Aborted with a {@link StageStopped}. */
+  signal: AbortSignal;
+  progress(done: number, total: number, unit: string): void;
+}
+
+export type StageHandler = (claim: Claim, context: AttemptContext) => Promise<StageOutcome>;
+
+export interface StageOutcome {
+  result: StageResult;
+  /** What became known besides the result, such as the manifest of a dataset. */
+  facts?: SucceedOptions['facts'];
+}
+
+export interface AttemptOptions {
+  database: Database;
+  handlers: Partial<Record<StageKind, StageHandler>>;
+  worker: string;
+  leaseSeconds: number;
+  maxAttempts: number;
+  log: WorkerLog;
+}
+
+export interface WorkerLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Longest time between two heartbeats, so that a cancelled stage stops within two seconds. */
+const HEARTBEAT_MS = 1000;
+
+/** Runs the stage that `message` names to its end. Never throws; whatever happens is in the database or in the log. */
+export async function attemptStage(options: AttemptOptions, message: StageMessage, shutdown: AbortSignal): Promise<void> {
+  const { database, log, worker, leaseSeconds } = options;
+  const claim = await database.whenAvailable(
+    () => database.stages.claim({ ...message, worker, leaseSeconds }),
+    { signal: shutdown },
+  );
+  if (!claim) {
+    log.info({ ...message }, 'stale message dropped');
+    return;
+  }
+  const about = { stageId: claim.stageId, kind: claim.input.kind, attempt: claim.attempt, runId: claim.runId };
+  if (claim.existing) {
+    const { existing } = claim;
+    await database.whenAvailable(() => database.stages.succeed(claim, existing, { reused: true }), { signal: shutdown });
+    log.info(about, 'result exists already');
+    return;
+  }
+  const handler = options.handlers[claim.input.kind];
+  if (!handler) throw new Error(`This worker has no handler for ${claim.input.kind} stages.`);
+
+  const stop = new AbortController();
+  const onShutdown = () => stop.abort(new StageStopped('shutdown'));
+  if (shutdown.aborted) onShutdown();
+  shutdown.addEventListener('abort', onShutdown, { once: true });
+  const heart = keepAlive(options, claim, stop);
+  log.info(about, 'started');
+  try {
+    const outcome = await handler(claim, { signal: stop.signal, progress: heart.progress });
+    // The result is worth keeping even where the worker shuts down meanwhile: the signal is not passed on.
+    const kept = await database.whenAvailable(() =>
+      database.stages.succeed(claim, outcome.result, outcome.facts ? { facts: outcome.facts } : {}),
+    );
+    log.info(about, kept ? 'succeeded' : 'result refused: the stage was taken over or cancelled');
+  } catch (error) {
+    await endBadly(options, claim, stop.signal.aborted ? stop.signal.reason : error, about);
+  } finally {
+    shutdown.removeEventListener('abort', onShutdown);
+    await heart.stop();
+  }
+}
+
+async function endBadly({ database, log, maxAttempts }: AttemptOptions, claim: Claim, error: unknown, about: object): Promise<void> {
+  if (error instanceof StageStopped) {
+    log.info({ ...about, reason: error.reason }, 'stopped');
+    if (error.reason === 'shutdown') await database.stages.release(claim);
+    // A cancelled attempt has ended: what waits for it to end may go on.
+    if (error.reason === 'cancelled') await database.stages.fail(claim, { error: 'cancelled', retryable: false, maxAttempts });
+    return;
+  }
+  const state = await database.whenAvailable(() =>
+    database.stages.fail(claim, { error: describeFailure(error), retryable: isRetryable(error), maxAttempts }),
+  );
+  log.error({ ...about, err: error, state }, 'failed');
+}
+
+/** Renews the lease once a second, carries the newest progress along, and stops the attempt where the answer says so. */
+function keepAlive({ database, leaseSeconds, log }: AttemptOptions, claim: Claim, stop: AbortController) {
+  const meter = new ProgressMeter();
+  let latest: { done: number; total: number; unit: string } | null = null;
+  let busy: Promise<void> | null = null;
+
+  const beat = async () => {
+    const progress = latest ? meter.report(latest.done, latest.total, latest.unit, performance.now()) : undefined;
+    try {
+      const answer = await database.stages.heartbeat(claim, { leaseSeconds, ...(progress ? { progress } : {}) });
+      if (answer !== 'ok' && !stop.signal.aborted) stop.abort(new StageStopped(answer));
+    } catch (error) {
+      // The work goes on without a database for as long as it can; the next beat tells whether the lease still holds.
+      log.warn({ stageId: claim.stageId, err: error }, 'heartbeat failed');
+    }
+  };
+  const timer = setInterval(() => {
+    busy ??= beat().finally(() => {
+      busy = null;
+    });
+  }, HEARTBEAT_MS);
+  return {
+    progress(done: number, total: number, unit: string) {
+      latest = { done, total, unit };
+    },
+    async stop() {
+      clearInterval(timer);
+      await busy;
+    },
+  };
+}

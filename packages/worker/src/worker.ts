@@ -1,0 +1,45 @@
+/** A worker process: takes messages of its stage kinds and sees each one through. */
+import { hostname } from 'node:os';
+import type { StageKind } from '@rela/contracts';
+import type { Database } from '@rela/database';
+import { consume } from '@rela/queue';
+import { type AttemptOptions, attemptStage, type StageHandler, type WorkerLog } from './attempt.js';
+
+export interface WorkerOptions {
+  database: Database;
+  queueUrl: string;
+  handlers: Partial<Record<StageKind, StageHandler>>;
+  concurrency: Partial<Record<StageKind, number>>;
+  leaseSeconds: number;
+  maxAttempts: number;
+  log: WorkerLog;
+}
+
+export interface Worker {
+  /** Takes nothing new, hands back what runs, and returns when the last attempt has ended. */
+  stop(): Promise<void>;
+}
+
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const shutdown = new AbortController();
+  const running = new Set<Promise<void>>();
+  const attempt: AttemptOptions = { ...options, worker: `${hostname()}:${process.pid}` };
+  const consumer = await consume(options.queueUrl, Object.keys(options.handlers) as StageKind[], {
+    concurrency: options.concurrency,
+    onMessage: async (message) => {
+      const work = attemptStage(attempt, message, shutdown.signal).catch((error: unknown) => {
+        if (!shutdown.signal.aborted) options.log.error({ ...message, err: error }, 'attempt broke off');
+      });
+      running.add(work);
+      await work.finally(() => running.delete(work));
+    },
+    onError: (error) => options.log.warn({ err: error }, 'queue'),
+  });
+  return {
+    async stop() {
+      shutdown.abort();
+      await Promise.all(running);
+      await consumer.close();
+    },
+  };
+}
