@@ -1,0 +1,73 @@
+/** The event stream of one client: server-sent events (HTML standard, section 9.2), read from the database by cursor. */
+import type { Job, JobEvent, JobStatus } from '@rela/contracts';
+import type { Database } from '@rela/database';
+import type { Watcher } from './watchers.js';
+
+/** Events that are read at once: the most that is held for a client which reads slowly. */
+const PAGE = 100;
+/** A comment this often keeps proxies from closing a quiet stream; events are looked for as often, come what may. */
+const HEARTBEAT = 15_000;
+/** What a browser waits before it connects again. */
+const RETRY = 2000;
+
+const ended: readonly JobStatus[] = ['succeeded', 'failed', 'cancelled'];
+
+export function hasEnded(status: JobStatus): boolean {
+  return ended.includes(status);
+}
+
+function encode(name: string, data: unknown, id?: number): string {
+  const lines = [
+    ...(id === undefined ? [] : [`id: ${id}`]),
+    `event: ${name}`,
+    `data: ${JSON.stringify(data)}`,
+  ];
+  return `${lines.join('\n')}\n\n`;
+}
+
+function isFinal(event: JobEvent): boolean {
+  return event.type === 'job' && hasEnded(event.status);
+}
+
+export interface EventStreamOptions {
+  database: Pick<Database, 'events' | 'whenAvailable'>;
+  jobId: string;
+  /** Sequence of the last event that the client has. */
+  after: number;
+  watcher: Watcher;
+  /** Aborted when the client leaves or the server stops. */
+  signal: AbortSignal;
+}
+
+/**
+ * The text of the stream, piece by piece: a piece is made when the one before it was taken, so a client that reads
+ * slowly is served from its cursor. Ends after the job's last event. A database that is away is waited for.
+ */
+export async function* streamEvents(options: EventStreamOptions): AsyncGenerator<string, void, undefined> {
+  const { database, jobId, watcher, signal } = options;
+  let cursor = options.after;
+  let shown: Job | null = null;
+  try {
+    yield `retry: ${RETRY}\n\n`;
+    while (!signal.aborted) {
+      const events = await database.whenAvailable(() => database.events.list(jobId, cursor, PAGE), {
+        signal,
+      });
+      for (const event of events) {
+        cursor = event.sequence;
+        yield encode(event.type, event, event.sequence);
+        if (isFinal(event)) return;
+      }
+      if (events.length === PAGE) continue;
+      const { job } = watcher;
+      if (job && job !== shown) {
+        shown = job;
+        yield encode('progress', job);
+      }
+      const news = await watcher.news(HEARTBEAT, signal);
+      if (!news && !signal.aborted) yield ': still here\n\n';
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Idempotency-Key: a POST that is sent twice is done once. The key is taken before the work and given its answer
+ * after it. Only an answer that made something is kept: a refused or failed request frees its key again.
+ */
+import { createHash } from 'node:crypto';
+import { ProblemError } from '@rela/contracts';
+import type { Database } from '@rela/database';
+import type { FastifyBaseLogger } from 'fastify';
+import { z } from 'zod';
+
+/** Headers of every POST. Loose: the other headers stay. */
+export const IdempotencyHeaders = z.looseObject({
+  'idempotency-key': z
+    .string()
+    .min(1)
+    .max(255)
+    .optional()
+    .describe('any text of your own; the same request under the same key is done once (kept for 24 hours)'),
+});
+
+/** What a POST answers with. */
+export interface Answer<T> {
+  status: 200 | 201 | 202;
+  location?: string;
+  body: T;
+}
+
+interface Request {
+  method: string;
+  url: string;
+  log: FastifyBaseLogger;
+  headers: { 'idempotency-key'?: string | undefined };
+}
+
+interface Reply {
+  code(status: number): unknown;
+  header(name: string, value: string): unknown;
+}
+
+function digestOf(...parts: string[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(`${part.length}:${part}`);
+  return hash.digest('hex');
+}
+
+function write<T>(reply: Reply, answer: { status: number; location?: string | undefined; body: T }): T {
+  reply.code(answer.status);
+  if (answer.location !== undefined) reply.header('location', answer.location);
+  return answer.body;
+}
+
+/**
+ * Does `work` once for the request's key and returns its body, setting status and Location on `reply`.
+ * `content` stands for the body: equal content is the same request.
+ * @throws ProblemError `idempotency-mismatch`, `idempotency-in-progress`, and what `work` throws
+ */
+export async function once<T>(
+  { idempotency }: Pick<Database, 'idempotency'>,
+  request: Request,
+  reply: Reply,
+  content: unknown,
+  work: () => Promise<Answer<T>>,
+): Promise<T> {
+  const key = request.headers['idempotency-key'];
+  if (key === undefined) return write(reply, await work());
+  const route = `${request.method} ${request.url.split('?', 1)[0]}`;
+  const begun = await idempotency.begin({
+    key,
+    route,
+    requestDigest: digestOf(route, key, JSON.stringify(content ?? null)),
+  });
+  switch (begun.state) {
+    case 'new':
+      break;
+    case 'done':
+      reply.header('idempotency-replayed', 'true');
+      return write(reply, { status: begun.status, location: begun.headers.location, body: begun.body as T });
+    case 'in-progress':
+      throw new ProblemError(
+        'idempotency-in-progress',
+        `A request with the Idempotency-Key "${key}" is under way. Send it again in a second to get its answer.`,
+      );
+    case 'mismatch':
+      throw new ProblemError(
+        'idempotency-mismatch',
+        `The Idempotency-Key "${key}" was used for another request. Take a new key for a new request.`,
+      );
+    default:
+      begun satisfies never;
+  }
+  let answer: Answer<T>;
+  try {
+    answer = await work();
+  } catch (error) {
+    await idempotency.abandon(key).catch((abandonError: unknown) => {
+      request.log.warn({ err: abandonError, key }, 'an idempotency key stays taken until it expires');
+    });
+    throw error;
+  }
+  await idempotency
+    .finish(key, {
+      status: answer.status,
+      headers: answer.location === undefined ? {} : { location: answer.location },
+      body: answer.body,
+    })
+    .catch((error: unknown) => {
+      // The work is done and the client shall know it; only a later repetition would not find this answer.
+      request.log.error({ err: error, key }, 'an answer could not be kept under its idempotency key');
+    });
+  return write(reply, answer);
+}

@@ -1,0 +1,33 @@
+/** Reads JSON bodies: an empty one counts as none, a malformed one is answered with the place of the mistake. */
+import { ProblemError } from '@rela/contracts';
+import type { FastifyInstance } from 'fastify';
+import { parse } from 'secure-json-parse';
+
+/** What V8 says about it, without the excerpt that it quotes from the body. */
+function describe({ message }: Error): string {
+  const token = /^Unexpected token '?([^']{1,2})'?/.exec(message)?.[1];
+  const position = / at position (\d+)/.exec(message)?.[1];
+  const where = position === undefined ? '' : ` at character ${position}`;
+  if (token) return `there is a "${token}" in a place where JSON cannot have one${where}`;
+  return message.includes('end of JSON') || message.startsWith('Unterminated')
+    ? 'it ends too early'
+    : `it breaks the rules of JSON${where}`;
+}
+
+export function readJsonBodies(app: FastifyInstance): void {
+  app.addContentTypeParser<string>(
+    'application/json',
+    { parseAs: 'string' },
+    async (_request: unknown, body: string) => {
+      if (body.trim() === '') return undefined;
+      try {
+        return parse(body);
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error;
+        throw new ProblemError('invalid-request', `The body is not JSON: ${describe(error)}.`, undefined, {
+          cause: error,
+        });
+      }
+    },
+  );
+}

@@ -1,0 +1,21 @@
+/** Pieces that the routes' response schemas share. */
+
+import { Readable } from 'node:stream';
+import { Problem } from '@rela/contracts';
+import { z } from 'zod';
+import { PROBLEM_TYPE } from './problems.js';
+
+/** What every route may answer instead. */
+export const problems = {
+  default: {
+    description: 'A problem, as RFC 9457 says, with a stable `code`',
+    content: { [PROBLEM_TYPE]: { schema: Problem } },
+  },
+};
+
+/** Path parameter of a resource that has a name. */
+export const ReferencePath = z.object({ id: z.string().min(1).max(200).describe('id, name or digest') });
+export const IdPath = z.object({ id: z.string().min(1).max(200) });
+
+/** A body that is piped; Fastify never serialises a stream. */
+export const Streamed = z.instanceof(Readable).meta({ type: 'string', format: 'binary' });

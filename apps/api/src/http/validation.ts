@@ -1,0 +1,29 @@
+/** Parses each part of a request with its zod schema; what does not parse becomes a problem that names the field. */
+import { invalidRequest, ProblemError } from '@rela/contracts';
+import type { FastifySchemaCompiler } from 'fastify';
+import { z } from 'zod';
+
+const partNames: Record<string, string> = {
+  body: 'body',
+  querystring: 'query',
+  params: 'path',
+  headers: 'headers',
+};
+
+export const compileValidator: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart }) => {
+  const jsonSchema = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  const part = partNames[httpPart ?? 'body'] ?? 'request';
+  return (data: unknown) => {
+    if (httpPart === 'body' && (data === undefined || data === null))
+      return {
+        error: new ProblemError(
+          'invalid-request',
+          'The body is missing. Send a JSON object with content-type application/json.',
+        ),
+      };
+    const parsed = schema.safeParse(data);
+    return parsed.success
+      ? { value: parsed.data }
+      : { error: invalidRequest(part, parsed.error.issues, data, jsonSchema) };
+  };
+};

@@ -1,0 +1,41 @@
+/** /openapi.json and the page at /docs, both made from the schemas of the routes. */
+import fastifySwagger from '@fastify/swagger';
+import fastifySwaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { addExamples } from './examples.js';
+
+const description = `Training acceleration as a service. A job trains image encoders on a data set, with ReLA and
+without; every resource below is created with POST, listed newest first, and looked up by id.
+
+**Errors** are RFC 9457 problems (\`application/problem+json\`) with a stable \`code\`; \`errors\` names fields.
+**Retries** are safe: send any POST with an \`Idempotency-Key\` and it is done once.
+**Lists** are read by cursor: \`next\` of a page is the \`cursor\` of the next one.`;
+
+/** To be called before the routes are added. */
+export async function documentRoutes(app: FastifyInstance): Promise<void> {
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'ReLA', version: '1', description, license: { name: 'MIT', identifier: 'MIT' } },
+      tags: [
+        { name: 'datasets', description: 'Collections of images' },
+        { name: 'priors', description: 'Models whose embeddings become targets' },
+        { name: 'jobs', description: 'What is to be trained, and what happens to it' },
+        { name: 'runs', description: 'One training each' },
+        { name: 'models', description: 'Trained backbones' },
+        { name: 'artifacts', description: 'Uploaded files' },
+        { name: 'health', description: 'For load balancers and supervisors' },
+      ],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: (document) => addExamples(jsonSchemaTransformObject(document)),
+  });
+  await app.register(fastifySwaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    logLevel: 'warn',
+    uiConfig: { displayOperationId: true, docExpansion: 'list', tryItOutEnabled: true },
+  });
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+}

@@ -1,0 +1,61 @@
+/** Example bodies, shown at /docs. A test parses each with its schema, so they cannot rot. */
+import { DatasetCreate, JobCreate, PriorCreate } from '@rela/contracts';
+import type { jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import type { z } from 'zod';
+
+type Document = ReturnType<typeof jsonSchemaTransformObject>;
+
+export const examples: Record<string, { schema: z.ZodType; bodies: unknown[] }> = {
+  DatasetCreate: {
+    schema: DatasetCreate,
+    bodies: [
+      { name: 'fashion', source: { kind: 'recipe', recipe: 'fashion-mnist' }, limit: { train: 10000 } },
+      {
+        name: 'flowers',
+        source: { kind: 'folder', path: '/data/flowers', testFraction: 0.1 },
+        tolerance: 0.01,
+      },
+    ],
+  },
+  PriorCreate: {
+    schema: PriorCreate,
+    bodies: [
+      {
+        name: 'teacher',
+        source: { kind: 'artifact', digest: `sha256:${'0'.repeat(64)}` },
+        output: 'features',
+        preprocessing: { height: 224, width: 224 },
+      },
+      {
+        name: 'untrained',
+        source: { kind: 'random', backbone: { name: 'resnet18-narrow' }, imageSize: 28, channels: 1 },
+      },
+    ],
+  },
+  JobCreate: {
+    schema: JobCreate,
+    bodies: [
+      {
+        name: 'does the prior pay',
+        dataset: 'fashion',
+        prior: 'teacher',
+        runs: [
+          { name: 'accelerated', method: { name: 'byol' }, rela: {}, dataRatio: 0.5, epochs: 20 },
+          { name: 'control', method: { name: 'byol' }, epochs: 20 },
+        ],
+      },
+    ],
+  },
+};
+
+/** The document with the examples at the request schemas of their names. */
+export function addExamples(document: Document): Document {
+  if (!('components' in document)) return document;
+  const schemas: Record<string, object> = { ...document.components?.schemas };
+  for (const [name, { bodies }] of Object.entries(examples)) {
+    const component = `${name}Input`;
+    const schema = schemas[component];
+    if (schema) schemas[component] = { ...schema, examples: bodies };
+  }
+  return { ...document, components: { ...document.components, schemas } } as Document;
+}

@@ -1,0 +1,33 @@
+/** Registers a prior: the model is opened and run once, then written down with its preprocessing. */
+import type { Prior, PriorCreate } from '@rela/contracts';
+import { inspectPrior, priorDigest } from '@rela/prior';
+import type { ApiDependencies } from '../dependencies.js';
+import { readModel } from './model-bytes.js';
+
+export const ONNX_TYPE = 'application/onnx';
+
+/** @throws ProblemError `invalid-model` where it cannot be a prior, `invalid-request` for what has to be given */
+export async function registerPrior(
+  { database, store, config }: Pick<ApiDependencies, 'database' | 'store' | 'config'>,
+  { name, source, output, preprocessing }: PriorCreate,
+): Promise<Prior> {
+  const given = await readModel({ database, store, config }, source);
+  const inspected = await inspectPrior(given, {
+    ...(output === undefined ? {} : { output }),
+    ...(preprocessing === undefined ? {} : { preprocessing }),
+  });
+  const { digest: model, bytes } = await store.write(inspected.model ?? given);
+  await database.artifacts.record({ digest: model, bytes, mediaType: ONNX_TYPE });
+  return database.priors.create({
+    name,
+    source,
+    model,
+    digest: priorDigest({ ...inspected, model }),
+    input: inspected.input,
+    output: inspected.output,
+    pool: inspected.pool,
+    batch: inspected.batch,
+    width: inspected.width,
+    preprocessing: inspected.preprocessing,
+  });
+}

@@ -1,0 +1,57 @@
+/** /v1/datasets: registers image collections; a worker reads the images afterwards. */
+import { Dataset, DatasetCreate, PageQuery, pageOf } from '@rela/contracts';
+import { IdempotencyHeaders, once } from '../http/idempotency.js';
+import { problems, ReferencePath } from '../http/responses.js';
+import { findDataset } from '../references.js';
+import type { Routes } from './route.js';
+
+const tags = ['datasets'];
+
+export const datasetRoutes: Routes = async (app, { database }) => {
+  app.route({
+    method: 'POST',
+    url: '/v1/datasets',
+    schema: {
+      tags,
+      operationId: 'createDataset',
+      summary: 'Register a data set',
+      description:
+        'Accepted at once; a worker reads the images. Poll the Location until `status` is `ready` or `failed`.',
+      headers: IdempotencyHeaders,
+      body: DatasetCreate,
+      response: { 202: Dataset, ...problems },
+    },
+    handler: (request, reply) =>
+      once(database, request, reply, request.body, async () => {
+        const { dataset } = await database.datasets.create(request.body);
+        return { status: 202, location: `/v1/datasets/${dataset.id}`, body: dataset };
+      }),
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/datasets',
+    schema: {
+      tags,
+      operationId: 'listDatasets',
+      summary: 'List data sets, newest first',
+      querystring: PageQuery,
+      response: { 200: pageOf(Dataset), ...problems },
+    },
+    handler: (request) => database.datasets.list(request.query),
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/datasets/:id',
+    schema: {
+      tags,
+      operationId: 'getDataset',
+      summary: 'Look up a data set by id, name or digest',
+      description: 'Of several with one name it is the newest that is ready, else the newest.',
+      params: ReferencePath,
+      response: { 200: Dataset, ...problems },
+    },
+    handler: (request) => findDataset(database, request.params.id),
+  });
+};

@@ -1,0 +1,157 @@
+import { RelaApiError } from '@rela/sdk';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { collect } from '../testing/collect.js';
+import { startService, type TestService } from '../testing/service.js';
+import { addReadyDataset, claimStages, smallJob, workOff } from '../testing/work.js';
+
+let service: TestService;
+beforeAll(async () => {
+  service = await startService();
+  await addReadyDataset(service, 'digits');
+});
+afterAll(() => service.close());
+
+async function refusal(work: Promise<unknown>) {
+  const error: unknown = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(RelaApiError);
+  return (error as RelaApiError).problem;
+}
+
+function post(path: string, body: unknown, key: string) {
+  return fetch(`${service.url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'idempotency-key': key },
+    body: JSON.stringify(body),
+  });
+}
+
+const jobCount = async () => (await collect(service.client.jobs.all())).length;
+
+it('accepts a job with 202 and its Location', async () => {
+  const response = await post('/v1/jobs', smallJob('digits'), 'location');
+  expect(response.status).toBe(202);
+  const job = (await response.json()) as { id: string };
+  expect(response.headers.get('location')).toBe(`/v1/jobs/${job.id}`);
+  expect(await service.client.jobs.get(job.id)).toMatchObject({ id: job.id, status: 'queued' });
+});
+
+it('makes one job of the same POST sent twice, and says so', async () => {
+  const before = await jobCount();
+  const [first, second] = [
+    await post('/v1/jobs', smallJob('digits'), 'twice'),
+    await post('/v1/jobs', smallJob('digits'), 'twice'),
+  ];
+  expect([first.status, second.status]).toEqual([202, 202]);
+  expect(first.headers.get('idempotency-replayed')).toBeNull();
+  expect(second.headers.get('idempotency-replayed')).toBe('true');
+  expect(second.headers.get('location')).toBe(first.headers.get('location'));
+  expect(await second.json()).toEqual(await first.json());
+  expect(await jobCount()).toBe(before + 1);
+});
+
+it('makes one job of the same POST sent twenty times at once', async () => {
+  const before = await jobCount();
+  const sent = await Promise.all(
+    Array.from({ length: 20 }, () =>
+      service.client.jobs.create(smallJob('digits'), { idempotencyKey: 'at once' }),
+    ),
+  );
+  expect(new Set(sent.map((job) => job.id)).size).toBe(1);
+  expect(await jobCount()).toBe(before + 1);
+});
+
+it('tells those who come while the first is under way to come back', async () => {
+  const { idempotency } = service.database;
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, () => post('/v1/jobs', smallJob('digits'), 'crowd')),
+  );
+  for (const answer of answers.filter((one) => one.status !== 202)) {
+    expect(answer.status).toBe(409);
+    expect(answer.headers.get('retry-after')).toBe('1');
+    expect(await answer.json()).toMatchObject({ code: 'idempotency-in-progress' });
+  }
+  expect(answers.some((one) => one.status === 202)).toBe(true);
+  expect(idempotency).toBeDefined();
+});
+
+it('refuses a key that was used for another request', async () => {
+  await post('/v1/jobs', smallJob('digits', 'one'), 'reused');
+  const answer = await post('/v1/jobs', smallJob('digits', 'other'), 'reused');
+  expect(answer.status).toBe(422);
+  expect(await answer.json()).toMatchObject({ code: 'idempotency-mismatch' });
+});
+
+it('frees the key of a request that was refused', async () => {
+  expect((await post('/v1/jobs', smallJob('digist'), 'corrected')).status).toBe(404);
+  expect((await post('/v1/jobs', smallJob('digits'), 'corrected')).status).toBe(202);
+});
+
+it('names an unknown dataset and the nearest one', async () => {
+  const problem = await refusal(service.client.jobs.create(smallJob('digist')));
+  expect(problem).toMatchObject({ status: 404, code: 'not-found' });
+  expect(problem.detail).toContain('"digist"');
+  expect(problem.detail).toContain('did you mean "digits"');
+});
+
+it('names an unknown prior', async () => {
+  const problem = await refusal(service.client.jobs.create({ ...smallJob('digits'), prior: 'nobody' }));
+  expect(problem.code).toBe('not-found');
+  expect(problem.detail).toContain('prior "nobody"');
+});
+
+it('says that a dataset is not ready yet, and what to do', async () => {
+  const { id } = await service.client.datasets.create({
+    name: 'later',
+    source: { kind: 'recipe', recipe: 'fashion-mnist' },
+  });
+  const problem = await refusal(service.client.jobs.create(smallJob('later')));
+  expect(problem).toMatchObject({ status: 409, code: 'not-ready' });
+  expect(problem.detail).toContain('is queued');
+  expect(problem.detail).toContain(`GET /v1/datasets/${id}`);
+});
+
+it('walks every page, newest first, without a gap or a repetition', async () => {
+  for (let index = 0; index < 5; index++)
+    await service.client.jobs.create(smallJob('digits', `page ${index}`));
+  const ids: string[] = [];
+  for await (const { id } of service.client.jobs.all({ limit: 2 })) ids.push(id);
+  expect(ids).toEqual([...new Set(ids)].sort().reverse());
+  expect(ids).toHaveLength((await service.client.jobs.list({ limit: 200 })).items.length);
+});
+
+it('lists the jobs in one state', async () => {
+  const { id } = await service.client.jobs.create(smallJob('digits'));
+  await service.client.jobs.cancel(id);
+  const cancelled = await collect(service.client.jobs.all({ status: 'cancelled' }));
+  expect(cancelled.map((job) => job.id)).toContain(id);
+  expect(new Set(cancelled.map((job) => job.status))).toEqual(new Set(['cancelled']));
+});
+
+it('cancels a job that waits at once, and again without a change', async () => {
+  const { id } = await service.client.jobs.create(smallJob('digits'));
+  expect(await service.client.jobs.cancel(id)).toMatchObject({ status: 'cancelled' });
+  expect(await service.client.jobs.cancel(id)).toMatchObject({ status: 'cancelled' });
+  expect((await refusal(service.client.jobs.cancel('job_none'))).code).toBe('not-found');
+});
+
+it('gives a run with its result, and its metrics page by page', async () => {
+  const job = await service.client.jobs.create({ ...smallJob('digits'), reuse: false });
+  const runId = job.runs[0]!.id;
+  const [claim] = await claimStages(service, job.id);
+  const metrics = Array.from({ length: 5 }, (_value, index) => ({
+    ...{ step: index + 1, epoch: 0, phase: 'method' as const, loss: 1 / (index + 1), rho: null },
+    ...{ classifierAccuracy: null, seconds: index },
+  }));
+  await service.database.runs.appendMetrics(claim!, metrics);
+  const first = await service.client.runs.metrics(runId, { limit: 2 });
+  expect(first.items.map(({ step }) => step)).toEqual([1, 2]);
+  expect(first.next).toBe('2');
+  expect(await collect(service.client.runs.allMetrics(runId, { limit: 2 }))).toEqual(metrics);
+  await service.database.stages.release(claim!);
+  await workOff(service, job.id, new TextEncoder().encode('model'));
+  const run = await service.client.runs.get(runId);
+  expect(run).toMatchObject({ status: 'succeeded', result: { accuracy: 0.75, steps: 8 } });
+});
