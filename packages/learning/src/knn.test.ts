@@ -47,7 +47,7 @@ const labels = (count: number) => {
 };
 
 it('agrees with the naive rule over several blocks of queries and keys', async () => {
-  const train = { features: normal([4600, width], 1).data, labels: labels(4600), width };
+  const train = { features: normal([6000, width], 1).data, labels: labels(6000), width };
   const test = { features: normal([530, width], 2).data, width };
   const options = { k: 20, temperature: 0.07 };
   const predicted = await knnPredict({ engine, train, test, classes, ...options });

@@ -4,6 +4,7 @@ import { createRandom } from '../random.js';
 import { numbers, runOnce } from '../testing/eager.js';
 import { normal, tinyBackbone } from '../testing/tiny.js';
 import { createBackbone } from './backbone.js';
+import { createResnet } from './resnet.js';
 
 const size = (shape: number[]) => shape.reduce((product, side) => product * side, 1);
 
@@ -39,7 +40,40 @@ it('starts convolutions at the variance of He et al., the same for the same seed
     expect(again[key]).toEqual(weights[key]);
 });
 
-it('halves the resolution as PyTorch does, in both stems', async () => {
+it('halves the resolution as PyTorch does: padding 1 on every side, also at stride 2', async () => {
+  const backbone = createResnet({
+    spec: { name: 'resnet18-narrow', stem: 'modified' },
+    stem: 'modified',
+    channels: 1,
+    stages: [
+      { width: 1, blocks: 1 },
+      { width: 1, blocks: 1 },
+    ],
+  });
+  const weights = backbone.init(createRandom(1));
+  const tap = (key: string, index: number | null) => {
+    weights[key]!.data.fill(0);
+    if (index !== null) weights[key]!.data[index] = 1;
+  };
+  // All but the first convolution of the second stage hand x through; that one hands on the pixel up and to the left.
+  tap('conv1.weight', 4);
+  tap('layer1.0.conv1.weight', null);
+  tap('layer1.0.conv2.weight', null);
+  tap('layer2.0.conv1.weight', 0);
+  tap('layer2.0.conv2.weight', 4);
+  tap('layer2.0.downsample.0.weight', null);
+  const image = Array.from({ length: 16 }, (_, index) => index + 1);
+  const [feature] = await numbers(() => {
+    const tensors = Object.fromEntries(
+      Object.entries(weights).map(([key, { data, shape }]) => [key, tf.tensor(data as Float32Array, shape)]),
+    );
+    return backbone.forward(tensors, tf.tensor4d(image, [1, 4, 4, 1]), 'inference').features;
+  });
+  // Of the 2 × 2 outputs, three look over the edge; the last sees row 1, column 1. Three batch norms have variance 1 + ε.
+  expect(feature).toBeCloseTo(image[5]! / 4 / (1 + 1e-5) ** 1.5, 6);
+});
+
+it('runs in both stems at odd sizes', async () => {
   for (const [stem, pixels] of [
     ['modified', 9],
     ['standard', 33],
