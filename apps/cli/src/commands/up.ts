@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Command } from 'commander';
 import { createOutput } from '../output/output.js';
 import { formatTable } from '../output/table.js';
-import { type Service, startAll } from '../up/start-all.js';
+import type { Service } from '../up/start-all.js';
 import { parseNumber } from './arguments.js';
 import { type GlobalOptions, homeOf } from './session.js';
 
@@ -50,6 +50,8 @@ export function addUp(program: Command): void {
       );
       try {
         output.note(`Starting on ${home} …`);
+        // The database's libraries are large, and no other command needs them.
+        const { startAll } = await import('../up/start-all.js');
         service = await startAll({
           home,
           ...(options.port === undefined ? {} : { port: options.port }),
