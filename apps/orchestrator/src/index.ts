@@ -1,1 +1,141 @@
-export {};
+/** Assembles the orchestrator: the relay from the outbox to the queue, and the recovery of what was lost. */
+import { type Config, requireDatabase } from '@rela/config';
+import { type Database, migrate, openDatabase } from '@rela/database';
+import { openQueue, type StageQueue } from '@rela/queue';
+import { type Logger, pino } from 'pino';
+import { Bell } from './bell.js';
+import { Outages } from './outages.js';
+import { requeueLost, resendMissing } from './recovery.js';
+import { relayOutbox } from './relay.js';
+import { keepGoing, rest } from './rounds.js';
+
+export interface Orchestrator {
+  /** Ends the rounds that run and closes every connection. Nothing is lost by it. */
+  stop(): Promise<void>;
+}
+
+export interface OrchestratorOptions {
+  /** Ends the start while it still waits for a server. */
+  signal?: AbortSignal;
+  log?: Logger;
+}
+
+/** The outbox is looked at this often even where no notification comes. */
+const RELAY_PAUSE_MS = 1000;
+const RECOVERY_PAUSE_MS = 3000;
+const START_BACKOFF_MS = 1000;
+
+/**
+ * Calls `open` until its server answers.
+ * @throws what `open` throws for other reasons, or the signal's reason
+ */
+async function whenThere<T>(
+  part: 'database' | 'queue',
+  open: () => Promise<T>,
+  { outages, signal }: { outages: Outages; signal: AbortSignal },
+): Promise<T> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await outages.ask(part, open);
+    } catch (error) {
+      if (!outages.explains(error)) throw error;
+    }
+    await rest(START_BACKOFF_MS, signal);
+  }
+}
+
+/**
+ * Starts relay and recovery. Resolves once the database is migrated and both servers answered; waits for them as long
+ * as that takes. Several orchestrators at once are harmless.
+ * @throws ConfigError without a database, MigrationError, QueueUrlError
+ */
+export async function startOrchestrator(
+  config: Config,
+  options: OrchestratorOptions = {},
+): Promise<Orchestrator> {
+  const { databaseUrl, queueUrl } = requireDatabase(config);
+  const log = options.log ?? pino({ name: 'orchestrator', level: config.logLevel });
+  const outages = new Outages(log);
+  const stopping = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stopping.signal]) : stopping.signal;
+
+  const waiting = { outages, signal };
+
+  const database = await whenThere(
+    'database',
+    () => openDatabase(databaseUrl, databaseOptions(config, log)),
+    waiting,
+  );
+  let queue: StageQueue;
+  try {
+    await migrate(databaseUrl);
+    const onError = (error: Error) => log.debug({ err: error }, 'a connection to the queue broke');
+    queue = await whenThere('queue', () => openQueue(queueUrl, { onError }), waiting);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+
+  const loops = startLoops({ database, queue, outages, log, signal });
+  log.info('relaying');
+  return {
+    async stop() {
+      stopping.abort();
+      await loops;
+      await queue.close();
+      await database.close();
+      log.info('stopped');
+    },
+  };
+}
+
+function databaseOptions(config: Config, log: Logger) {
+  return {
+    // Relay and recovery ask one thing at a time each.
+    connections: 2,
+    maxAttempts: config.maxAttempts,
+    onError: (error: Error) => log.debug({ err: error }, 'a connection to the database broke'),
+  };
+}
+
+async function startLoops(parts: {
+  database: Database;
+  queue: StageQueue;
+  outages: Outages;
+  log: Logger;
+  signal: AbortSignal;
+}): Promise<void> {
+  const { database, outages, signal } = parts;
+  const bell = new Bell();
+  // Without it the relay looks once a second, so nothing waits for this to succeed.
+  const listening = whenThere('database', () => database.outbox.listen(() => bell.ring()), {
+    outages,
+    signal,
+  });
+  await Promise.all([
+    keepGoing(
+      {
+        name: 'the relay',
+        work: async () => void (await relayOutbox(parts)),
+        pause: () => bell.wait(RELAY_PAUSE_MS, signal),
+      },
+      parts,
+    ),
+    keepGoing(
+      {
+        name: 'the recovery',
+        work: async () => {
+          await requeueLost(parts);
+          await resendMissing(parts);
+        },
+        pause: () => rest(RECOVERY_PAUSE_MS, signal),
+      },
+      parts,
+    ),
+    listening.catch((error: unknown) => {
+      if (!signal.aborted)
+        parts.log.error({ err: error }, 'cannot listen to the outbox; looking once a second');
+    }),
+  ]);
+}
