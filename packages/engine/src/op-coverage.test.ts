@@ -318,6 +318,28 @@ const CASES: Case[] = [
   // Forward alone: TF.js's CPU gradient divides by the whole window, its forward by the part that lies in the image.
   { covers: 'AvgPool', shapes: [image], fn: (x) => tf.avgPool(as4d(x!), 3, 2, 'same'), forwardOnly: true },
   { covers: 'AvgPool AvgPoolGrad', shapes: [image], fn: (x) => tf.avgPool(as4d(x!), 2, 2, 'valid') },
+  ...[
+    { x: [16, 8, 8, 16], w: [3, 3, 16, 32], stride: 1 },
+    { x: [16, 9, 7, 32], w: [3, 3, 32, 16], stride: 1 },
+    { x: [32, 8, 8, 16], w: [3, 3, 16, 32], stride: 2 },
+    { x: [16, 7, 7, 16], w: [3, 3, 16, 16], stride: 2 },
+    { x: [16, 8, 8, 16], w: [1, 1, 16, 32], stride: 2 },
+    { x: [16, 8, 8, 16], w: [1, 1, 16, 16], stride: 1 },
+    { x: [16, 8, 8, 1], w: [3, 3, 1, 16], stride: 1 },
+    { x: [16, 8, 8, 3], w: [3, 3, 3, 16], stride: 2 },
+    { x: [5, 8, 8, 16], w: [3, 3, 16, 16], stride: 1 },
+  ].map(
+    ({ x, w, stride }): Case => ({
+      covers: 'Conv2D Conv2DBackpropInput Conv2DBackpropFilter',
+      shapes: [x, w],
+      // Whole blocks of channels, then what a network does with them.
+      fn: (a, b) =>
+        tf.mean(
+          tf.relu(tf.mul(tf.conv2d(as4d(a!), as4d(b!), stride, 'same'), tf.range(1, w[3]! + 1))),
+          [1, 2],
+        ),
+    }),
+  ),
   {
     covers: 'FusedBatchNorm',
     shapes: [image, [4], [4], [4], [4]],
@@ -369,9 +391,12 @@ describe('a compiled op gives the numbers of the TF.js CPU backend', () => {
           tensorOf(index * 10 + at + 1, shape, ...(test.range ?? [])),
         ]),
       );
-      const { compiled, eager } = await onBothEngines(asStep(test), {}, [batch]);
-      const { key, difference } = worstOf(compiled.metrics, eager.metrics);
-      expect(difference, `of ${key}`).toBeLessThan(1e-4);
+      // On the blocked convolutions of this machine, and without them.
+      for (const blocked of [true, false]) {
+        const { compiled, eager } = await onBothEngines(asStep(test), {}, [batch], { blocked });
+        const { key, difference } = worstOf(compiled.metrics, eager.metrics);
+        expect(difference, `of ${key}`).toBeLessThan(1e-4);
+      }
     });
 });
 

@@ -2,7 +2,7 @@
 import { EngineError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import { Builder } from './builder.js';
-import { type Form, Forms, identity, sidesIn } from './forms.js';
+import { type Form, Forms, identity, Measure } from './forms.js';
 import type { Context, Lowering } from './lowering/context.js';
 import { CONVOLUTIONS } from './lowering/convolution.js';
 import { ELEMENTWISE } from './lowering/elementwise.js';
@@ -28,6 +28,8 @@ export interface LowerOptions {
   /** Forms that outputs must have; the form in which they are made where none is named. */
   outputForms?: ReadonlyMap<string, Form>;
   portable?: boolean;
+  /** Channels in a block of the direct convolutions; absent: plain ones. */
+  block?: number | null;
   metadata?: Record<string, string>;
 }
 
@@ -40,13 +42,15 @@ export interface Lowered {
 /** @throws EngineError `unsupported-op` naming the op and the user's line */
 export function lower(graph: Graph, options: LowerOptions): Lowered {
   const builder = new Builder();
-  const forms = new Forms(builder);
-  const context: Context = { builder, forms, portable: options.portable ?? false };
+  const block = options.block ?? null;
+  const measure = new Measure(block ?? 1);
+  const forms = new Forms(builder, measure);
+  const context: Context = { builder, forms, portable: options.portable ?? false, block };
   const inputs: OnnxPort[] = [];
   for (const [name, value] of graph.inputs) {
     const form = options.inputForms?.get(name) ?? identity(value.shape.length);
     forms.define(value, name, form);
-    inputs.push({ name, dtype: value.dtype, dims: sidesIn(value.shape, form) });
+    inputs.push({ name, dtype: value.dtype, dims: measure.sides(value.shape, form) });
   }
   for (const [value, data] of graph.constants) forms.defineConstant(value, data);
   for (const node of graph.nodes) {
@@ -72,7 +76,7 @@ export function lower(graph: Graph, options: LowerOptions): Lowered {
       attributes: {},
       line: 'an output',
     });
-    outputs.push({ name, dtype: value.dtype, dims: sidesIn(value.shape, form) });
+    outputs.push({ name, dtype: value.dtype, dims: measure.sides(value.shape, form) });
     outputForms.set(name, form);
   }
   const { nodes, initializers } = builder;

@@ -17,8 +17,8 @@ export type OnnxAttribute =
 
 export interface OnnxNode {
   op: string;
-  /** '' is ONNX itself; 'com.microsoft' holds what only ONNX Runtime has. */
-  domain: '' | 'com.microsoft';
+  /** '' is ONNX itself; the others hold what only ONNX Runtime has. */
+  domain: '' | 'com.microsoft' | 'com.microsoft.nchwc';
   inputs: string[];
   outputs: string[];
   attributes: Readonly<Record<string, OnnxAttribute>>;

@@ -115,8 +115,8 @@ export function writeModel(model: OnnxModel): Uint8Array {
     for (const port of model.outputs) graph.message(12, (inner) => writePort(inner, port));
   });
   message.message(8, (opset) => opset.text(1, '').int(2, OPSET));
-  if (model.nodes.some(({ domain }) => domain === 'com.microsoft'))
-    message.message(8, (opset) => opset.text(1, 'com.microsoft').int(2, MICROSOFT_OPSET));
+  for (const domain of new Set(model.nodes.map((node) => node.domain)))
+    if (domain) message.message(8, (opset) => opset.text(1, domain).int(2, MICROSOFT_OPSET));
   for (const [key, value] of Object.entries(model.metadata))
     message.message(14, (entry) => entry.text(1, key).text(2, value));
   return writer.finish();

@@ -3,11 +3,12 @@ import * as ort from 'onnxruntime-node';
 import { countFlops } from '../graph/flops.js';
 import type { Graph } from '../graph/graph.js';
 import { optimize } from '../graph/optimize.js';
-import { type Form, identity } from '../onnx/forms.js';
+import { type Form, identity, Measure } from '../onnx/forms.js';
 import { type Lowered, lower } from '../onnx/lower.js';
 import { writeModel } from '../onnx/write.js';
 import { record } from '../recording/record.js';
 import type { HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.js';
+import { blockOfThisMachine } from './blocked-probe.js';
 import { emptyTensor, fromForm, toForm, wrap } from './buffers.js';
 import { checkNextState, checkTensors, type Engine, type Step, specsOf } from './engine.js';
 
@@ -60,13 +61,13 @@ export function recordStep(
  * Lowers the step so that its state comes out in the forms in which it goes in. Filters, their moments and averages
  * then stay in the order that convolutions want, and nothing is transposed from step to step.
  */
-function lowerStep(graph: Graph): Lowered & { stateForms: Map<string, Form> } {
+function lowerStep(graph: Graph, block: number | null): Lowered & { stateForms: Map<string, Form> } {
   const stateForms = new Map<string, Form>();
   for (const [name, value] of graph.inputs)
     if (name.startsWith(STATE)) stateForms.set(name.slice(STATE.length), identity(value.shape.length));
   const forms = (prefix: string) => new Map([...stateForms].map(([name, form]) => [prefix + name, form]));
   for (let round = 0; round < FORM_ROUNDS; round++) {
-    const { outputForms } = lower(graph, { name: 'step', inputForms: forms(STATE) });
+    const { outputForms } = lower(graph, { name: 'step', block, inputForms: forms(STATE) });
     let settled = true;
     for (const [name, form] of outputForms) {
       if (!name.startsWith(NEXT)) continue;
@@ -80,7 +81,7 @@ function lowerStep(graph: Graph): Lowered & { stateForms: Map<string, Form> } {
   const outputForms = forms(NEXT);
   for (const [name, value] of graph.outputs)
     if (name.startsWith(METRIC)) outputForms.set(name, identity(value.shape.length));
-  return { ...lower(graph, { name: 'step', inputForms: forms(STATE), outputForms }), stateForms };
+  return { ...lower(graph, { name: 'step', block, inputForms: forms(STATE), outputForms }), stateForms };
 }
 
 class CompiledStep implements Step {
@@ -96,6 +97,7 @@ class CompiledStep implements Step {
     private readonly stateForms: ReadonlyMap<string, Form>,
     private readonly stateSpecs: Record<string, TensorSpec>,
     private readonly batchSpecs: Record<string, TensorSpec>,
+    private readonly measure: Measure,
   ) {
     this.flops = countFlops(graph);
     const named = (prefix: string) =>
@@ -107,7 +109,7 @@ class CompiledStep implements Step {
       named(METRIC).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]),
     );
     for (const name of this.advancing)
-      this.spare[name] = emptyTensor(this.stateSpecs[name]!, this.form(name));
+      this.spare[name] = emptyTensor(this.stateSpecs[name]!, this.form(name), this.measure);
   }
 
   private form(name: string): Form {
@@ -143,14 +145,15 @@ class CompiledStep implements Step {
     return Object.fromEntries(
       Object.entries(this.stateSpecs).map(([name, spec]) => [
         name,
-        fromForm(this.current[name]!, spec, this.form(name)),
+        fromForm(this.current[name]!, spec, this.form(name), this.measure),
       ]),
     );
   }
 
   load(state: HostTensors): void {
     checkTensors('state', state, this.stateSpecs);
-    for (const [name, tensor] of Object.entries(state)) this.current[name] = toForm(tensor, this.form(name));
+    for (const [name, tensor] of Object.entries(state))
+      this.current[name] = toForm(tensor, this.form(name), this.measure);
   }
 
   async dispose(): Promise<void> {
@@ -160,20 +163,27 @@ class CompiledStep implements Step {
   }
 }
 
-export function createCompiledEngine({ threads }: { threads?: number }): Engine {
+export interface CompiledOptions {
+  threads?: number;
+  /** Use ONNX Runtime's blocked convolutions where this machine has them. Default true. */
+  blocked?: boolean;
+}
+
+export async function createCompiledEngine({ threads, blocked = true }: CompiledOptions): Promise<Engine> {
+  const block = blocked ? await blockOfThisMachine() : null;
   return {
     name: 'compiled',
     async compile(step, state, batch) {
       const specs = specsOf(state);
       const graph = recordStep(step, specs, batch);
-      const { model, stateForms } = lowerStep(graph);
+      const { model, stateForms } = lowerStep(graph, block);
       const session = await ort.InferenceSession.create(writeModel(model), {
         ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
       });
-      const compiled = new CompiledStep(session, graph, stateForms, specs, batch);
+      const compiled = new CompiledStep(session, graph, stateForms, specs, batch, new Measure(block ?? 1));
       compiled.load(state);
       return compiled;
     },

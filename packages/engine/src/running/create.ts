@@ -8,13 +8,20 @@ export interface EngineOptions {
   engine: 'auto' | 'compiled' | 'eager';
   /** Threads of one step; all processors where absent. */
   threads?: number;
+  /** Whether the compiled engine may use ONNX Runtime's blocked convolutions. Default true. */
+  blocked?: boolean;
   /** TF.js backend of the eager engine. */
   backend?: string;
 }
 
 /** @throws EngineError `engine-unavailable` with the command that installs what is missing */
-export async function createEngine({ engine, threads, backend }: EngineOptions): Promise<Engine> {
+export async function createEngine({
+  engine,
+  threads,
+  backend,
+  blocked = true,
+}: EngineOptions): Promise<Engine> {
   const eager = engine === 'eager' || (engine === 'auto' && hasTensorFlowGpu());
   if (eager) return createEagerEngine(backend === undefined ? {} : { backend });
-  return createCompiledEngine(threads === undefined ? {} : { threads });
+  return createCompiledEngine(threads === undefined ? { blocked } : { threads, blocked });
 }

@@ -35,12 +35,13 @@ export async function onBothEngines(
   step: StepFunction,
   state: HostTensors,
   batches: HostTensors[],
+  options: { blocked?: boolean } = {},
 ): Promise<{ compiled: Outcome; eager: Outcome }> {
   const specs: Record<string, TensorSpec> = Object.fromEntries(
     Object.entries(batches[0] ?? {}).map(([name, { shape, dtype }]) => [name, { shape, dtype }]),
   );
   const run = async (engine: 'compiled' | 'eager'): Promise<Outcome> => {
-    const made = await createEngine({ engine, backend: 'cpu', threads: 1 });
+    const made = await createEngine({ engine, backend: 'cpu', threads: 1, ...options });
     const ready = await made.compile(step, state, specs);
     let metrics: HostTensors = {};
     for (const batch of batches) metrics = await ready.run(batch);

@@ -11,6 +11,8 @@ export interface Context {
   readonly forms: Forms;
   /** Only ONNX's own ops, so that other runtimes can read the model. */
   readonly portable: boolean;
+  /** Channels in a block of ONNX Runtime's direct convolutions; null where they are not to be used. */
+  readonly block: number | null;
 }
 
 export type Lowering = (node: GraphNode, context: Context) => void;

@@ -1,11 +1,13 @@
 /** Convolutions and their gradients, in NCHW. */
 import type { GraphNode, Value } from '../../graph/graph.js';
 import { convInfo } from '../../recording/shapes.js';
-import { type Form, NCHW, OIHW, sidesIn } from '../forms.js';
+import { type Form, NCHW, OIHW } from '../forms.js';
 import { int, ints } from '../model.js';
+import { blockedBackpropFilter, blockedBackpropInput, blockedConv, fitsBlocks } from './blocked.js';
 import { type Context, define, input, type Lowering, output, unsupported } from './context.js';
 
-type Info = ReturnType<typeof convInfo>;
+export type ConvInfo = ReturnType<typeof convInfo>;
+type Info = ConvInfo;
 
 /** A depthwise filter [height, width, channels, multiplier] as ONNX wants it, [channels · multiplier, 1, height, width]. */
 const CMHW: Form = [2, 3, 0, 1];
@@ -33,6 +35,10 @@ const conv2d: Lowering = (node, context) => {
   const [x, filter] = [input(node, 0), input(node, 1)];
   const found = info(node, x.shape, filter.shape);
   const group = x.shape[3]! / filter.shape[2]!;
+  if (group === 1 && fitsBlocks(context, filter.shape[2]!, filter.shape[3]!, true)) {
+    blockedConv(node, context, x, filter, found);
+    return;
+  }
   const names = [context.forms.use(x, NCHW), context.forms.use(filter, OIHW)];
   define(context, node, context.builder.emit('Conv', names, attributes(found, group)), NCHW);
 };
@@ -130,6 +136,10 @@ const backpropInput: Lowering = (node, context) => {
     found.dilationWidth === 1 &&
     Math.max(p.top, p.bottom) < kh &&
     Math.max(p.left, p.right) < kw;
+  if (plain && fitsBlocks(context, filter.shape[2]!, filter.shape[3]!)) {
+    blockedBackpropInput(node, context, dy, filter, found);
+    return;
+  }
   const gradient = context.forms.use(dy, NCHW);
   const result = plain
     ? turnedConv(context, gradient, filter, found)
@@ -208,6 +218,10 @@ const backpropFilter: Lowering = (node, context) => {
   const found = info(node, x.shape, output(node).shape);
   if (channels !== x.shape[3]) throw unsupported(node, 'with groups');
   const images = x.shape[0]!;
+  if (found.dilationHeight * found.dilationWidth === 1 && fitsBlocks(context, images, filters)) {
+    blockedBackpropFilter(node, context, x, dy, found);
+    return;
+  }
   const positions = found.outHeight * found.outWidth;
   const parts = taps(context, padded(context, x, found), found);
   const joined = parts.length === 1 ? parts[0]! : builder.emit('Concat', parts, { axis: int(1) });
@@ -234,14 +248,14 @@ const depthwiseBackpropFilter: Lowering = (node, context) => {
   const [x, dy] = [input(node, 0), input(node, 1)];
   const [height, width, channels, multiplier] = output(node).shape as [number, number, number, number];
   const found = info(node, x.shape, output(node).shape, true);
-  const [images] = sidesIn(x.shape, NCHW);
+  const images = x.shape[0]!;
   const { outHeight, outWidth } = found;
   const gradient = builder.emit('Reshape', [
     forms.use(dy, NCHW),
-    builder.ints([images!, channels, multiplier, outHeight, outWidth]),
+    builder.ints([images, channels, multiplier, outHeight, outWidth]),
   ]);
   const sums = taps(context, padded(context, x, found), found).map((tap) => {
-    const raised = builder.emit('Reshape', [tap, builder.ints([images!, channels, 1, outHeight, outWidth])]);
+    const raised = builder.emit('Reshape', [tap, builder.ints([images, channels, 1, outHeight, outWidth])]);
     const product = builder.emit('Mul', [gradient, raised]);
     const summed = builder.emit('ReduceSum', [product, builder.ints([0, 3, 4])], { keepdims: int(0) });
     return builder.emit('Reshape', [summed, builder.ints([1, channels, multiplier])]);

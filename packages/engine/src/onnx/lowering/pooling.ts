@@ -1,7 +1,7 @@
 /** Pooling and its gradients, in NCHW. */
 import { poolInfo } from '../../recording/shapes.js';
 import { sizeOf } from '../../tensors.js';
-import { NCHW, sidesIn } from '../forms.js';
+import { NCHW } from '../forms.js';
 import { int, ints, string } from '../model.js';
 import { type Context, define, input, type Lowering, output } from './context.js';
 
@@ -36,7 +36,7 @@ const maxPoolGrad: Lowering = (node, context) => {
     [zeros, builder.emit('Reshape', [places!, flat]), builder.emit('Reshape', [forms.use(dy, NCHW), flat])],
     { axis: int(0), reduction: string('add') },
   );
-  const sides = builder.ints(sidesIn(output(node).shape, NCHW));
+  const sides = builder.ints(forms.measure.sides(output(node).shape, NCHW));
   define(context, node, builder.emit('Reshape', [scattered, sides]), NCHW);
 };
 

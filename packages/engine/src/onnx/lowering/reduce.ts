@@ -1,40 +1,62 @@
 /** Reductions: axes are renamed to the form in which the operand stands, so that nothing has to move first. */
 import type { GraphNode } from '../../graph/graph.js';
 import { axesOf, reducedAxes } from '../../recording/shapes.js';
-import { type Form, identity } from '../forms.js';
+import { axisOf, type Form, identity, inner, outer } from '../forms.js';
 import { int } from '../model.js';
 import { type Context, cast, define, input, type Lowering, output } from './context.js';
 
 /** The form of what remains when `axes` are taken out of `form`: the remaining axes, counted anew. */
 function remainingForm(form: Form, axes: readonly number[]): Form {
-  const kept = [...form].filter((axis) => !axes.includes(axis));
-  const sorted = [...kept].sort((a, b) => a - b);
-  return kept.map((axis) => sorted.indexOf(axis));
+  const kept = form.filter((part) => !axes.includes(axisOf(part)));
+  const sorted = [...new Set(kept.map(axisOf))].sort((a, b) => a - b);
+  return kept.map((part) => part - axisOf(part) + sorted.indexOf(axisOf(part)));
+}
+
+/** `form` with every axis whole whose two parts lie side by side. */
+function joined(form: Form): Form {
+  return form.flatMap((part, index) => {
+    const axis = axisOf(part);
+    if (part === outer(axis) && form[index + 1] === inner(axis)) return [axis];
+    return part === inner(axis) && form[index - 1] === outer(axis) ? [] : [part];
+  });
 }
 
 function reduce(op: string, node: GraphNode, context: Context, name: string, form: Form): string {
   const { builder } = context;
   const axes = reducedAxes(input(node, 0).shape, node.attributes);
   const keepDims = Boolean(node.attributes.keepDims);
-  const places = axes.map((axis) => form.indexOf(axis)).sort((a, b) => a - b);
+  const places = [...form.keys()].filter((place) => axes.includes(axisOf(form[place]!)));
   return builder.emit(op, [name, builder.ints(places)], { keepdims: int(keepDims ? 1 : 0) });
 }
 
 const reduction =
   (op: string, through?: 'int32'): Lowering =>
   (node, context) => {
+    const { builder, forms } = context;
     const x = input(node, 0);
-    const form = context.forms.native(x);
+    const form = forms.native(x);
     const axes = reducedAxes(x.shape, node.attributes);
-    const result = node.attributes.keepDims ? form : remainingForm(form, axes);
-    const used = context.forms.use(x, form);
+    const used = forms.use(x, form);
     if (axes.length === 0) {
       define(context, node, used, form);
       return;
     }
     const operand = through || x.dtype === 'bool' ? cast(context, used, 'int32') : used;
     const reduced = reduce(op, node, context, operand, form);
-    define(context, node, through ? cast(context, reduced, output(node).dtype) : reduced, result);
+    const result = through ? cast(context, reduced, output(node).dtype) : reduced;
+    if (node.attributes.keepDims) {
+      define(context, node, result, form);
+      return;
+    }
+    const remaining = remainingForm(form, axes);
+    const whole = joined(remaining);
+    const sides = builder.ints(forms.measure.sides(output(node).shape, whole));
+    define(
+      context,
+      node,
+      whole.length === remaining.length ? result : builder.emit('Reshape', [result, sides]),
+      whole,
+    );
   };
 
 const argReduction =

@@ -3,7 +3,7 @@ import type { GraphNode, Value } from '../../graph/graph.js';
 import { stridedSliceInfo } from '../../recording/shapes.js';
 import { allocate, sizeOf } from '../../tensors.js';
 import { tf } from '../../tf.js';
-import { commonForm, type Form, identity, NCHW, sidesIn } from '../forms.js';
+import { type Form, identity, NCHW, NCHWC } from '../forms.js';
 import { int, string } from '../model.js';
 import { type Context, cast, define, input, type Lowering, output, unsupported } from './context.js';
 
@@ -18,7 +18,7 @@ const transposition: Lowering = (node, context) => {
     define(context, node, context.forms.use(x, perm));
     return;
   }
-  const form = context.forms.native(x);
+  const form = context.forms.unblocked(x);
   define(
     context,
     node,
@@ -33,20 +33,22 @@ const broadcast: Lowering = (node, context) => {
   const { shape } = output(node);
   const rank = shape.length;
   const padded = [...new Array<number>(rank - x.shape.length).fill(1), ...x.shape];
-  const form: Form = rank === 4 && padded[1] === 1 && padded[2] === 1 ? NCHW : identity(rank);
+  const isMap = rank === 4 && padded[1] === 1 && padded[2] === 1;
+  const inBlocks = context.block !== null && shape[3]! % context.block === 0;
+  const form: Form = isMap ? (inBlocks ? NCHWC : NCHW) : identity(rank);
   const { builder, forms } = context;
   define(
     context,
     node,
-    builder.emit('Expand', [forms.operand(x, rank, form), builder.ints(sidesIn(shape, form))]),
+    builder.emit('Expand', [forms.operand(x, rank, form), builder.ints(forms.measure.sides(shape, form))]),
     form,
   );
 };
 
 const tile: Lowering = (node, { builder, forms, ...rest }) => {
   const x = input(node, 0);
-  const form = forms.native(x);
-  const reps = sidesIn(node.attributes.reps as number[], form);
+  const form = forms.unblocked(x);
+  const reps = form.map((axis) => (node.attributes.reps as number[])[axis]!);
   define(
     { builder, forms, ...rest },
     node,
@@ -56,8 +58,7 @@ const tile: Lowering = (node, { builder, forms, ...rest }) => {
 };
 
 const concat: Lowering = (node, context) => {
-  const rank = output(node).shape.length;
-  const form = commonForm(context.forms, node.inputs, rank);
+  const form = context.forms.unblocked(input(node, 0));
   const axis = form.indexOf(
     tf.util.parseAxisParam(node.attributes.axis as number, [...output(node).shape])[0]!,
   );
@@ -103,7 +104,7 @@ const slice: Lowering = (node, context) => {
   const starts = x.shape.map((_, axis) =>
     Array.isArray(begin) ? (begin[axis] ?? 0) : axis === 0 ? begin : 0,
   );
-  const form = context.forms.native(x);
+  const form = context.forms.unblocked(x);
   const ranges = shape
     .map((side, axis) => ({ axis, start: starts[axis]!, end: starts[axis]! + side, step: 1 }))
     .filter(({ axis }) => shape[axis] !== x.shape[axis]);
@@ -132,7 +133,7 @@ const stridedSlice: Lowering = (node, context) => {
 
 const split: Lowering = (node, { builder, forms }) => {
   const x = input(node, 0);
-  const form = forms.native(x);
+  const form = forms.unblocked(x);
   const axis = tf.util.parseAxisParam(node.attributes.axis as number, [...x.shape])[0]!;
   const sizes = node.outputs.map(({ shape }) => shape[axis]!);
   const names = builder.emitMany(
@@ -156,16 +157,13 @@ const unpack: Lowering = (node, context) => {
 };
 
 function padding(node: GraphNode, form: Form): number[] {
-  const paddings = sidesIn(node.attributes.paddings as unknown as number[], form) as unknown as [
-    number,
-    number,
-  ][];
+  const paddings = form.map((axis) => (node.attributes.paddings as [number, number][])[axis]!);
   return [...paddings.map(([before]) => before), ...paddings.map(([, after]) => after)];
 }
 
 const pad: Lowering = (node, context) => {
   const x = input(node, 0);
-  const form = context.forms.native(x);
+  const form = context.forms.unblocked(x);
   const value = context.builder.scalar((node.attributes.constantValue as number | undefined) ?? 0, x.dtype);
   const pads = context.builder.ints(padding(node, form));
   define(context, node, context.builder.emit('Pad', [context.forms.use(x, form), pads, value]), form);
@@ -173,7 +171,7 @@ const pad: Lowering = (node, context) => {
 
 const mirrorPad: Lowering = (node, context) => {
   const x = input(node, 0);
-  const form = context.forms.native(x);
+  const form = context.forms.unblocked(x);
   // TF.js's "symmetric" repeats the border, which ONNX lacks.
   if (node.attributes.mode !== 'reflect')
     throw unsupported(node, `with mode ${String(node.attributes.mode)}`);
@@ -214,7 +212,7 @@ const unsortedSegmentSum: Lowering = (node, context) => {
 const reverse: Lowering = (node, context) => {
   const x = input(node, 0);
   const axes = tf.util.parseAxisParam(node.attributes.dims as number[], [...x.shape]);
-  const form = context.forms.native(x);
+  const form = context.forms.unblocked(x);
   const ranges = axes.map((axis) => ({ axis, start: -1, end: BEFORE_FIRST, step: -1 }));
   define(context, node, cut(context, x, form, ranges), form);
 };
@@ -257,7 +255,7 @@ const resizeBilinear: Lowering = (node, context) => {
   };
   const mode = alignCorners ? 'align_corners' : halfPixelCenters ? 'half_pixel' : 'asymmetric';
   const { builder, forms } = context;
-  const sizes = builder.ints(sidesIn(output(node).shape, NCHW));
+  const sizes = builder.ints(forms.measure.sides(output(node).shape, NCHW));
   define(
     context,
     node,

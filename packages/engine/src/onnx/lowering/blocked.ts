@@ -1,0 +1,168 @@
+/**
+ * Convolutions on ONNX Runtime's direct kernels (domain com.microsoft.nchwc), with the filter as a run-time input. Its
+ * tensors are declared by their logical sides while the data lie in blocks of channels; a Reshape leads from the one view
+ * to the other. Rates on small networks, one thread: two to three times those of the plain ops (bench/README.md).
+ */
+import type { GraphNode, Value } from '../../graph/graph.js';
+import { type Form, inner, NCHWC, outer } from '../forms.js';
+import { ints } from '../model.js';
+import { type Context, define } from './context.js';
+import type { ConvInfo } from './convolution.js';
+
+/** Filter [height 0, width 1, in 2, out 3] as the kernels want it: blocks of in and out, in within out innermost. */
+const FILTER: Form = [outer(3), outer(2), 0, 1, inner(2), inner(3)];
+/** The same with few channels in, which are then read from NCHW. */
+const STEM_FILTER: Form = [outer(3), 2, 0, 1, inner(3)];
+/** In and out exchanged: the filter of the convolution that carries the gradient back. */
+const TURNED_FILTER: Form = [outer(2), outer(3), 0, 1, inner(3), inner(2)];
+/** Images [N 0, H 1, W 2, C 3] with the images as channels, and their channels as images. */
+const IMAGES_AS_CHANNELS: Form = [3, outer(0), 1, 2, inner(0)];
+/** Gradients [N 0, H 1, W 2, C 3] as a filter that has an output a channel and an input an image. */
+const GRADIENT_AS_FILTER: Form = [outer(3), outer(0), 1, 2, inner(0), inner(3)];
+/** What that convolution makes. */
+const FILTER_GRADIENT: Form = [2, outer(3), 0, 1, inner(3)];
+
+const DOMAIN = { domain: 'com.microsoft.nchwc' } as const;
+
+function declare({ builder }: Context, name: string, sides: readonly number[]): string {
+  return builder.emit('Reshape', [name, builder.ints(sides)]);
+}
+
+/** True where the filter's channels fill whole blocks; few channels in will do where `stem` says so. */
+export function fitsBlocks({ block }: Context, channels: number, filters: number, stem = false): boolean {
+  if (block === null || filters % block !== 0) return false;
+  return channels % block === 0 || (stem && channels < block);
+}
+
+export function blockedConv(
+  node: GraphNode,
+  context: Context,
+  x: Value,
+  filter: Value,
+  info: ConvInfo,
+): void {
+  const { builder, forms, block } = context;
+  const [height, width, channels, filters] = filter.shape as [number, number, number, number];
+  const [images, rows, columns] = x.shape as [number, number, number, number];
+  const isStem = channels < block!;
+  const view = isStem
+    ? forms.use(x, [0, 3, 1, 2])
+    : declare(context, forms.use(x, NCHWC), [images, channels, rows, columns]);
+  const kernel = declare(context, forms.use(filter, isStem ? STEM_FILTER : FILTER), [
+    filters,
+    channels,
+    height,
+    width,
+  ]);
+  const { padInfo: p } = info;
+  const y = builder.emit(
+    'Conv',
+    [view, kernel],
+    {
+      kernel_shape: ints([height, width]),
+      strides: ints([info.strideHeight, info.strideWidth]),
+      dilations: ints([info.dilationHeight, info.dilationWidth]),
+      pads: ints([p.top, p.left, p.bottom, p.right]),
+    },
+    DOMAIN,
+  );
+  defineBlocked(node, context, y);
+}
+
+/** From the declared sides [N, C, H, W] back to blocks as an axis of their own. */
+function defineBlocked(node: GraphNode, context: Context, name: string): void {
+  const { shape } = node.outputs[0]!;
+  define(context, node, declare(context, name, context.forms.measure.sides(shape, NCHWC)), NCHWC);
+}
+
+/** Stride 1: the filter turned round, in and out exchanged. */
+export function blockedBackpropInput(
+  node: GraphNode,
+  context: Context,
+  dy: Value,
+  filter: Value,
+  info: ConvInfo,
+): void {
+  const { builder, forms } = context;
+  const [height, width, channels, filters] = filter.shape as [number, number, number, number];
+  const [images, rows, columns] = dy.shape as [number, number, number, number];
+  const exchanged = forms.use(filter, TURNED_FILTER);
+  const far = -(2 ** 31);
+  const turned =
+    height * width === 1
+      ? exchanged
+      : builder.emit('Slice', [
+          exchanged,
+          builder.ints([-1, -1]),
+          builder.ints([far, far]),
+          builder.ints([2, 3]),
+          builder.ints([-1, -1]),
+        ]);
+  const { padInfo: p } = info;
+  const dx = builder.emit(
+    'Conv',
+    [
+      declare(context, forms.use(dy, NCHWC), [images, filters, rows, columns]),
+      declare(context, turned, [channels, filters, height, width]),
+    ],
+    {
+      kernel_shape: ints([height, width]),
+      pads: ints([height - 1 - p.top, width - 1 - p.left, height - 1 - p.bottom, width - 1 - p.right]),
+    },
+    DOMAIN,
+  );
+  defineBlocked(node, context, dx);
+}
+
+/**
+ * dW[o, i, tap] = Σ_n Σ_positions dy[n, o, ·] · x[n, i, · + tap] as one convolution: the images are its channels, the
+ * channels of x its images, and dy is its filter, as large as the map, dilated by the stride. The columns are padded on the
+ * tensor, since padding them in the op halves its speed (engine.md).
+ */
+export function blockedBackpropFilter(
+  node: GraphNode,
+  context: Context,
+  x: Value,
+  dy: Value,
+  info: ConvInfo,
+): void {
+  const { builder, forms } = context;
+  const [height, width, channels, filters] = node.outputs[0]!.shape as [number, number, number, number];
+  const [images, rows, columns] = x.shape as [number, number, number, number];
+  const { padInfo: p, outHeight, outWidth, strideHeight, strideWidth } = info;
+  const swapped = forms.use(x, IMAGES_AS_CHANNELS);
+  const widened =
+    p.left + p.right === 0
+      ? swapped
+      : builder.emit('Pad', [swapped, builder.ints([0, 0, 0, p.left, 0, 0, 0, 0, p.right, 0])]);
+  const dw = builder.emit(
+    'Conv',
+    [
+      declare(context, widened, [channels, images, rows, columns + p.left + p.right]),
+      declare(context, forms.use(dy, GRADIENT_AS_FILTER), [filters, images, outHeight, outWidth]),
+    ],
+    {
+      kernel_shape: ints([outHeight, outWidth]),
+      dilations: ints([strideHeight, strideWidth]),
+      pads: ints([p.top, 0, p.bottom, 0]),
+    },
+    DOMAIN,
+  );
+  const made = [
+    rows + p.top + p.bottom - (outHeight - 1) * strideHeight,
+    columns + p.left + p.right - (outWidth - 1) * strideWidth,
+  ] as const;
+  const sides = forms.measure.sides([...made, channels, filters], FILTER_GRADIENT);
+  const blocks = declare(context, dw, sides);
+  const isExact = made[0] === height && made[1] === width;
+  // Rows that no window reaches make taps that the filter does not have.
+  const cut = isExact
+    ? blocks
+    : builder.emit('Slice', [
+        blocks,
+        builder.ints([0, 0]),
+        builder.ints([height, width]),
+        builder.ints([2, 3]),
+      ]);
+  define(context, node, cut, FILTER_GRADIENT);
+}
