@@ -28,6 +28,8 @@ export class MigrationError extends Error {
 const UNAVAILABLE_CODES = new Set([
   // Prisma: not reachable, timed out, closed; no connection free, transaction not started or gone, too many clients.
   ...['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', 'P2037'],
+  // Its adapter, whose raw queries hide the former behind P2010.
+  ...['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout', 'TooManyConnections'],
   // PostgreSQL: shut down by the administrator, crashed, starting; connection exceptions; too many clients; idle cut.
   ...['57P01', '57P02', '57P03', '08000', '08001', '08003', '08004', '08006', '53300', '25P03'],
   ...[
@@ -54,8 +56,9 @@ function* related(error: unknown, depth = 0): Generator<Record<string, unknown>>
 }
 
 function hasCode(error: unknown, codes: ReadonlySet<string>): boolean {
-  for (const { code, originalCode } of related(error))
-    if ([code, originalCode].some((value) => typeof value === 'string' && codes.has(value))) return true;
+  for (const { code, originalCode, kind } of related(error))
+    if ([code, originalCode, kind].some((value) => typeof value === 'string' && codes.has(value)))
+      return true;
   return false;
 }
 

@@ -135,22 +135,26 @@ async function migrateOnce(url: string, known: Migration[]): Promise<string[]> {
 /**
  * Applies the migrations that are pending, once, whichever process comes first; waits for a server that is starting.
  * @returns names of those that this call applied
- * @throws MigrationError · the connection's error where no server answers in time
+ * @throws MigrationError also where no server answers in time
  */
 export async function migrate(url: string, options: MigrateOptions = {}): Promise<string[]> {
   const known = await readMigrations(options.folder);
-  const end = Date.now() + (options.waitMilliseconds ?? WAIT_MILLISECONDS);
+  const deadline = AbortSignal.timeout(options.waitMilliseconds ?? WAIT_MILLISECONDS);
   let failure: unknown;
-  return whenAvailable(async () => {
-    if (failure !== undefined && Date.now() > end)
-      throw new MigrationError(unreachable(url, failure), { cause: failure });
+  const attempt = async () => {
     try {
       return await migrateOnce(url, known);
     } catch (error) {
       failure = error;
       throw error;
     }
-  });
+  };
+  try {
+    return await whenAvailable(attempt, { signal: deadline });
+  } catch (error) {
+    if (error !== deadline.reason) throw error;
+    throw new MigrationError(unreachable(url, failure), { cause: failure });
+  }
 }
 
 function unreachable(url: string, error: unknown): string {

@@ -1,5 +1,6 @@
--- The first tables. Written by the diff of Prisma's schema engine; the CHECK constraints at the end, which Prisma
--- cannot express, by hand. A migration is never edited once it was applied anywhere: its checksum is kept.
+-- The first tables. Written by the diff of Prisma's schema engine, but for the CHECK constraints at the end, which
+-- Prisma cannot express. A migration is never edited once it was applied anywhere: its checksum is kept. Comments
+-- hold no semicolon, since the engine's WebAssembly build splits the file there.
 
 -- CreateTable
 CREATE TABLE "dataset" (

@@ -5,7 +5,8 @@
  * kernel gives back when the owner dies, however it dies. The states of an embedded server:
  *
  *     starting ──lock taken──▶ serving ──guard connection lost──▶ recovering ──server up, lock taken──▶ serving
- *     serving | recovering ──stop()──▶ stopped
+ *     recovering ──another process has the lock──▶ lost
+ *     any ──stop()──▶ stopped
  */
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -193,7 +194,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const first = await seize(server, options.port);
   await rememberPort(place, first.port);
 
-  let state: 'serving' | 'recovering' | 'stopped' = 'serving';
+  let state: 'serving' | 'recovering' | 'lost' | 'stopped' = 'serving';
   let guard = first.guard;
   let recovery: Promise<void> | null = null;
 
@@ -215,6 +216,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
         } else await next.end();
       } catch (error) {
         notice(`The database in ${place.folder} does not come back: ${(error as Error).message}`);
+        if (state === 'recovering' && error instanceof EmbeddedPostgresError && error.code === 'in-use')
+          state = 'lost';
         await sleep(1_000, undefined, { ref: false });
       }
     }

@@ -1,0 +1,74 @@
+import type { RunMetric } from '@rela/contracts';
+import { expect, it } from 'vitest';
+import { claimOf, complete, digestOf, examplePlan, resultOf, stageOf } from '../testing/examples.js';
+import { useScratch } from '../testing/scratch.js';
+
+const scratch = useScratch();
+
+async function training() {
+  const { database } = scratch;
+  const job = await database.jobs.create(await examplePlan(database, { shards: 1 }));
+  await complete(database, job, ['embed-0', 'reduce']);
+  const claim = await claimOf(database, await stageOf(database, job, 'train-0'));
+  return { database, job, claim, runId: claim.runId ?? '' };
+}
+
+function metric(step: number, loss: number): RunMetric {
+  return { step, epoch: 0, phase: 'rela', loss, rho: 0.1 + 0.2, classifierAccuracy: null, seconds: step / 3 };
+}
+
+it('keeps metrics exactly, a step once, and pages through them', async () => {
+  const { database, claim, runId } = await training();
+  const first = [1, 2, 3, 4].map((step) => metric(step, 1 / step));
+  expect(await database.runs.appendMetrics(claim, first)).toBe(true);
+  const again = [metric(4, 9), metric(5, 0.5), metric(5, 0.25)];
+  expect(await database.runs.appendMetrics(claim, again)).toBe(true);
+  expect(await database.runs.appendMetrics(claim, [])).toBe(true);
+  const all = await database.runs.metrics(runId, { afterStep: 0, limit: 100 });
+  expect(all).toEqual([...first.slice(0, 3), metric(4, 9), metric(5, 0.25)]);
+  expect(await database.runs.metrics(runId, { afterStep: 2, limit: 2 })).toEqual(all.slice(2, 4));
+});
+
+it('keeps the last two checkpoints and names the artifacts that are free', async () => {
+  const { database, job, claim, runId } = await training();
+  const save = (step: number, text = String(step)) =>
+    database.runs.saveCheckpoint(claim, { step, digest: digestOf(text), bytes: step });
+  expect(await save(10)).toEqual([]);
+  expect(await save(20)).toEqual([]);
+  expect(await save(30)).toEqual([digestOf('10')]);
+  // The same step again, as after a lost answer: nothing is thrown away.
+  expect(await save(30)).toEqual([]);
+  expect(await save(30, 'other bytes')).toEqual([digestOf('30')]);
+  expect(await database.runs.checkpoint(runId)).toMatchObject({ step: 30, bytes: 30 });
+  expect((await database.runs.get(runId))?.checkpoint?.step).toBe(30);
+  await database.stages.release(claim);
+  const next = await claimOf(database, await stageOf(database, job, 'train-0'));
+  expect(next.checkpoints).toEqual([
+    { step: 30, digest: digestOf('other bytes') },
+    { step: 20, digest: digestOf('20') },
+  ]);
+  expect(await database.runs.dropCheckpoints(next.stageId)).toEqual([]);
+  await database.stages.succeed(next, resultOf('train'));
+  expect((await database.runs.dropCheckpoints(next.stageId)).sort()).toEqual(
+    [digestOf('20'), digestOf('other bytes')].sort(),
+  );
+  expect(await database.runs.checkpoint(runId)).toBeNull();
+});
+
+it('keeps the last good checkpoint of a run that fails', async () => {
+  const { database, claim, runId } = await training();
+  await database.runs.saveCheckpoint(claim, { step: 10, digest: digestOf('good'), bytes: 1 });
+  await database.stages.fail(claim, { error: 'NaN at step 12', retryable: false, maxAttempts: 5 });
+  expect(await database.runs.get(runId)).toMatchObject({
+    ...{ status: 'failed', error: 'NaN at step 12', checkpoint: { step: 10 } },
+  });
+});
+
+it('marks a run whose training was taken from an earlier one', async () => {
+  const { database, job, claim, runId } = await training();
+  await database.stages.succeed(claim, resultOf('train'), { reused: true });
+  await complete(database, job, ['evaluate-0']);
+  expect(await database.runs.get(runId)).toMatchObject({ reused: true, status: 'succeeded' });
+  const train = (await database.jobs.get(job.id))?.stages.find((stage) => stage.kind === 'train');
+  expect(train).toMatchObject({ reused: 1, succeeded: 1 });
+});

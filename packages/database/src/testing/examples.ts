@@ -1,0 +1,170 @@
+/** Things to put into a database under test, and the small steps that every scenario takes. */
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  type DatasetManifest,
+  type Job,
+  type JobPlan,
+  type PlannedStage,
+  type Prior,
+  RunSpec,
+  type StageInput,
+  type StageKind,
+  type StageResult,
+  type StageResultOf,
+} from '@rela/contracts';
+import type { Database } from '../database.js';
+import type { Claim } from '../repositories/claim.js';
+import type { Stage } from '../repositories/stages.js';
+
+export const digestOf = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
+
+export const exampleManifest: DatasetManifest = {
+  version: 1,
+  classes: ['cat', 'dog'],
+  channels: 1,
+  imageSize: { height: 28, width: 28 },
+  mean: [0.3],
+  std: [0.2],
+  splits: { train: { count: 60, shards: [] }, test: { count: 10, shards: [] } },
+};
+
+export const examplePrior: Omit<Prior, 'id' | 'createdAt'> = {
+  name: 'digits',
+  digest: digestOf('prior'),
+  model: digestOf('model'),
+  source: { kind: 'artifact', digest: digestOf('model') },
+  input: 'images',
+  output: 'features',
+  pool: false,
+  batch: null,
+  width: 128,
+  preprocessing: {
+    ...{ height: 28, width: 28, channels: 1, layout: 'nchw', dtype: 'float32', scale: 'unit' },
+    ...{ mean: [0.3], std: [0.2] },
+  },
+};
+
+const RESULTS: { [K in StageKind]: StageResultOf<K> } = {
+  ingest: {
+    ...{ kind: 'ingest', manifest: digestOf('manifest'), bytes: 4096, seconds: 2 },
+    undecodable: { count: 1, examples: [{ name: 'a.png', reason: 'not an image' }] },
+  },
+  embed: {
+    ...{ kind: 'embed', embeddings: digestOf('embeddings'), statistics: digestOf('statistics') },
+    ...{ count: 60, width: 128, seconds: 3 },
+  },
+  reduce: { kind: 'reduce', targets: digestOf('targets'), k: 64, seconds: 0.5, embedSeconds: 6 },
+  train: {
+    ...{
+      kind: 'train',
+      model: digestOf('trained'),
+      modelBytes: 1000,
+      width: 128,
+      weights: digestOf('weights'),
+    },
+    ...{ seconds: 40, steps: 200, switchStep: 80, flops: 1e12, finalLoss: 0.25, waitShare: 0.01 },
+    engine: 'compiled',
+  },
+  evaluate: { kind: 'evaluate', accuracy: 0.9, accuracyStd: 0.01, knn: 0.8, seconds: 5 },
+};
+
+export function resultOf<K extends StageKind>(kind: K): StageResultOf<K> {
+  return RESULTS[kind];
+}
+
+/** A dataset that is queued. Its stage is claimed and ended by `finishIngest`. */
+export async function addDataset(database: Database, name: string = randomUUID()) {
+  return database.datasets.create({
+    ...{ name, source: { kind: 'folder', path: '/images' }, tolerance: 0, shardSize: 1024 },
+  });
+}
+
+/** What a scenario may choose of a plan: embed × shards → reduce → (train → evaluate) × runs. */
+export interface PlanOptions {
+  runs?: number;
+  shards?: number;
+  reuse?: boolean;
+  /** Equal salts give equal result keys. */
+  salt?: string;
+}
+
+export async function examplePlan(database: Database, options: PlanOptions = {}): Promise<JobPlan> {
+  const { runs = 1, shards = 2, reuse = false, salt = randomUUID() } = options;
+  const { dataset } = await addDataset(database);
+  const prior = await database.priors.create(examplePrior);
+  const specs = Array.from({ length: runs }, (_, index) =>
+    RunSpec.parse({ name: `run-${index}`, method: { name: 'byol' } }),
+  );
+  const stage = (
+    ref: string,
+    runRef: number | null,
+    input: StageInput,
+    dependsOn: string[],
+  ): PlannedStage => ({ ref, kind: input.kind, runRef, resultKey: `${ref}:${salt}`, input, dependsOn });
+  const embeds = Array.from({ length: shards }, (_, index) =>
+    stage(
+      `embed-${index}`,
+      null,
+      { kind: 'embed', shard: { digest: digestOf(`shard ${index}`), count: 60, bytes: 1 }, prior },
+      [],
+    ),
+  );
+  const names = embeds.map((embed) => embed.ref);
+  const reduce = stage(
+    'reduce',
+    null,
+    {
+      ...{ kind: 'reduce', dataset: digestOf('manifest'), prior: prior.digest, k: 64 },
+      embedKeys: embeds.map((embed) => embed.resultKey),
+    },
+    names,
+  );
+  const trainings = specs.flatMap(({ name: _name, ...training }, index) => [
+    stage(
+      `train-${index}`,
+      index,
+      { kind: 'train', dataset: digestOf('manifest'), training, reduceKey: `reduce:${salt}` },
+      ['reduce'],
+    ),
+    stage(
+      `evaluate-${index}`,
+      index,
+      { kind: 'evaluate', dataset: digestOf('manifest'), training, trainKey: `train-${index}:${salt}` },
+      [`train-${index}`],
+    ),
+  ]);
+  return {
+    ...{ name: 'example', datasetId: dataset.id, priorId: prior.id, reuse, runs: specs },
+    stages: [...embeds, reduce, ...trainings],
+  };
+}
+
+/** The stage of the plan's `ref`, as it stands. */
+export async function stageOf(database: Database, job: Job, ref: string): Promise<Stage> {
+  const stages = await database.stages.listByJob(job.id);
+  const found = stages.find((stage) => stage.resultKey.startsWith(`${ref}:`));
+  if (!found) throw new Error(`no stage ${ref}`);
+  return found;
+}
+
+/** Claims a stage the way a worker does that got its newest message. */
+export async function claimOf(database: Database, stage: Stage, worker = 'worker'): Promise<Claim> {
+  const { id: stageId, dispatch } = stage;
+  const claim = await database.stages.claim({ stageId, dispatch, worker, leaseSeconds: 60 });
+  if (!claim) throw new Error(`stage ${stage.resultKey} could not be claimed: it is ${stage.status}`);
+  return claim;
+}
+
+/** Claims and ends the stages of `refs` in this order. */
+export async function complete(database: Database, job: Job, refs: string[]): Promise<void> {
+  for (const ref of refs) {
+    const claim = await claimOf(database, await stageOf(database, job, ref));
+    const result: StageResult = resultOf(claim.input.kind);
+    if (!(await database.stages.succeed(claim, result))) throw new Error(`${ref} was fenced out`);
+  }
+}
+
+export async function statusesOf(database: Database, job: Job): Promise<Record<string, string>> {
+  const stages = await database.stages.listByJob(job.id);
+  return Object.fromEntries(stages.map((stage) => [stage.resultKey.split(':')[0], stage.status]));
+}
