@@ -81,8 +81,8 @@ class StepwiseRule implements PhaseRule {
 
   restore(saved: unknown): void {
     const state = saved as Partial<PhaseRuleState> | null;
-    const isSwitch = state?.adaptive === null || typeof state?.adaptive?.rho === 'number';
-    if (typeof state?.steps !== 'number' || state.switchStep === undefined || !isSwitch)
+    const isOfThisRule = this.#adaptive ? typeof state?.adaptive?.rho === 'number' : state?.adaptive === null;
+    if (typeof state?.steps !== 'number' || state.switchStep === undefined || !isOfThisRule)
       throw new ProblemError('invalid-data', "The checkpoint's switch rule is damaged. Start the run again.");
     this.#steps = state.steps;
     this.#switchStep = state.switchStep;
