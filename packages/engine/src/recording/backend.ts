@@ -22,6 +22,8 @@ export class Tape {
   readonly constants = new Map<Value, TensorData>();
   readonly nodes: GraphNode[] = [];
   private readonly valueOf = new WeakMap<DataId, Value>();
+  /** Of tensors from outside, by shape too: a reshaped tensor shares its data with the one it came from. */
+  private readonly captured = new WeakMap<DataId, Map<string, Value>>();
   private count = 0;
 
   private newValue(id: DataId, shape: readonly number[], dtype: DType): Value {
@@ -37,22 +39,37 @@ export class Tape {
   }
 
   constant(id: DataId, data: ArrayLike<number> | null, shape: readonly number[], dtype: DType): void {
-    const copy = allocate(dtype, sizeOf(shape));
-    if (data) copy.set(data);
-    this.constants.set(this.newValue(id, shape, dtype), copy);
+    this.addConstant(this.newValue(id, shape, dtype), data);
   }
 
-  /** The value behind a tensor. A tensor from outside the step is fetched, and becomes a constant. */
-  lookUp(tensor: TensorInfo, op: string, captureOutside: (id: DataId) => void): Value {
-    const known = this.valueOf.get(tensor.dataId);
+  private addConstant(value: Value, data: ArrayLike<number> | null): Value {
+    const copy = allocate(value.dtype, sizeOf(value.shape));
+    if (data) copy.set(data);
+    this.constants.set(value, copy);
+    return value;
+  }
+
+  /** The value behind a tensor. A tensor from outside the step becomes a constant, with the numbers it has now. */
+  lookUp(tensor: TensorInfo, op: string): Value {
+    return this.valueOf.get(tensor.dataId) ?? this.capture(tensor, op);
+  }
+
+  private capture({ dataId, shape, dtype }: TensorInfo, op: string): Value {
+    const shapes = this.captured.get(dataId) ?? new Map<string, Value>();
+    this.captured.set(dataId, shapes);
+    const known = shapes.get(String(shape));
     if (known) return known;
-    captureOutside(tensor.dataId);
-    const captured = this.valueOf.get(tensor.dataId);
-    if (captured) return captured;
-    throw new EngineError(
-      'disposed-tensor',
-      `${op} at ${sourceLine()} uses a tensor that was made outside the step and is disposed. Hand it in as state or batch, or keep it (tf.keep).`,
-    );
+    const owner = tf.engine().state.tensorInfo.get(dataId)?.backend;
+    if (!owner || owner instanceof RecordingBackend)
+      throw new EngineError(
+        'disposed-tensor',
+        `${op} at ${sourceLine()} uses a tensor that was made outside the step and is disposed. Hand it in as state or batch, or keep it (tf.keep).`,
+      );
+    // Read where it is: TF.js would move it here, and nobody outside could use it any more.
+    const data = owner.readSync(dataId) as ArrayLike<number>;
+    const value = this.addConstant({ id: this.count++, shape: [...shape], dtype: asDType(dtype, op) }, data);
+    shapes.set(String(shape), value);
+    return value;
   }
 
   add(
@@ -99,10 +116,7 @@ export class RecordingBackend extends tf.KernelBackend {
   }
 
   valueBehind(tensor: TensorInfo, op: string): Value {
-    // DataStorage.get moves the data here from the backend that has it.
-    return this.current.lookUp(tensor, op, (id) => {
-      if (tf.engine().state.tensorInfo.has(id)) this.mover.get(id);
-    });
+    return this.current.lookUp(tensor, op);
   }
 
   override readSync(): never {

@@ -19,8 +19,17 @@ function missingKernel(error: unknown): string | undefined {
   return /Kernel '([^']+)' not registered for backend 'recording'/.exec(text)?.[1];
 }
 
+/** Stands in for Math.random while a step is recorded: what it draws would be the same in every run of the graph. */
+function refuseRandomness(): never {
+  throw new EngineError(
+    'data-dependent',
+    `A random number is drawn at ${sourceLine()}. A step is recorded once, so the number would be the same in every step: draw it outside and hand it in with the batch, or give a seed if it is meant to stay the same.`,
+  );
+}
+
 /**
- * @throws EngineError `unsupported-op` naming the op and the user's line, `data-dependent` where a value is read,
+ * @throws EngineError `unsupported-op` naming the op and the user's line, `data-dependent` where a value is read or
+ *   a random number drawn,
  *   `disposed-tensor` where a captured tensor is gone
  */
 export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, options: RecordOptions): Graph {
@@ -30,6 +39,7 @@ export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, opt
   const tfEngine = tf.engine();
   const before = tfEngine.backendName;
   const depth = Error.stackTraceLimit;
+  const random = Math.random;
   const tape = new Tape();
   backend.tape = tape;
   Error.stackTraceLimit = STACK_DEPTH;
@@ -49,6 +59,7 @@ export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, opt
         tf.tensor(data, shape, dtype),
       ]),
     );
+    Math.random = refuseRandomness;
     const results = fn(inputs, constants);
     const outputs = new Map<string, Value>(
       Object.entries(results).map(([name, tensor]) => [
@@ -67,6 +78,7 @@ export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, opt
       { cause: error },
     );
   } finally {
+    Math.random = random;
     Error.stackTraceLimit = depth;
     tfEngine.endScope();
     backend.tape = null;

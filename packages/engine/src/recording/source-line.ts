@@ -11,7 +11,8 @@ export function sourceLine(stack: string = new Error().stack ?? ''): string {
   const isOurs = (frame: string) =>
     frame.includes(PACKAGE) && !/\.test\.[jt]s/.test(frame) && !frame.includes(`${PACKAGE}examples`);
   const frame = frames.find(
-    (line) => !line.includes('@tensorflow') && !line.includes('node:') && !isOurs(line),
+    (line) =>
+      /:\d+:\d+\)?$/.test(line) && !line.includes('@tensorflow') && !line.includes('node:') && !isOurs(line),
   );
   return frame?.trim().replace(/^at /, '') ?? 'an unknown line';
 }
