@@ -5,17 +5,9 @@ import { KERNELS } from './recording/kernels.js';
 import { record } from './recording/record.js';
 import type { StepFunction, TensorSpec } from './tensors.js';
 import { numbers, onBothEngines, tensorOf, worstOf } from './testing/compare.js';
+import type { OpCase as Case } from './testing/op-case.js';
+import { PLACE_CASES } from './testing/place-cases.js';
 import { tf } from './tf.js';
-
-interface Case {
-  /** Kernels that this case is there for. */
-  covers: string;
-  shapes: number[][];
-  fn: (...inputs: Tensor[]) => Tensor;
-  range?: [number, number];
-  /** No gradient is defined or wanted. */
-  forwardOnly?: boolean;
-}
 
 const image = [2, 7, 6, 4];
 const as4d = (x: Tensor) => x as Tensor4D;
@@ -51,6 +43,7 @@ const float = (x: Tensor) => tf.cast(x, 'float32');
 const integer = (x: Tensor) => tf.cast(x, 'int32');
 
 const CASES: Case[] = [
+  ...PLACE_CASES,
   unary('Abs', tf.abs),
   unary('Acos', tf.acos, [-0.9, 0.9]),
   unary('Acosh', tf.acosh, [1.1, 3]),

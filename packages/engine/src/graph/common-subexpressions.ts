@@ -17,12 +17,11 @@ export function shareCommonSubexpressions(graph: Graph): Graph {
   }
   for (const node of graph.nodes) {
     const inputs = node.inputs.map(resolve);
-    const key = JSON.stringify([
-      node.op,
-      inputs.map(({ id }) => id),
-      node.attributes,
-      node.outputs.map((o) => o.shape),
-    ]);
+    const key = JSON.stringify(
+      [node.op, inputs.map(({ id }) => id), node.attributes, node.outputs.map((o) => o.shape)],
+      // JSON writes infinities and NaN alike, as null.
+      (_, item: unknown) => (typeof item === 'number' && !Number.isFinite(item) ? String(item) : item),
+    );
     const first = seen.get(key);
     if (first) {
       for (const [index, output] of node.outputs.entries()) replacement.set(output, first.outputs[index]!);

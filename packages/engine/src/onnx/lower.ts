@@ -7,8 +7,10 @@ import type { Context, Lowering } from './lowering/context.js';
 import { CONVOLUTIONS } from './lowering/convolution.js';
 import { ELEMENTWISE } from './lowering/elementwise.js';
 import { LINEAR } from './lowering/linear.js';
+import { PLACES } from './lowering/places.js';
 import { POOLING } from './lowering/pooling.js';
 import { REDUCTIONS } from './lowering/reduce.js';
+import { RESIZES } from './lowering/resize.js';
 import { SHAPES } from './lowering/shape.js';
 import type { OnnxModel, OnnxPort } from './model.js';
 
@@ -18,6 +20,8 @@ export const LOWERINGS: Readonly<Record<string, Lowering>> = {
   ...LINEAR,
   ...POOLING,
   ...REDUCTIONS,
+  ...PLACES,
+  ...RESIZES,
   ...SHAPES,
 };
 

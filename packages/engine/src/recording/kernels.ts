@@ -21,12 +21,12 @@ const toInt = (dtype: string) => (dtype === 'bool' ? 'int32' : dtype);
 
 export const KERNELS: ReadonlyMap<string, Kernel> = new Map<string, Kernel>([
   ...each(
-    'Abs Acos Acosh Asin Asinh Atan Atanh Ceil ClipByValue Cos Cosh Elu Erf Exp Expm1 Floor Identity LeakyRelu Log Log1p LogicalNot Neg OnesLike Reciprocal Relu Relu6 Round Rsqrt Selu Sigmoid Sign Sin Sinh Softplus Sqrt Square Step Tan Tanh ZerosLike Cumsum',
+    'Abs Acos Acosh Asin Asinh Atan Atanh Ceil ClipByValue Cos Cosh Elu Erf Exp Expm1 Floor Identity LeakyRelu Log Log1p LogicalNot Neg OnesLike Reciprocal Relu Relu6 Round Rsqrt Selu Sigmoid Sign Sin Sinh Softplus Sqrt Square Step Tan Tanh ZerosLike Cumprod Cumsum',
     { inputs: unary, infer: shapes.sameAs(0) },
   ),
   ...each('IsFinite IsInf IsNan', { inputs: unary, infer: ([x]) => [{ shape: x!.shape, dtype: 'bool' }] }),
   ...each('Softmax', { inputs: ['logits'], infer: shapes.sameAs(0) }),
-  ...each('Add FloorDiv Maximum Minimum Mod Multiply Pow RealDiv SquaredDifference Sub', {
+  ...each('Add Atan2 FloorDiv Maximum Minimum Mod Multiply Pow RealDiv SquaredDifference Sub', {
     inputs: binary,
     infer: shapes.broadcast(),
   }),
@@ -50,6 +50,7 @@ export const KERNELS: ReadonlyMap<string, Kernel> = new Map<string, Kernel>([
   ['DepthwiseConv2dNative', { inputs: ['x', 'filter'], infer: shapes.depthwise }],
   ['DepthwiseConv2dNativeBackpropFilter', { inputs: ['x', 'dy'], infer: shapes.given('filterShape') }],
   ['DepthwiseConv2dNativeBackpropInput', { inputs: ['dy', 'filter'], infer: shapes.given('inputShape') }],
+  ['DepthToSpace', { inputs: unary, infer: shapes.depthToSpace }],
   ['Einsum', { inputs: 'all', infer: shapes.einsum }],
   ['EluGrad', { inputs: ['dy', 'y'], infer: shapes.sameAs(0) }],
   ['ExpandDims', { inputs: ['input'], infer: shapes.expandDims }],
@@ -61,7 +62,9 @@ export const KERNELS: ReadonlyMap<string, Kernel> = new Map<string, Kernel>([
     },
   ],
   ['FusedBatchNorm', { inputs: ['x', 'mean', 'variance', 'offset', 'scale'], infer: shapes.sameAs(0) }],
+  ['GatherNd', { inputs: ['params', 'indices'], infer: shapes.gatherNd }],
   ['GatherV2', { inputs: ['x', 'indices'], infer: shapes.gather }],
+  ['LinSpace', { inputs: [], infer: (_, { num }) => [{ shape: [num as number], dtype: 'float32' }] }],
   ['MaxPool', { inputs: unary, infer: shapes.pool }],
   ['MaxPoolGrad', { inputs: ['dy', 'input', 'output'], infer: shapes.sameAs(1) }],
   ['MirrorPad', { inputs: unary, infer: shapes.pad }],
@@ -69,19 +72,20 @@ export const KERNELS: ReadonlyMap<string, Kernel> = new Map<string, Kernel>([
   ['Pack', { inputs: 'all', infer: shapes.pack }],
   ['PadV2', { inputs: unary, infer: shapes.pad }],
   ['Prelu', { inputs: ['x', 'alpha'], infer: shapes.sameAs(0) }],
-  [
-    'Range',
-    {
-      inputs: [],
-      infer: (_, { start, stop, step, dtype }) => {
-        const count = Math.max(0, Math.ceil(((stop as number) - (start as number)) / (step as number)));
-        return [{ shape: [count], dtype: (dtype as string) ?? 'float32' }];
-      },
-    },
-  ],
+  ['Range', { inputs: [], infer: shapes.range }],
   ['Reshape', { inputs: unary, infer: shapes.reshape }],
   ['ResizeBilinear', { inputs: ['images'], infer: shapes.resize }],
+  ['ResizeBilinearGrad', { inputs: ['images', 'dy'], infer: shapes.sameAs(0) }],
+  ['ResizeNearestNeighbor', { inputs: ['images'], infer: shapes.resize }],
+  ['ResizeNearestNeighborGrad', { inputs: ['images', 'dy'], infer: shapes.sameAs(0) }],
   ['Reverse', { inputs: unary, infer: shapes.sameAs(0) }],
+  [
+    'ScatterNd',
+    {
+      inputs: ['indices', 'updates'],
+      infer: ([, updates], { shape }) => [{ shape: shape as number[], dtype: updates!.dtype }],
+    },
+  ],
   ['Select', { inputs: ['condition', 't', 'e'], infer: shapes.select }],
   ['Slice', { inputs: unary, infer: shapes.slice }],
   ['SplitV', { inputs: unary, infer: shapes.split }],

@@ -162,6 +162,29 @@ export const gather: Inference = ([x, indices], { axis, batchDims }) => {
   ];
 };
 
+/** tf.range counts down by itself where the step is left out. */
+export function rangeStep(attributes: Attributes): number {
+  const { start, stop, step } = attributes as { start: number; stop: number; step: number };
+  return stop < start && step === 1 ? -1 : step;
+}
+
+export const range: Inference = (_, attributes) => {
+  const { start, stop, dtype } = attributes as { start: number; stop: number; dtype?: string };
+  const count = Math.max(0, Math.ceil((stop - start) / rangeStep(attributes)));
+  return [{ shape: [count], dtype: dtype ?? 'float32' }];
+};
+
+export const gatherNd: Inference = ([x, indices]) => {
+  const depth = indices!.shape.at(-1)!;
+  return [{ shape: [...indices!.shape.slice(0, -1), ...x!.shape.slice(depth)], dtype: x!.dtype }];
+};
+
+export const depthToSpace: Inference = ([x], { blockSize }) => {
+  const [images, height, width, channels] = x!.shape as [number, number, number, number];
+  const side = blockSize as number;
+  return [{ shape: [images, height * side, width * side, channels / side ** 2], dtype: x!.dtype }];
+};
+
 /** Attributes of convolutions and pools, as TF.js hands them over. */
 interface WindowAttributes {
   strides: number | [number, number];

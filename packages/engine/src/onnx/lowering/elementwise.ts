@@ -51,6 +51,19 @@ const floorDivide = inCommonForm(([a, b], node, context) => {
   return cast(context, builder.emit('Floor', [quotient]), 'int32');
 });
 
+/** The angle of (b, a) from the quotient's arctangent, in the quadrant that the signs say; 0 at the origin. */
+const atan2 = inCommonForm(([a, b], _, { builder }) => {
+  const [zero, turn] = [builder.scalar(0), builder.scalar(Math.PI)];
+  const half = builder.emit('Where', [builder.emit('Less', [a!, zero]), builder.emit('Neg', [turn]), turn]);
+  const correction = builder.emit('Where', [builder.emit('Less', [b!, zero]), half, zero]);
+  const angle = builder.emit('Add', [builder.emit('Atan', [builder.emit('Div', [a!, b!])]), correction]);
+  const atOrigin = builder.emit('And', [
+    builder.emit('Equal', [a!, zero]),
+    builder.emit('Equal', [b!, zero]),
+  ]);
+  return builder.emit('Where', [atOrigin, zero, angle]);
+});
+
 const clip = inCommonForm(([x], node, { builder }) => {
   const { clipValueMin, clipValueMax } = node.attributes as { clipValueMin: number; clipValueMax: number };
   const { dtype } = output(node);
@@ -109,6 +122,7 @@ export const ELEMENTWISE: Record<string, Lowering> = {
   Asin: direct('Asin'),
   Asinh: direct('Asinh'),
   Atan: direct('Atan'),
+  Atan2: atan2,
   Atanh: direct('Atanh'),
   Cast: castTo,
   Ceil: direct('Ceil'),

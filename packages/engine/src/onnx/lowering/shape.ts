@@ -1,6 +1,6 @@
 /** Ops that move, cut, join or repeat elements. */
 import type { GraphNode, Value } from '../../graph/graph.js';
-import { stridedSliceInfo } from '../../recording/shapes.js';
+import { rangeStep, stridedSliceInfo } from '../../recording/shapes.js';
 import { allocate, sizeOf } from '../../tensors.js';
 import { tf } from '../../tf.js';
 import { type Form, identity, NCHW, NCHWC } from '../forms.js';
@@ -241,7 +241,8 @@ const oneHot: Lowering = (node, context) => {
 };
 
 const range: Lowering = (node, context) => {
-  const { start, step } = node.attributes as { start: number; step: number };
+  const start = node.attributes.start as number;
+  const step = rangeStep(node.attributes);
   const { dtype, shape } = output(node);
   const data = allocate(dtype, sizeOf(shape));
   for (let index = 0; index < data.length; index++) data[index] = start + index * step;
