@@ -18,22 +18,27 @@ function choicesOf(setting) {
   return words ? ` One of ${words.map((word) => `\`${word}\``).join(', ')}.` : '';
 }
 
-export function configurationPage() {
+/** Cells are padded, as the formatter of this repository wants tables. */
+function table(head, rows) {
+  const widths = head.map((_, at) => Math.max(...[head, ...rows].map((row) => row[at].length)));
+  const line = (cells) => `| ${cells.map((cell, at) => cell.padEnd(widths[at])).join(' | ')} |`;
+  return [line(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(line)].join(
+    '\n',
+  );
+}
+
+function configurationPage() {
   const rows = Object.entries(Settings.shape).map(([name, setting]) => {
     const meaning = setting.description ?? 'how much is logged';
-    return `| \`${name}\` | ${defaultOf(name, setting)} | ${meaning}.${choicesOf(setting)} |`;
+    return [`\`${name}\``, defaultOf(name, setting), `${meaning}.${choicesOf(setting)}`];
   });
   return [
     '# Configuration',
-    '',
     'Every process reads the environment once, at its start, and refuses to start with a sentence where a variable is wrong. An empty variable counts as absent. This page is written by `node docs/configuration.mjs` from `packages/config`.',
-    '',
-    '| variable | default | meaning |',
-    '|---|---|---|',
-    ...rows,
-    '',
-  ].join('\n');
+    `${table(['variable', 'default', 'meaning'], rows)}\n`,
+  ].join('\n\n');
 }
 
-const path = fileURLToPath(new URL('./configuration.md', import.meta.url));
-if (process.argv[1] === fileURLToPath(import.meta.url)) await writeFile(path, configurationPage());
+// `--print` is for the test that the page is current.
+if (process.argv.includes('--print')) process.stdout.write(configurationPage());
+else await writeFile(fileURLToPath(new URL('./configuration.md', import.meta.url)), configurationPage());
