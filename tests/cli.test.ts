@@ -1,0 +1,130 @@
+/** The command line against a real service, from images to a downloaded model. */
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Dataset, Job, Problem, Run } from '@rela/contracts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { rela } from './rela.js';
+import { startService, type TestService } from './service.js';
+import { writeShapes } from './shapes.js';
+
+const Outcome = z.object({ job: Job, runs: z.array(Run) });
+
+let service: TestService;
+beforeAll(async () => {
+  service = await startService();
+});
+afterAll(() => service.close());
+
+/** The service is found by its home. */
+const here = (...args: string[]) => rela('--home', service.service.home, ...args);
+
+async function parsed<T extends z.ZodType>(schema: T, ...args: string[]): Promise<z.output<T>> {
+  const { code, stdout, stderr } = await here('--json', ...args);
+  expect({ code, stderr }, args.join(' ')).toEqual({ code: 0, stderr: '' });
+  return schema.parse(JSON.parse(stdout));
+}
+
+async function writeSpec(name: string, text: string): Promise<string> {
+  const path = join(service.folder, name);
+  await writeFile(path, text);
+  return path;
+}
+
+const SPEC = `dataset: shapes
+prior: untrained
+runs:
+  - name: accelerated
+    method: { name: byol }
+    backbone: { name: resnet18-narrow }
+    rela: { switch: { kind: static, lambda: 0.5 } }
+    dataRatio: 0.5
+    epochs: 2
+    batchSize: 32
+    evaluation: { probe: { epochs: 2 } }
+`;
+
+describe('rela, with a service', () => {
+  it('registers images and a prior', async () => {
+    const train = await writeShapes(join(service.folder, 'train'), { count: 128 });
+    const test = await writeShapes(join(service.folder, 'test'), { count: 64, seed: 2 });
+    const dataset = await parsed(
+      Dataset,
+      ...['datasets', 'add', 'shapes', '--wait', '--shard-size', '64', '--idx-images', train.images],
+      ...['--idx-labels', train.labels, '--idx-test-images', test.images, '--idx-test-labels', test.labels],
+    );
+    expect(dataset).toMatchObject({ name: 'shapes', status: 'ready', train: 128, test: 64 });
+    expect((await here('datasets', 'show', 'shapes')).stdout).toContain('16 × 16 px');
+    const added = await here(
+      ...[
+        'priors',
+        'add',
+        'untrained',
+        '--random',
+        'resnet18-narrow',
+        '--image-size',
+        '16',
+        '--channels',
+        '1',
+      ],
+    );
+    expect(added).toMatchObject({ code: 0, stderr: '' });
+    expect((await here('priors', 'list')).stdout).toMatch(/untrained +random +16 × 16 × 1/);
+    expect((await here('datasets', 'list')).stdout).toMatch(/shapes +ready +128 +64 +4/);
+  });
+
+  it('names the line of a field that the service does not know', async () => {
+    const spec = await writeSpec('typo.yaml', SPEC.replace('epochs: 2\n    batch', 'epocs: 2\n    batch'));
+    const refused = await here('run', spec);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain(
+      `${spec}:9:5  runs[0].epocs: there is no field "epocs"; did you mean "epochs"?`,
+    );
+    const { stderr } = await here('--json', 'run', spec);
+    expect(Problem.parse(JSON.parse(stderr)).errors?.[0]?.field).toBe('runs[0].epocs');
+  });
+
+  it('runs a job, shows the way there, and downloads the model', async () => {
+    const spec = await writeSpec('job.yaml', SPEC);
+    const followed = await here('run', spec, '--follow');
+    expect(followed.code, followed.stderr).toBe(0);
+    expect(followed.stderr).toMatch(/train accelerated +100 % +done/);
+    expect(followed.stdout).toMatch(/accelerated +run_\w+ +succeeded/);
+
+    const { job, runs } = await parsed(Outcome, 'run', spec, '--follow');
+    expect(job.status).toBe('succeeded');
+    expect(runs[0]).toMatchObject({ name: 'accelerated', reused: true, result: { steps: 4 } });
+    const run = runs[0]!;
+    expect((await here('runs', 'metrics', run.id)).stdout.split('\n')[0]).toMatch(/STEP +EPOCH +PHASE +LOSS/);
+    const path = join(service.folder, 'model.onnx');
+    const digest = run.result?.model ?? '';
+    expect((await here('models', 'get', digest, '-o', path)).code).toBe(0);
+    const bytes = await readFile(path);
+    expect(`sha256:${createHash('sha256').update(bytes).digest('hex')}`).toBe(digest);
+
+    const asPrior = await here('priors', 'add', 'uploaded', '--onnx', path);
+    expect(asPrior.code, asPrior.stderr).toBe(0);
+  });
+
+  it('cancels a job, and a follower of it ends with exit code 1', async () => {
+    const spec = await writeSpec(
+      'long.yaml',
+      SPEC.replace('epochs: 2\n    batch', 'epochs: 10000\n    batch'),
+    );
+    const { id } = await parsed(Job, 'run', spec);
+    const follower = here('jobs', 'follow', id);
+    expect((await here('jobs', 'cancel', id)).code).toBe(0);
+    const followed = await follower;
+    expect(followed.code).toBe(1);
+    expect(followed.stdout).toContain('cancelled');
+    expect((await here('jobs', 'list', '--status', 'cancelled')).stdout).toContain(id);
+  });
+
+  it('says what does not exist', async () => {
+    const refused = await here('datasets', 'show', 'shaps');
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain('shaps');
+    expect((await here('--json', 'runs', 'show', 'run_none')).stderr).toContain('"not-found"');
+  });
+});
