@@ -102,7 +102,10 @@ it('starts clean at once after kill -9, before its old parts are gone', async ()
 
 it('is stopped while it is starting', async () => {
   const starting = relaUp(home).catch((error: Error) => error.message);
-  await vi.waitUntil(async () => (await readdir(home).catch((): string[] => [])).includes('up.json'), PATIENCE);
+  await vi.waitUntil(
+    async () => (await readdir(home).catch((): string[] => [])).includes('up.json'),
+    PATIENCE,
+  );
   const { owner } = JSON.parse(await readFile(join(home, 'up.json'), 'utf8'));
   kill(owner.pid, 'SIGTERM');
   expect(await starting).toMatch(/ended with 0/);
