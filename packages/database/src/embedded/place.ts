@@ -8,6 +8,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Account, canReach } from './account.js';
 
+export const GROUND_PREFIX = 'rela-postgres-';
+/** File on a far ground that names the folder it belongs to. */
+export const BELONGS_TO = 'belongs-to';
+
 export interface Place {
   /** What was asked for; password, port and log are here. */
   folder: string;
@@ -40,7 +44,7 @@ async function farGround(folder: string): Promise<string> {
     () => tmpdir(),
   );
   // The name is drawn once and kept in the folder: deleting the folder starts a fresh database.
-  const name = `rela-postgres-${randomBytes(8).toString('hex')}`;
+  const name = `${GROUND_PREFIX}${randomBytes(8).toString('hex')}`;
   return settle(join(folder, 'elsewhere'), join(spacious, name));
 }
 
@@ -52,6 +56,7 @@ export async function openPlace(wanted: string, account: Account | null): Promis
   const ground = near ? folder : await farGround(folder);
   if (!near) {
     await mkdir(ground, { recursive: true, mode: 0o700 });
+    await writeFile(join(ground, BELONGS_TO), folder);
     if (account) await chown(ground, account.uid, account.gid);
   }
   return {

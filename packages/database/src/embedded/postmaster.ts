@@ -44,6 +44,9 @@ const SETTINGS: Record<string, string> = {
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_min_messages: 'warning',
+  log_checkpoints: 'off',
+  // One process less; there is nothing to replicate.
+  max_logical_replication_workers: '0',
 };
 
 export interface Postmaster {
@@ -117,8 +120,8 @@ async function commandLine(pid: number): Promise<string | null> {
  * The server that runs on this data folder, also one that an earlier process left behind. A pid file whose pid now
  * belongs to another program (after a reboot, or in a container) is removed: Postgres itself would refuse to start.
  */
-export async function findPostmaster(place: Place): Promise<Postmaster | null> {
-  const path = join(place.data, 'postmaster.pid');
+export async function findPostmaster(data: string): Promise<Postmaster | null> {
+  const path = join(data, 'postmaster.pid');
   let lines: string[];
   try {
     lines = (await readFile(path, 'utf8')).split('\n');
@@ -167,7 +170,7 @@ export async function spawnPostmaster(
 /** Stops the server that runs on this data folder, if one does: disconnects its clients, writes everything down. */
 export async function stopPostmaster({ place, account, programs }: Server): Promise<void> {
   for (const mode of ['fast', 'immediate']) {
-    if (!(await findPostmaster(place))) return;
+    if (!(await findPostmaster(place.data))) return;
     try {
       await run(programs.pgCtl, ['stop', '-D', place.data, '-m', mode, '-w', '-t', '20'], {
         ...account,
@@ -176,7 +179,7 @@ export async function stopPostmaster({ place, account, programs }: Server): Prom
       return;
     } catch (error) {
       // It may have gone by itself in between; otherwise the stronger mode comes next.
-      if (mode === 'immediate' && (await findPostmaster(place)))
+      if (mode === 'immediate' && (await findPostmaster(place.data)))
         throw new EmbeddedPostgresError(
           'start-failed',
           `The PostgreSQL server of ${place.data} does not stop: ${(error as Error).message}`,

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { kill } from 'node:process';
@@ -149,6 +149,17 @@ it('keeps its data elsewhere, and says where, when its user may not enter the fo
     const second = await start();
     expect(await query(second.url, 'SELECT * FROM kept')).toEqual([]);
     await second.stop();
+
+    // Once the folder is gone, the next start that keeps its data elsewhere removes them.
+    await rm(folder, { recursive: true });
+    const other = join(await temporaryFolder(), 'closed');
+    await mkdir(other, { mode: 0o700 });
+    const third = await startEmbeddedPostgres({ folder: other });
+    started.push(third);
+    await expect(stat(elsewhere)).rejects.toMatchObject({ code: 'ENOENT' });
+    await third.stop();
+    await rm(dirname(third.dataFolder), { recursive: true });
+    await rm(dirname(other), { recursive: true });
   } finally {
     await first.stop();
     await rm(elsewhere, { recursive: true, force: true });

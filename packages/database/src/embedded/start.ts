@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { findAccount } from './account.js';
 import { EmbeddedPostgresError } from './error.js';
+import { removeLeftovers } from './leftovers.js';
 import { openPlace, rememberedPort, rememberPort } from './place.js';
 import {
   findPostmaster,
@@ -135,7 +136,7 @@ async function seize(
   const { place } = server;
   let silentSince: number | null = null;
   for (const end = Date.now() + START_MILLISECONDS; Date.now() < end; await sleep(PAUSE_MILLISECONDS)) {
-    const running = await findPostmaster(place);
+    const running = await findPostmaster(place.data);
     if (!running) {
       silentSince = null;
       await spawnAndWait(server, await choosePort(server, wanted));
@@ -187,8 +188,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const notice = options.onNotice ?? (() => undefined);
   const account = await findAccount();
   const place = await openPlace(options.folder, account);
-  if (place.ground !== place.folder)
+  if (place.ground !== place.folder) {
     notice(`PostgreSQL may not enter ${place.folder}; its data are in ${place.ground}.`);
+    await removeLeftovers(place.ground);
+  }
   const server: Server = { place, account, programs: await findPrograms(place, account) };
   await initialise(server);
   const first = await seize(server, options.port);
@@ -227,7 +230,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   return {
     url: urlOf(first.port, place.password),
     dataFolder: place.data,
-    pid: async () => (await findPostmaster(place))?.pid ?? null,
+    pid: async () => (await findPostmaster(place.data))?.pid ?? null,
     async stop() {
       if (state === 'stopped') return;
       state = 'stopped';
