@@ -100,6 +100,11 @@ export class JobWatchers {
     return watcher;
   }
 
+  /** Jobs that somebody watches. */
+  get watched(): number {
+    return this.#jobs.size;
+  }
+
   /** null: any job may have news. */
   #tell(jobId: string | null): void {
     const told = jobId === null ? [...this.#jobs.values()] : [this.#jobs.get(jobId)];

@@ -18,7 +18,7 @@ export const compileValidator: FastifySchemaCompiler<z.ZodType> = ({ schema, htt
       return {
         error: new ProblemError(
           'invalid-request',
-          'The body is missing. Send a JSON object with content-type application/json.',
+          'The body is missing. Send one with its content-type: application/json, or application/octet-stream for a file.',
         ),
       };
     const parsed = schema.safeParse(data);

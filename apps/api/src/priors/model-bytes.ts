@@ -1,5 +1,5 @@
 /** Gets the bytes of a prior's model from wherever the request says they are. */
-import { open } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { type PriorSource, ProblemError } from '@rela/contracts';
 import { createRandomPrior } from '@rela/stages';
 import type { ApiDependencies } from '../dependencies.js';
@@ -11,7 +11,6 @@ const fileErrors: Record<string, string> = {
   ENOTDIR: 'a part of the path is not a folder',
   EACCES: 'the service may not read it',
   EPERM: 'the service may not read it',
-  EISDIR: 'it is a folder',
 };
 
 /** @throws ProblemError `invalid-request` saying why the file cannot be read */
@@ -24,15 +23,12 @@ async function readModelFile(path: string, maxBytes: number): Promise<Uint8Array
       { cause },
     );
   try {
-    const file = await open(path, 'r');
-    try {
-      const stats = await file.stat();
-      if (!stats.isFile()) throw refuse('it is not a file');
-      if (stats.size > maxBytes) throw refuse(`it has ${stats.size} bytes and the limit is ${maxBytes}`);
-      return await file.readFile();
-    } finally {
-      await file.close();
-    }
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    const found = await stat(path);
+    if (found.isDirectory()) throw refuse('it is a folder');
+    if (!found.isFile()) throw refuse('it is not a file');
+    if (found.size > maxBytes) throw refuse(`it has ${found.size} bytes and the limit is ${maxBytes}`);
+    return await readFile(path);
   } catch (error) {
     if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
       const reason = fileErrors[error.code];

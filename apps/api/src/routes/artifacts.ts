@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { Artifact, ProblemError } from '@rela/contracts';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
-import { problems } from '../http/responses.js';
+import { problems, Streamed } from '../http/responses.js';
 import type { Routes } from './route.js';
 
 const BINARY = 'application/octet-stream';
@@ -49,15 +49,16 @@ export const artifactRoutes: Routes = async (app, { config, database, store }) =
       description: 'The body is the file. The same bytes are one artifact, however often they are uploaded.',
       consumes: [BINARY],
       headers: IdempotencyHeaders,
+      body: Streamed,
       response: { 201: Artifact, ...problems },
     },
     handler: async (request, reply) => {
-      const source = request.body as Readable | undefined;
-      if (!source || request.headers['content-length'] === '0')
+      const source = request.body;
+      if (request.raw.headers['content-length'] === '0')
         throw new ProblemError('invalid-request', 'The body is missing: send the bytes of the file.');
       try {
-        if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
-        const mediaType = request.headers['content-type'] ?? BINARY;
+        if (Number(request.raw.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
+        const mediaType = request.raw.headers['content-type'] ?? BINARY;
         const { digest, bytes } = await store.write(atMost(limit, source));
         return await once(database, request, reply, { digest, mediaType }, async () => ({
           status: 201,

@@ -18,7 +18,6 @@ const EventQuery = z.object({
 
 const EventHeaders = z.looseObject({
   'last-event-id': sequence.optional().describe('sequence of the last event that was received'),
-  accept: z.string().optional(),
 });
 
 /** JSON is for those who ask for it; everybody else gets the stream. */
@@ -58,7 +57,7 @@ export const eventRoutes: Routes = async (app, { database, watchers }) => {
       const job = await findJob(database, request.params.id);
       const given = request.headers['last-event-id'] ?? request.query.after;
       const after = given ?? 0;
-      if (wantsPage(request.headers.accept)) {
+      if (wantsPage(request.raw.headers.accept)) {
         const { limit } = request.query;
         const items = await database.events.list(job.id, after, limit);
         const next = items.length === limit ? String(items.at(-1)?.sequence) : null;
