@@ -52,15 +52,19 @@ export function inferPreprocessing(
   const stored = readMetadata(metadata, faults);
 
   const layout = given.layout ?? stored.layout ?? layoutOf(input, shape, faults);
+  // With sizes in the shape but no layout, which size is which is known only after the layout was given.
+  const asksForSizes = layout !== undefined || shape.slice(1).every((size) => typeof size !== 'number');
   const size = (name: 'channels' | 'height' | 'width') =>
-    resolve(
-      name,
-      { given: given[name], fixed: layout && shape[AXES[layout][name]], metadata: stored[name] },
-      faults,
-    );
+    asksForSizes
+      ? resolve(
+          name,
+          { given: given[name], fixed: layout && shape[AXES[layout][name]], metadata: stored[name] },
+          faults,
+        )
+      : given[name];
   const channels = size('channels');
-  const height = layout && size('height');
-  const width = layout && size('width');
+  const height = size('height');
+  const width = size('width');
 
   const dtype = input.type === 'uint8' ? 'uint8' : 'float32';
   if (given.dtype !== undefined && given.dtype !== dtype)

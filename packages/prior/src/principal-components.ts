@@ -85,7 +85,9 @@ export function projectTargets(rows: Float32Array, components: PrincipalComponen
     addProducts({ left, leftRows, right, rightRows: targetRows, length: width, upperOnly: false }, projected);
     for (let row = 0; row < length; row++)
       for (let target = 0; target < k; target++)
-        targets[(from + row) * k + target] = projected[row * targetRows + target]! * scale[target]!;
+        // Not a product with 0, which would leave the sign of −0 to rounding.
+        if (scale[target]! > 0)
+          targets[(from + row) * k + target] = projected[row * targetRows + target]! * scale[target]!;
   }
   return targets;
 }

@@ -36,7 +36,8 @@ const options = {
   executionProviders: ['cpu'],
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
-  logSeverityLevel: 3,
+  // What fails comes back as an error; it need not stand in the log as well.
+  logSeverityLevel: 4,
   // Threads that spin between two batches would take the processor from decoding and preprocessing.
   extra: { session: { force_spinning_stop: '1' } },
 };
