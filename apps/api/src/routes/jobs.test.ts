@@ -64,7 +64,6 @@ it('makes one job of the same POST sent twenty times at once', async () => {
 });
 
 it('tells those who come while the first is under way to come back', async () => {
-  const { idempotency } = service.database;
   const answers = await Promise.all(
     Array.from({ length: 10 }, () => post('/v1/jobs', smallJob('digits'), 'crowd')),
   );
@@ -74,7 +73,6 @@ it('tells those who come while the first is under way to come back', async () =>
     expect(await answer.json()).toMatchObject({ code: 'idempotency-in-progress' });
   }
   expect(answers.some((one) => one.status === 202)).toBe(true);
-  expect(idempotency).toBeDefined();
 });
 
 it('refuses a key that was used for another request', async () => {
