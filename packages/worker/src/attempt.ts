@@ -47,7 +47,11 @@ export interface WorkerLog {
 const HEARTBEAT_MS = 1000;
 
 /** Runs the stage that `message` names to its end. Never throws; whatever happens is in the database or in the log. */
-export async function attemptStage(options: AttemptOptions, message: StageMessage, shutdown: AbortSignal): Promise<void> {
+export async function attemptStage(
+  options: AttemptOptions,
+  message: StageMessage,
+  shutdown: AbortSignal,
+): Promise<void> {
   const { database, log, worker, leaseSeconds } = options;
   const claim = await database.whenAvailable(
     () => database.stages.claim({ ...message, worker, leaseSeconds }),
@@ -57,10 +61,17 @@ export async function attemptStage(options: AttemptOptions, message: StageMessag
     log.info({ ...message }, 'stale message dropped');
     return;
   }
-  const about = { stageId: claim.stageId, kind: claim.input.kind, attempt: claim.attempt, runId: claim.runId };
+  const about = {
+    stageId: claim.stageId,
+    kind: claim.input.kind,
+    attempt: claim.attempt,
+    runId: claim.runId,
+  };
   if (claim.existing) {
     const { existing } = claim;
-    await database.whenAvailable(() => database.stages.succeed(claim, existing, { reused: true }), { signal: shutdown });
+    await database.whenAvailable(() => database.stages.succeed(claim, existing, { reused: true }), {
+      signal: shutdown,
+    });
     log.info(about, 'result exists already');
     return;
   }
@@ -88,16 +99,26 @@ export async function attemptStage(options: AttemptOptions, message: StageMessag
   }
 }
 
-async function endBadly({ database, log, maxAttempts }: AttemptOptions, claim: Claim, error: unknown, about: object): Promise<void> {
+async function endBadly(
+  { database, log, maxAttempts }: AttemptOptions,
+  claim: Claim,
+  error: unknown,
+  about: object,
+): Promise<void> {
   if (error instanceof StageStopped) {
     log.info({ ...about, reason: error.reason }, 'stopped');
     if (error.reason === 'shutdown') await database.stages.release(claim);
     // A cancelled attempt has ended: what waits for it to end may go on.
-    if (error.reason === 'cancelled') await database.stages.fail(claim, { error: 'cancelled', retryable: false, maxAttempts });
+    if (error.reason === 'cancelled')
+      await database.stages.fail(claim, { error: 'cancelled', retryable: false, maxAttempts });
     return;
   }
   const state = await database.whenAvailable(() =>
-    database.stages.fail(claim, { error: describeFailure(error), retryable: isRetryable(error), maxAttempts }),
+    database.stages.fail(claim, {
+      error: describeFailure(error),
+      retryable: isRetryable(error),
+      maxAttempts,
+    }),
   );
   log.error({ ...about, err: error, state }, 'failed');
 }
@@ -109,9 +130,14 @@ function keepAlive({ database, leaseSeconds, log }: AttemptOptions, claim: Claim
   let busy: Promise<void> | null = null;
 
   const beat = async () => {
-    const progress = latest ? meter.report(latest.done, latest.total, latest.unit, performance.now()) : undefined;
+    const progress = latest
+      ? meter.report(latest.done, latest.total, latest.unit, performance.now())
+      : undefined;
     try {
-      const answer = await database.stages.heartbeat(claim, { leaseSeconds, ...(progress ? { progress } : {}) });
+      const answer = await database.stages.heartbeat(claim, {
+        leaseSeconds,
+        ...(progress ? { progress } : {}),
+      });
       if (answer !== 'ok' && !stop.signal.aborted) stop.abort(new StageStopped(answer));
     } catch (error) {
       // The work goes on without a database for as long as it can; the next beat tells whether the lease still holds.

@@ -1,5 +1,5 @@
 /** How an attempt at a stage can end early, and which errors are worth another try. */
-import { ProblemError, type ProblemCode } from '@rela/contracts';
+import { type ProblemCode, ProblemError } from '@rela/contracts';
 
 /** Why a running attempt was told to stop. It is the reason of the attempt's AbortSignal. */
 export type StopReason =
@@ -20,7 +20,13 @@ export class StageStopped extends Error {
 }
 
 /** Problems that another try cannot cure: they lie in what the user gave. */
-const FINAL: ReadonlySet<ProblemCode> = new Set(['invalid-request', 'invalid-model', 'invalid-data', 'not-found', 'conflict']);
+const FINAL: ReadonlySet<ProblemCode> = new Set([
+  'invalid-request',
+  'invalid-model',
+  'invalid-data',
+  'not-found',
+  'conflict',
+]);
 
 export function isRetryable(error: unknown): boolean {
   return !(error instanceof ProblemError && FINAL.has(error.code));

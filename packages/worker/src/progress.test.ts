@@ -8,7 +8,13 @@ it('knows no rate from a single report', () => {
 it('tells units a second and the seconds that are left', () => {
   const meter = new ProgressMeter();
   meter.report(0, 100, 'steps', 0);
-  expect(meter.report(20, 100, 'steps', 1000)).toEqual({ done: 20, total: 100, unit: 'steps', rate: 20, secondsLeft: 4 });
+  expect(meter.report(20, 100, 'steps', 1000)).toEqual({
+    done: 20,
+    total: 100,
+    unit: 'steps',
+    rate: 20,
+    secondsLeft: 4,
+  });
 });
 
 it('follows a rate that changes without jumping to it', () => {

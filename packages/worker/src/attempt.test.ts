@@ -1,0 +1,137 @@
+/** One attempt at a stage, against a real database. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ProblemError, type StageResult } from '@rela/contracts';
+import {
+  type Database,
+  type EmbeddedPostgres,
+  migrate,
+  openDatabase,
+  startEmbeddedPostgres,
+} from '@rela/database';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { type AttemptOptions, attemptStage, type StageHandler } from './attempt.js';
+
+let folder: string;
+let postgres: EmbeddedPostgres;
+let database: Database;
+let stageId: string;
+let dispatch: number;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rela-worker-'));
+  postgres = await startEmbeddedPostgres({ folder });
+  await migrate(postgres.url);
+  database = await openDatabase(postgres.url);
+});
+afterAll(async () => {
+  await database?.close();
+  await postgres?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** An ingest stage is the smallest there is: it needs no job. */
+beforeEach(async () => {
+  ({ stageId } = await database.datasets.create({
+    name: 'shapes',
+    source: { kind: 'folder', path: '/nowhere' },
+    tolerance: 0,
+    shardSize: 16,
+  }));
+  ({ dispatch } = (await database.stages.get(stageId))!);
+});
+
+const digest = `sha256:${'a'.repeat(64)}`;
+const result: StageResult = {
+  kind: 'ingest',
+  manifest: digest,
+  bytes: 1,
+  undecodable: { count: 0, examples: [] },
+  seconds: 1,
+};
+const manifest = {
+  version: 1 as const,
+  classes: null,
+  channels: 1 as const,
+  imageSize: null,
+  mean: [0],
+  std: [1],
+  splits: { train: { count: 2, shards: [] }, test: null },
+};
+
+async function attempt(ingest: StageHandler, shutdown = new AbortController().signal): Promise<void> {
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const options: AttemptOptions = {
+    database,
+    handlers: { ingest },
+    worker: 'test',
+    leaseSeconds: 5,
+    maxAttempts: 3,
+    log,
+  };
+  await attemptStage(options, { stageId, dispatch }, shutdown);
+}
+const stage = async () => (await database.stages.get(stageId))!;
+const waitUntilStopped = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+
+it('a result is stored and the stage has succeeded', async () => {
+  await attempt(async () => ({ result, facts: { manifest } }));
+  expect(await stage()).toMatchObject({ status: 'succeeded', result });
+});
+
+it('the same message twice runs the stage once', async () => {
+  let runs = 0;
+  const handler: StageHandler = async () => {
+    runs++;
+    return { result, facts: { manifest } };
+  };
+  await Promise.all([attempt(handler), attempt(handler)]);
+  await attempt(handler);
+  expect(runs).toBe(1);
+});
+
+it('an error that another try may cure queues the stage again', async () => {
+  await attempt(async () => {
+    throw new Error('the disk was busy');
+  });
+  expect(await stage()).toMatchObject({ status: 'queued', error: 'the disk was busy' });
+});
+
+it('an error in what the user gave fails the stage at once, with its sentence', async () => {
+  await attempt(async () => {
+    throw new ProblemError('invalid-data', 'Image 3 is no image.');
+  });
+  expect(await stage()).toMatchObject({ status: 'failed', error: 'Image 3 is no image.' });
+});
+
+it('a stage that the worker gives back at shutdown is queued and has cost no attempt', async () => {
+  const shutdown = new AbortController();
+  const running = attempt(({ stageId: _ }, { signal }) => waitUntilStopped(signal), shutdown.signal);
+  await sleep(300);
+  shutdown.abort();
+  await running;
+  expect(await stage()).toMatchObject({ status: 'queued', error: null });
+});
+
+it('an attempt that lost its stage to another worker is told to stop and changes nothing', async () => {
+  let reason: unknown;
+  const running = attempt(async (_, { signal }) => {
+    try {
+      return await waitUntilStopped(signal);
+    } catch (error) {
+      reason = error;
+      return { result, facts: { manifest } };
+    }
+  });
+  await sleep(300);
+  const held = await stage();
+  await database.stages.release({ stageId, fence: held.fence });
+  await running;
+  expect(reason).toMatchObject({ name: 'StageStopped', reason: 'lost' });
+  expect((await stage()).status).toBe('queued');
+});
