@@ -1,1 +1,6 @@
-export {};
+/** Data sets: reading them, storing them as shards, drawing views of their images, and handing out batches of views. */
+export { type DecodedImage, DecodeError, type LabelledImage } from './image.js';
+export { type Ingested, type IngestOptions, ingest, type Undecodable } from './ingest/ingest.js';
+export { openShard, type ShardReader } from './shards/shard.js';
+export type { WriteArtifact } from './shards/shard-writer.js';
+export { openSplit, type ResolveArtifact, type Split } from './shards/split.js';
