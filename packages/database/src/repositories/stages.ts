@@ -10,7 +10,7 @@ import type {
 import type { Connection, Transaction } from '../connection.js';
 import { Prisma, type Stage as StageTableRow } from '../generated/client.js';
 import { finishDataset, moveDataset } from '../state/dataset-state.js';
-import { lockJob } from '../state/events.js';
+import { lockJobOf } from '../state/events.js';
 import { settleJob, startJob } from '../state/job-state.js';
 import { assembleResult, failRuns, finishRun, startRun } from '../state/run-state.js';
 import {
@@ -177,17 +177,13 @@ async function tryAgain(
 }
 
 export function createStages({ prisma, transaction }: Connection, defaults: { maxAttempts: number }) {
-  /** Runs `work` on the attempt's stage under the job's lock. @returns null where there is no such stage */
+  /** Runs `work` on the attempt's stage under its job's lock. @returns null where there is no such stage */
   async function onAttempt<T>(
     { stageId }: { stageId: string },
     work: (tx: Transaction, stage: StageRow) => Promise<T>,
   ): Promise<T | null> {
     return transaction(async (tx) => {
-      const seen = await readStage(tx, stageId);
-      if (!seen) return null;
-      if (!seen.jobId) return work(tx, seen);
-      await lockJob(tx, seen.jobId);
-      // Read again: what was seen before the lock may have changed since.
+      await lockJobOf(tx, stageId);
       const stage = await readStage(tx, stageId);
       return stage && work(tx, stage);
     });

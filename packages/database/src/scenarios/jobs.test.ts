@@ -161,6 +161,25 @@ it('keeps a result that comes in after the cancellation, and starts nothing afte
   expect(await database.jobs.get(job.id)).toMatchObject({ status: 'cancelled' });
 });
 
+it('cancels in the middle of many workers without losing one of them', async () => {
+  const { database } = scratch;
+  const job = await database.jobs.create(await examplePlan(database, { shards: 20 }));
+  const embeds = (await database.stages.listByJob(job.id)).filter((stage) => stage.kind === 'embed');
+  const work = embeds.map(async ({ id: stageId, dispatch }) => {
+    const claim = await database.stages.claim({ stageId, dispatch, worker: 'worker', leaseSeconds: 60 });
+    if (!claim) return;
+    const answer = await database.stages.heartbeat(claim, { leaseSeconds: 60 });
+    if (answer === 'ok') await database.stages.succeed(claim, resultOf('embed'));
+    else await database.stages.release(claim);
+  });
+  await Promise.all([...work, database.jobs.cancel(job.id)]);
+  expect(await database.jobs.get(job.id)).toMatchObject({ status: 'cancelled' });
+  const ends = new Set((await database.stages.listByJob(job.id)).map((stage) => stage.status));
+  expect([...ends].every((status) => status === 'succeeded' || status === 'cancelled')).toBe(true);
+  const sequences = (await database.events.list(job.id, 0, 1000)).map((event) => event.sequence);
+  expect(sequences).toEqual(sequences.map((_, index) => index + 1));
+});
+
 it('refuses to cancel a job that has ended, and one that does not exist', async () => {
   const { database } = scratch;
   const job = await database.jobs.create(await examplePlan(database));

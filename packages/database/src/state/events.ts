@@ -17,6 +17,12 @@ export async function lockJob(tx: Transaction, jobId: string): Promise<boolean> 
   return rows.length > 0;
 }
 
+/** The same for the job of a stage. Does nothing for an `ingest` stage, which has none. */
+export async function lockJobOf(tx: Transaction, stageId: string): Promise<void> {
+  await tx.$queryRaw`
+    SELECT 1 AS one FROM job WHERE id = (SELECT job_id FROM stage WHERE id = ${stageId}) FOR NO KEY UPDATE`;
+}
+
 /** Appends `events` in this order and wakes those who listen; both become visible when the transaction commits. */
 export async function appendEvents(tx: Transaction, jobId: string, events: NewJobEvent[]): Promise<void> {
   if (events.length === 0) return;
