@@ -3,6 +3,7 @@ import { EngineError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import { Builder } from './builder.js';
 import { type Form, Forms, identity, Measure } from './forms.js';
+import { CHANNELS } from './lowering/channels.js';
 import type { Context, Lowering } from './lowering/context.js';
 import { CONVOLUTIONS } from './lowering/convolution.js';
 import { ELEMENTWISE } from './lowering/elementwise.js';
@@ -15,6 +16,7 @@ import { SHAPES } from './lowering/shape.js';
 import type { OnnxModel, OnnxPort } from './model.js';
 
 export const LOWERINGS: Readonly<Record<string, Lowering>> = {
+  ...CHANNELS,
   ...CONVOLUTIONS,
   ...ELEMENTWISE,
   ...LINEAR,

@@ -1,6 +1,7 @@
 /** The compiled engine: the step is recorded once, becomes one ONNX graph, and ONNX Runtime runs it. */
 import * as ort from 'onnxruntime-node';
 import { countFlops } from '../graph/flops.js';
+import { fuseChannels } from '../graph/fuse-channels.js';
 import type { Graph } from '../graph/graph.js';
 import { optimize } from '../graph/optimize.js';
 import { type Form, identity, Measure } from '../onnx/forms.js';
@@ -176,7 +177,7 @@ export async function createCompiledEngine({ threads, blocked = true }: Compiled
     async compile(step, state, batch) {
       const specs = specsOf(state);
       const graph = recordStep(step, specs, batch);
-      const { model, stateForms } = lowerStep(graph, block);
+      const { model, stateForms } = lowerStep(block === null ? graph : fuseChannels(graph, block), block);
       const session = await ort.InferenceSession.create(writeModel(model), {
         ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
         executionMode: 'sequential',
