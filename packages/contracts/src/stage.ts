@@ -68,7 +68,9 @@ export const IngestResult = z.object({
 export const EmbedResult = z.object({
   kind: z.literal('embed'),
   embeddings: Digest.describe('float32 [count, m], little endian'),
-  statistics: Digest.describe('float64: count, sum [m], second moment [m, m]'),
+  statistics: Digest.describe(
+    'float64, little endian: count, mean [m], upper triangle of the second moment about it [m(m + 1)/2]',
+  ),
   count: z.int(),
   width: z.int(),
   seconds: z.number(),

@@ -1,6 +1,6 @@
 /** ReLA-D's targets from embeddings: PCA and standardisation (method.md, section 1, step 3; arXiv 2405.14669), from statistics alone. */
 import { ProblemError } from '@rela/contracts';
-import { leadingEigenpairs } from './eigen.js';
+import { leadingEigenpairs } from './eigen/eigenpairs.js';
 import { addProducts, paddedRows } from './products.js';
 import type { ShardStatistics } from './shard-statistics.js';
 

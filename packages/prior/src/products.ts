@@ -1,4 +1,4 @@
-/** Sums of products in float64, tiled so that plain JavaScript keeps up with the prior: 66 ms for 1024 rows of 512 (see README). */
+/** Sums of products in float64, tiled so that plain JavaScript keeps up with the prior: 66 ms for 1024 rows of 512. */
 
 /** Rows a tile: 3 × 3 sums stay in registers, and six loads serve nine products. */
 const TILE = 3;

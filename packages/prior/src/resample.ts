@@ -50,7 +50,7 @@ export function triangleTaps(source: number, resized: number, from: number, kept
  */
 export function resampleColumns(
   source: Uint8Array,
-  { width, channels, top, bottom }: { width: number; channels: number; top: number; bottom: number },
+  { width, channels, top, bottom }: { width: number; channels: 1 | 3; top: number; bottom: number },
   { first, count, weights, stride }: Taps,
   into: Float32Array,
 ): void {
@@ -59,14 +59,29 @@ export function resampleColumns(
   for (let row = top; row < bottom; row++) {
     const rowStart = row * width * channels;
     for (let column = 0; column < kept; column++) {
-      const start = rowStart + first[column]! * channels;
-      const taps = count[column]!;
+      let from = rowStart + first[column]! * channels;
       const weight = column * stride;
-      for (let channel = 0; channel < channels; channel++) {
-        let sum = 0;
-        for (let tap = 0; tap < taps; tap++)
-          sum += weights[weight + tap]! * source[start + tap * channels + channel]!;
-        into[at++] = sum;
+      const end = weight + count[column]!;
+      // Colours side by side: a third loop over channels takes two and a half times as long.
+      if (channels === 3) {
+        let red = 0;
+        let green = 0;
+        let blue = 0;
+        for (let tap = weight; tap < end; tap++) {
+          const share = weights[tap]!;
+          red += share * source[from]!;
+          green += share * source[from + 1]!;
+          blue += share * source[from + 2]!;
+          from += 3;
+        }
+        into[at] = red;
+        into[at + 1] = green;
+        into[at + 2] = blue;
+        at += 3;
+      } else {
+        let grey = 0;
+        for (let tap = weight; tap < end; tap++) grey += weights[tap]! * source[from++]!;
+        into[at++] = grey;
       }
     }
   }
