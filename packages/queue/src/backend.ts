@@ -2,7 +2,9 @@
  * BullMQ's classes bound to the server that a URL names. Nothing else in ReLA looks at the scheme of QUEUE_URL, and
  * BullMQ's process-wide default backend stays untouched: one process may use both servers at once.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createPostgresBackend, createRedisBackend, type IQueueBackend, withBackend } from 'bullmq';
+import { checkQueue } from './check.js';
 import { serverKind } from './url.js';
 
 /** What a connection is for decides how long its commands wait for a server that is away. */
@@ -10,19 +12,24 @@ export interface QueueConnection {
   url: string;
   /** `send`: a command fails after a few seconds, the caller tries again. `take`: it waits until the server is back. */
   use: 'send' | 'take';
+  /** Aborted when the connection is being closed: a server that is away is not waited for any more. */
+  closing: AbortSignal;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const LONGEST_RECONNECT_DELAY_MS = 2000;
+/** Time in which a refused attempt is noticed. */
+const LAST_ATTEMPT_MS = 200;
 /** Reconnections after which a command of a sender fails: about three seconds. */
 const SENDER_RETRIES = 5;
 
-function redisOptions({ url, use }: QueueConnection) {
+function redisOptions({ url, use, closing }: QueueConnection) {
   return {
     url,
     connectTimeout: CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: use === 'send' ? SENDER_RETRIES : null,
-    retryStrategy: (times: number) => Math.min(200 * times, LONGEST_RECONNECT_DELAY_MS),
+    retryStrategy: (times: number) =>
+      closing.aborted ? null : Math.min(200 * times, LONGEST_RECONNECT_DELAY_MS),
   };
 }
 
@@ -47,3 +54,17 @@ export const { Queue, Worker } = withBackend<IQueueBackend, QueueConnection>((na
       return createPostgresBackend(name, { ...options, connection: postgresOptions(connection) }, needs);
   }
 });
+
+/**
+ * Ends reconnecting, before the connections of `url` are closed. An ioredis client that is disconnected between two
+ * attempts never says that it ended, and BullMQ waits for that for ever: a server that is away gets one last attempt.
+ */
+export async function stopReconnecting(url: string, closing: AbortController): Promise<void> {
+  closing.abort();
+  if (serverKind(url) === 'postgres') return;
+  const away = await checkQueue(url).then(
+    () => false,
+    () => true,
+  );
+  if (away) await sleep(LONGEST_RECONNECT_DELAY_MS + LAST_ATTEMPT_MS);
+}

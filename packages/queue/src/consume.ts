@@ -9,7 +9,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type StageKind, StageMessage } from '@rela/contracts';
 import { type Job, WaitingError } from 'bullmq';
-import { Worker } from './backend.js';
+import { stopReconnecting, Worker } from './backend.js';
 import { checkQueue } from './check.js';
 import { closeAll, endsWithin } from './closing.js';
 import { onceInAWhile } from './faults.js';
@@ -50,17 +50,21 @@ const MOST_REDELIVERIES = 1000;
 type BullWorker = InstanceType<typeof Worker<StageMessage, void, StageKind>>;
 
 class BullConsumer implements StageConsumer {
+  readonly #url: string;
   readonly #options: ConsumeOptions;
   readonly #report: (error: Error) => void;
   readonly #workers: BullWorker[];
   readonly #running = new Set<Promise<void>>();
   readonly #abort = new AbortController();
+  /** Aborted when connections are closed, which is after the work has ended. */
+  readonly #disconnecting = new AbortController();
   #closing: Promise<void> | null = null;
 
   constructor(url: string, kinds: readonly StageKind[], options: ConsumeOptions) {
+    this.#url = url;
     this.#options = options;
     this.#report = onceInAWhile(options.onError);
-    this.#workers = kinds.map((kind) => this.#open(url, kind));
+    this.#workers = kinds.map((kind) => this.#open(kind));
   }
 
   /** Returns when every queue is open, and takes messages from then on. */
@@ -74,13 +78,13 @@ class BullConsumer implements StageConsumer {
     return this.#closing;
   }
 
-  #open(url: string, kind: StageKind): BullWorker {
+  #open(kind: StageKind): BullWorker {
     const lockMs = 1000 * (this.#options.lockSeconds ?? LOCK_SECONDS);
     const worker: BullWorker = new Worker<StageMessage, void, StageKind>(
       QUEUES[kind],
       (job, token) => this.#take(job, kind, token),
       {
-        connection: { url, use: 'take' },
+        connection: { url: this.#url, use: 'take', closing: this.#disconnecting.signal },
         autorun: false,
         concurrency: this.#options.concurrency[kind] ?? 1,
         lockDuration: lockMs,
@@ -129,12 +133,12 @@ class BullConsumer implements StageConsumer {
     for (const worker of this.#workers) await worker.pause(true);
     if (!(await endsWithin(1000 * graceSeconds, this.#idle()))) {
       this.#abort.abort(new Error('The consumer is closing.'));
-      if (!(await endsWithin(ABORTED_MS, this.#idle()))) {
-        await Promise.all(this.#workers.map((worker) => worker.close(true)));
-        return;
-      }
+      await endsWithin(ABORTED_MS, this.#idle());
     }
-    await closeAll(this.#workers);
+    await stopReconnecting(this.#url, this.#disconnecting);
+    // Forced: BullMQ would wait for work that does not end.
+    if (this.#running.size > 0) await Promise.all(this.#workers.map((worker) => worker.close(true)));
+    else await closeAll(this.#workers);
   }
 
   async #idle(): Promise<void> {

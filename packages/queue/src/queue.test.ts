@@ -1,5 +1,5 @@
 /** What both servers must do, run on a real one of each. */
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { StageKind, StageMessage } from '@rela/contracts';
@@ -35,6 +35,7 @@ describe.each(servers)('a queue on $name', ({ start }) => {
   }
   let server: TestServer;
   let queue: StageQueue;
+  let stopped = false;
   const closers: (() => Promise<void>)[] = [];
   beforeAll(async () => {
     server = await start();
@@ -42,11 +43,11 @@ describe.each(servers)('a queue on $name', ({ start }) => {
   });
   afterEach(async () => {
     await Promise.all(closers.splice(0).map((close) => close()));
-    await server.flush();
+    if (!stopped) await server.flush();
   });
   afterAll(async () => {
     await queue.close();
-    await server.stop();
+    if (!stopped) await server.stop();
   });
 
   async function taking(kinds: StageKind[], options: Partial<ConsumeOptions> = {}) {
@@ -60,6 +61,16 @@ describe.each(servers)('a queue on $name', ({ start }) => {
     });
     closers.push(() => consumer.close());
     return { taken, errors, consumer };
+  }
+
+  async function takeInAProcess(stageId: string): Promise<ChildProcess> {
+    const taker = fileURLToPath(new URL('../testing/taker.mjs', import.meta.url));
+    const stdio: StdioOptions = ['ignore', 'ignore', 'ignore', 'ipc'];
+    const child = fork(taker, [server.url, 'embed'], { execArgv: [], stdio });
+    const took = once(child, 'message');
+    await queue.send([message(stageId)]);
+    expect((await took)[0]).toEqual({ stageId, dispatch: 1 });
+    return child;
   }
 
   it('delivers one message and the two hundred that follow from it, each once, over two consumers', async () => {
@@ -137,16 +148,7 @@ describe.each(servers)('a queue on $name', ({ start }) => {
   });
 
   it('delivers a message again whose taker was killed in the middle', async () => {
-    const child = fork(
-      fileURLToPath(new URL('../testing/taker.mjs', import.meta.url)),
-      [server.url, 'embed'],
-      {
-        execArgv: [],
-      },
-    );
-    const took = once(child, 'message');
-    await queue.send([message('stg_killed')]);
-    expect((await took)[0]).toEqual({ stageId: 'stg_killed', dispatch: 1 });
+    const child = await takeInAProcess('stg_killed');
     const gone = once(child, 'exit');
     child.kill('SIGKILL');
     await gone;
@@ -226,7 +228,8 @@ describe.each(servers)('a queue on $name', ({ start }) => {
   });
 
   it('reports and drops a message that ReLA did not send', async () => {
-    const stranger = new Queue(QUEUES.embed, { connection: { url: server.url, use: 'send' } });
+    const closing = new AbortController().signal;
+    const stranger = new Queue(QUEUES.embed, { connection: { url: server.url, use: 'send', closing } });
     stranger.on('error', () => undefined);
     closers.push(() => stranger.close());
     await stranger.add('embed', { stageId: 5 }, { jobId: 'stranger' });
@@ -273,5 +276,14 @@ describe.each(servers)('a queue on $name', ({ start }) => {
 
   it('answers a check', async () => {
     await expect(checkQueue(server.url)).resolves.toBeUndefined();
+  });
+
+  it('lets a process end that closes in the middle of its work while the server is away', async () => {
+    const child = await takeInAProcess('stg_away');
+    stopped = true;
+    await server.stop();
+    const ended = once(child, 'exit');
+    child.send('close');
+    expect(await ended).toEqual([0, null]);
   });
 });

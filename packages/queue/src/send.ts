@@ -1,6 +1,6 @@
 /** The sending side: what the orchestrator puts into the queues, under ids that make sending twice the same as once. */
 import { ProblemError, StageKind, type StageMessage } from '@rela/contracts';
-import { Queue } from './backend.js';
+import { Queue, type QueueConnection, stopReconnecting } from './backend.js';
 import { checkQueue } from './check.js';
 import { closeAll } from './closing.js';
 import { onceInAWhile } from './faults.js';
@@ -66,10 +66,12 @@ function* chunksByKind<M extends QueuedStage>(messages: readonly M[]): Generator
 class BullStageQueue implements StageQueue {
   readonly #url: string;
   readonly #queues: ReadonlyMap<StageKind, BullQueue>;
+  readonly #closing = new AbortController();
 
   constructor(url: string, onError: (error: Error) => void) {
     this.#url = url;
-    this.#queues = new Map(StageKind.options.map((kind) => [kind, openOne(url, kind, onError)]));
+    const connection: QueueConnection = { url, use: 'send', closing: this.#closing.signal };
+    this.#queues = new Map(StageKind.options.map((kind) => [kind, openOne(connection, kind, onError)]));
   }
 
   async ready(): Promise<void> {
@@ -94,6 +96,7 @@ class BullStageQueue implements StageQueue {
   }
 
   async close(): Promise<void> {
+    await stopReconnecting(this.#url, this.#closing);
     await closeAll([...this.#queues.values()]);
   }
 
@@ -115,9 +118,9 @@ class BullStageQueue implements StageQueue {
   }
 }
 
-function openOne(url: string, kind: StageKind, onError: (error: Error) => void): BullQueue {
+function openOne(connection: QueueConnection, kind: StageKind, onError: (error: Error) => void): BullQueue {
   const queue: BullQueue = new Queue<StageMessage, void, StageKind>(QUEUES[kind], {
-    connection: { url, use: 'send' },
+    connection,
     defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
     streams: { events: { maxLen: EVENTS_KEPT } },
   });
