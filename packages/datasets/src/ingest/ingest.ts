@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { type DatasetCreate, type DatasetManifest, ProblemError } from '@rela/contracts';
 import { type DecodedImage, DecodeError, decodeImage } from '../image.js';
+import { mapOrdered } from '../ordered.js';
 import type { Source, SourceImage, SourceSplit } from '../readers/source.js';
 import type { ShardImage } from '../shards/format.js';
 import { ShardWriter, type WriteArtifact } from '../shards/shard-writer.js';
 import { openSource } from './open-source.js';
-import { mapOrdered } from './ordered.js';
 import { PixelStatistics } from './statistics.js';
 
 export interface IngestOptions {

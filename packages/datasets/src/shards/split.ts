@@ -1,6 +1,7 @@
 /** A split of a data set: its images by number, over all shards, with constant memory. */
 import { type DatasetManifest, ProblemError, type SplitName } from '@rela/contracts';
 import { type LabelledImage, withChannels } from '../image.js';
+import { Recent } from './recent.js';
 import { Shard } from './shard.js';
 
 /** Local path of an artifact. A path may stop to exist later; then it is asked for again. */
@@ -36,75 +37,50 @@ class ShardedSplit implements Split {
   readonly count: number;
   /** Number of the first image of every shard, and behind the last the count. */
   readonly #starts: Uint32Array;
-  /** In the order of their last use. */
-  readonly #open = new Map<number, Promise<Shard>>();
+  readonly #shards: Recent<Shard>;
 
   constructor(
     private readonly split: DatasetManifest['splits']['train'],
     readonly channels: 1 | 3,
-    private readonly resolve: ResolveArtifact,
+    resolve: ResolveArtifact,
   ) {
     this.#starts = startsOf(split.shards);
     this.count = this.#starts.at(-1)!;
+    this.#shards = new Recent(
+      MAX_OPEN,
+      async (number) => Shard.open(await resolve(split.shards[number]!.digest)),
+      (shard) => shard.close(),
+    );
   }
 
   async decode(index: number): Promise<LabelledImage> {
     const { number, within } = this.#locate(index);
-    const image = await (await this.#shard(number)).decode(within);
+    const image = await (await this.#shards.get(number)).decode(within);
     return { ...withChannels(image, this.channels), label: image.label };
   }
 
   async label(index: number): Promise<number> {
     const { number, within } = this.#locate(index);
-    return (await this.#shard(number)).label(within);
+    return (await this.#shards.get(number)).label(within);
   }
 
   async labels(): Promise<Int32Array> {
     const labels = new Int32Array(this.count);
     for (const [number, { count }] of this.split.shards.entries()) {
-      const shard = await this.#shard(number);
+      const shard = await this.#shards.get(number);
       for (let within = 0; within < count; within++)
         labels[this.#starts[number]! + within] = shard.label(within);
     }
     return labels;
   }
 
-  async close(): Promise<void> {
-    const open = [...this.#open.values()];
-    this.#open.clear();
-    for (const shard of open) await (await shard).close();
+  close(): Promise<void> {
+    return this.#shards.close();
   }
 
   #locate(index: number): { number: number; within: number } {
-    const number = indexOfStart(this.#starts, index);
+    const number = shardOf(this.#starts, index);
     return { number, within: index - this.#starts[number]! };
-  }
-
-  async #shard(number: number): Promise<Shard> {
-    const held = this.#open.get(number);
-    this.#open.delete(number);
-    const shard = held ?? this.#openShard(number);
-    this.#open.set(number, shard);
-    try {
-      const opened = await shard;
-      await this.#closeOldest();
-      return opened;
-    } catch (error) {
-      this.#open.delete(number);
-      throw error;
-    }
-  }
-
-  async #openShard(number: number): Promise<Shard> {
-    const { digest } = this.split.shards[number]!;
-    return Shard.open(await this.resolve(digest));
-  }
-
-  async #closeOldest(): Promise<void> {
-    if (this.#open.size <= MAX_OPEN) return;
-    const [number, shard] = this.#open.entries().next().value!;
-    this.#open.delete(number);
-    await (await shard).close();
   }
 }
 
@@ -116,7 +92,7 @@ export function startsOf(shards: readonly { count: number }[]): Uint32Array {
 }
 
 /** The shard that holds row `index`. @throws RangeError where there is no such row */
-export function indexOfStart(starts: Uint32Array, index: number): number {
+export function shardOf(starts: Uint32Array, index: number): number {
   if (!(index >= 0 && index < starts.at(-1)!)) throw new RangeError(`row ${index} of ${starts.at(-1)}`);
   let low = 0;
   let high = starts.length - 1;

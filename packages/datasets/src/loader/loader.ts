@@ -1,0 +1,268 @@
+/**
+ * The loader: batches of views, made by worker threads ahead of the step that trains on them. Which image is in which row, and what
+ * its views show, depends on the batches asked for and the seed; not on the threads, their number or their speed.
+ */
+import { Worker } from 'node:worker_threads';
+import type { DatasetManifest, SplitName } from '@rela/contracts';
+import type { ResolveArtifact } from '../shards/split.js';
+import { type ViewKind, viewsOf } from '../views/recipe.js';
+import { fromFailure, toFailure } from './failure.js';
+import type { FromWorker, SlotBuffers, TargetShards, ToWorker, WorkerSetup } from './messages.js';
+
+export interface LoaderOptions {
+  manifest: DatasetManifest;
+  /** Default: train. */
+  split?: SplitName;
+  /** Local paths of shards and targets. */
+  resolve: ResolveArtifact;
+  /** The images of each step, in order; taken one by one, a few steps ahead. */
+  batches: Iterable<{ epoch: number; indices: Uint32Array }>;
+  /** Most images a batch. */
+  batchSize: number;
+  views: ViewKind;
+  /** Side of the views in pixels. */
+  size: number;
+  seed: number;
+  /** Absent or null: batches have no targets. */
+  targets?: TargetShards | null;
+  /** Worker threads. Default: 1. */
+  threads?: number;
+  /** Batches that are made ahead of the one in use. Default: 2. */
+  ahead?: number;
+}
+
+/** Its arrays are used again after `release`. B is the number of indices; C the data set's channels. */
+export interface Batch {
+  epoch: number;
+  indices: Uint32Array;
+  kind: ViewKind;
+  /** float32 [B, size, size, C], normalised by the data set's mean and std. */
+  view1: Float32Array;
+  /** The same of the second view; null where the kind has one view. */
+  view2: Float32Array | null;
+  /** float32 [B, k] */
+  targets: Float32Array | null;
+  /** int32 [B], −1 without a label. */
+  labels: Int32Array;
+  /** How long `next` waited for it. */
+  waitedSeconds: number;
+}
+
+export interface Loader {
+  /**
+   * The next batch, or null after the last one and after `close`. One call at a time; a batch has to be released before
+   * `ahead` + 1 more can be given out.
+   * @throws ProblemError `invalid-data` naming the image where one does not decode
+   */
+  next(): Promise<Batch | null>;
+  /** Gives the batch's arrays back. */
+  release(batch: Batch): void;
+  /** Views of this kind from the next batch on; those made ahead of it are made again, of the same images. */
+  setViews(kind: ViewKind): void;
+  close(): Promise<void>;
+}
+
+/** Beside this file when built; from the sources (tests), in the package's build. Threads cannot load TypeScript on Node 20. */
+const WORKER = new URL('../../dist/loader/worker.js', import.meta.url);
+
+export function createLoader(options: LoaderOptions): Loader {
+  return new ThreadedLoader(options);
+}
+
+/**
+ * A batch is `making` until every thread has made its part, then `ready`, or `failed`; `next` takes it from the queue. A change of
+ * views takes those in the queue back to `making`, under a new generation.
+ */
+interface Pending {
+  number: number;
+  epoch: number;
+  indices: Uint32Array;
+  slot: number;
+  kind: ViewKind;
+  partsLeft: number;
+  failure: Error | null;
+}
+
+class ThreadedLoader implements Loader {
+  readonly #batches: Iterator<{ epoch: number; indices: Uint32Array }>;
+  readonly #slots: SlotBuffers[];
+  readonly #freeSlots: number[];
+  readonly #generation = new Int32Array(new SharedArrayBuffer(4));
+  readonly #workers: Worker[];
+  /** Made or being made, in order; not yet given out. */
+  readonly #queue: Pending[] = [];
+  readonly #lent = new Map<Batch, number>();
+  #kind: ViewKind;
+  #taken = 0;
+  #exhausted = false;
+  #broken: Error | null = null;
+  #closed = false;
+  #wake: (() => void) | null = null;
+
+  constructor(private readonly options: LoaderOptions) {
+    const { manifest, size, batchSize, targets = null, threads = 1, ahead = 2 } = options;
+    this.#kind = options.views;
+    this.#batches = options.batches[Symbol.iterator]();
+    const viewBytes = batchSize * size * size * manifest.channels * 4;
+    this.#slots = Array.from({ length: ahead + 1 }, () => ({
+      view1: new SharedArrayBuffer(viewBytes),
+      view2: new SharedArrayBuffer(viewBytes),
+      targets: new SharedArrayBuffer(batchSize * (targets?.k ?? 0) * 4),
+      labels: new SharedArrayBuffer(batchSize * 4),
+    }));
+    this.#freeSlots = [...this.#slots.keys()];
+    const setup: WorkerSetup = {
+      manifest,
+      split: options.split ?? 'train',
+      targets,
+      size,
+      seed: options.seed,
+      slots: this.#slots,
+      generation: this.#generation.buffer as SharedArrayBuffer,
+    };
+    this.#workers = Array.from({ length: threads }, () => this.#start(setup));
+    this.#fill();
+  }
+
+  async next(): Promise<Batch | null> {
+    const asked = performance.now();
+    for (;;) {
+      if (this.#closed) return null;
+      if (this.#broken) throw this.#broken;
+      const head = this.#queue[0];
+      if (!head && this.#exhausted) return null;
+      if (head?.failure) throw head.failure;
+      if (head?.partsLeft === 0) {
+        this.#queue.shift();
+        return this.#lend(head, (performance.now() - asked) / 1000);
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  release(batch: Batch): void {
+    const slot = this.#lent.get(batch);
+    if (slot === undefined) return;
+    this.#lent.delete(batch);
+    this.#freeSlots.push(slot);
+    this.#fill();
+  }
+
+  setViews(kind: ViewKind): void {
+    if (kind === this.#kind) return;
+    this.#kind = kind;
+    Atomics.add(this.#generation, 0, 1);
+    for (const pending of this.#queue) this.#make(pending);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#wake?.();
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  #start(setup: WorkerSetup): Worker {
+    const worker = new Worker(WORKER, { workerData: setup, name: 'rela-loader' });
+    worker.on('message', (message: FromWorker) => void this.#hear(worker, message));
+    worker.on('error', (error) => this.#break(error));
+    worker.on('exit', (code) => this.#break(new Error(`A thread of the loader ended with code ${code}.`)));
+    return worker;
+  }
+
+  /** Has batches made as long as there are slots for them. */
+  #fill(): void {
+    while (this.#freeSlots.length > 0 && !this.#exhausted) {
+      const { done, value } = this.#batches.next();
+      if (done) {
+        this.#exhausted = true;
+        this.#wake?.();
+        return;
+      }
+      if (value.indices.length > this.options.batchSize)
+        throw new RangeError(
+          `a batch of ${value.indices.length} images; at most ${this.options.batchSize} were announced`,
+        );
+      const pending: Pending = {
+        ...value,
+        number: this.#taken++,
+        slot: this.#freeSlots.shift()!,
+        kind: this.#kind,
+        partsLeft: 0,
+        failure: null,
+      };
+      this.#queue.push(pending);
+      this.#make(pending);
+    }
+  }
+
+  /** Gives every thread its rows; always the same ones, so that a part made again follows its forerunner on the same thread. */
+  #make(pending: Pending): void {
+    const { indices, epoch, slot, number } = pending;
+    const share = Math.ceil(indices.length / this.#workers.length);
+    pending.kind = this.#kind;
+    pending.failure = null;
+    pending.partsLeft = this.#workers.length;
+    for (const [index, worker] of this.#workers.entries()) {
+      const from = index * share;
+      const part = {
+        batch: number,
+        generation: this.#generation[0]!,
+        slot,
+        epoch,
+        kind: this.#kind,
+        indices: indices.slice(from, from + share),
+        from,
+      };
+      tell(worker, { type: 'make', part });
+    }
+  }
+
+  async #hear(worker: Worker, message: FromWorker): Promise<void> {
+    if (message.type === 'resolve') return this.#resolve(worker, message.digest);
+    if (message.generation !== this.#generation[0]) return;
+    const pending = this.#queue.find(({ number }) => number === message.batch);
+    if (!pending) return;
+    pending.partsLeft--;
+    if (message.type === 'failed') pending.failure ??= fromFailure(message.failure);
+    this.#wake?.();
+  }
+
+  async #resolve(worker: Worker, digest: string): Promise<void> {
+    try {
+      tell(worker, { type: 'resolved', digest, path: await this.options.resolve(digest) });
+    } catch (error) {
+      tell(worker, { type: 'unresolved', digest, failure: toFailure(error) });
+    }
+  }
+
+  #break(error: Error): void {
+    if (this.#closed) return;
+    this.#broken ??= error;
+    this.#wake?.();
+  }
+
+  #lend(pending: Pending, waitedSeconds: number): Batch {
+    const { indices, epoch, kind, slot } = pending;
+    const { manifest, size, targets } = this.options;
+    const buffers = this.#slots[slot]!;
+    const floats = indices.length * size * size * manifest.channels;
+    const batch: Batch = {
+      epoch,
+      indices,
+      kind,
+      view1: new Float32Array(buffers.view1, 0, floats),
+      view2: viewsOf(kind) === 2 ? new Float32Array(buffers.view2, 0, floats) : null,
+      targets: targets ? new Float32Array(buffers.targets, 0, indices.length * targets.k) : null,
+      labels: new Int32Array(buffers.labels, 0, indices.length),
+      waitedSeconds,
+    };
+    this.#lent.set(batch, slot);
+    return batch;
+  }
+}
+
+function tell(worker: Worker, message: ToWorker): void {
+  worker.postMessage(message);
+}
