@@ -8,7 +8,7 @@
 import type { Value } from '../graph/graph.js';
 import { sizeOf, type TensorData, transpose } from '../tensors.js';
 import type { Builder } from './builder.js';
-import { ints } from './model.js';
+import { move } from './movement.js';
 
 export type Form = readonly number[];
 
@@ -127,7 +127,12 @@ export class Forms {
     const padded = [...new Array<number>(rank - shape.length).fill(1), ...shape];
     const { moves, result } = this.measure.passage(padded, identity(rank), form);
     if (!moves) return this.reshaped(value, result);
-    return this.convert(this.reshaped(value, padded), padded, identity(rank), form);
+    return this.convert(
+      this.reshaped(value, padded),
+      { dtype: value.dtype, shape: padded },
+      identity(rank),
+      form,
+    );
   }
 
   /** The value in TF.js's order with other sides. */
@@ -154,15 +159,15 @@ export class Forms {
         data: this.measure.convert(data, shape, identity(shape.length), form),
       });
     }
-    return this.convert(names.get(String(native))!, shape, native, form);
+    return this.convert(names.get(String(native))!, value, native, form);
   }
 
-  private convert(name: string, shape: readonly number[], from: Form, to: Form): string {
+  private convert(name: string, { dtype, shape }: Omit<Value, 'id'>, from: Form, to: Form): string {
     const { sides, perm, moves, result } = this.measure.passage(shape, from, to);
     const { builder } = this;
     if (!moves) return builder.emit('Reshape', [name, builder.ints(result)]);
     const split = sides.length === from.length ? name : builder.emit('Reshape', [name, builder.ints(sides)]);
-    const moved = builder.emit('Transpose', [split], { perm: ints(perm) });
+    const moved = move(builder, split, { sides, perm }, { block: this.measure.block, dtype });
     return result.length === perm.length ? moved : builder.emit('Reshape', [moved, builder.ints(result)]);
   }
 }
