@@ -1,6 +1,7 @@
 /** A job as it is written down when it is accepted: its runs and stages, before any of them has an id. */
-import type { RunSpec } from './training.js';
+
 import type { StageInput, StageKind } from './stage.js';
+import type { RunSpec } from './training.js';
 
 export interface PlannedStage {
   /** Name of the stage inside the plan. */

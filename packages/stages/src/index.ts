@@ -1,1 +1,13 @@
-export {};
+export * from './embed.js';
+export * from './evaluate.js';
+export * from './ingest.js';
+export * from './plan.js';
+export * from './random-prior.js';
+export * from './reduce.js';
+export * from './result-key.js';
+export * from './targets.js';
+export * from './tensor-file.js';
+export * from './tools.js';
+export * from './train/checkpoint.js';
+export * from './train/schedule.js';
+export * from './train/train.js';

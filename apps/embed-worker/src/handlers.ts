@@ -1,0 +1,54 @@
+/** The stages of this worker, from claim to result. */
+import { join } from 'node:path';
+import type { Config } from '@rela/config';
+import type { StageResult, StageResultOf } from '@rela/contracts';
+import { EmbedderCache, embedShard, ingestDataset, reduceTargets, type StageTools } from '@rela/stages';
+import type { ArtifactStore } from '@rela/storage';
+import type { AttemptContext, StageHandler, WorkerLog } from '@rela/worker';
+
+export interface HandlerParts {
+  config: Config;
+  store: ArtifactStore;
+  log: WorkerLog;
+}
+
+const isEmbed = (result: StageResult): result is StageResultOf<'embed'> => result.kind === 'embed';
+
+export function createHandlers({ config, store, log }: HandlerParts): {
+  handlers: { ingest: StageHandler; embed: StageHandler; reduce: StageHandler };
+  close(): Promise<void>;
+} {
+  const cache = new EmbedderCache(config.threads);
+  const tools = ({ signal, progress }: AttemptContext): StageTools => ({ store, signal, progress });
+  return {
+    handlers: {
+      async ingest(claim, context) {
+        if (claim.input.kind !== 'ingest')
+          throw new Error(`An ingest handler was given a ${claim.input.kind} stage.`);
+        const { result, manifest } = await ingestDataset(
+          claim.input,
+          {
+            cacheFolder: join(config.home, 'downloads'),
+            maxPixels: config.maxPixels,
+            onSource: (text) => log.info({ stageId: claim.stageId }, text),
+          },
+          tools(context),
+        );
+        return { result, facts: { manifest } };
+      },
+      async embed(claim, context) {
+        if (claim.input.kind !== 'embed')
+          throw new Error(`An embed handler was given a ${claim.input.kind} stage.`);
+        return { result: await embedShard(claim.input, cache, tools(context)) };
+      },
+      async reduce(claim, context) {
+        if (claim.input.kind !== 'reduce')
+          throw new Error(`A reduce handler was given a ${claim.input.kind} stage.`);
+        return {
+          result: await reduceTargets(claim.input, claim.dependencies.filter(isEmbed), tools(context)),
+        };
+      },
+    },
+    close: () => cache.close(),
+  };
+}

@@ -1,0 +1,6 @@
+/** The process of the embed worker: reads the environment, starts, stops on a signal. */
+import { loadConfig } from '@rela/config';
+import { untilStopped } from '@rela/worker';
+import { startEmbedWorker } from './index.js';
+
+await untilStopped(() => startEmbedWorker(loadConfig()));

@@ -1,0 +1,122 @@
+/** The child process that runs the step loop: one training or evaluation, then it ends. */
+import { join } from 'node:path';
+import { ProblemError, type RunMetric } from '@rela/contracts';
+import { createEngine } from '@rela/engine';
+import { evaluate, type StageTools, train } from '@rela/stages';
+import { openStore } from '@rela/storage';
+import { type FromChild, ToChild, type Work } from './messages.js';
+
+/** Metrics travel in batches: at most this long do they wait. */
+const METRICS_MS = 1000;
+const PROGRESS_MS = 250;
+
+function tell(message: FromChild): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.send!(message, undefined, undefined, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Sends at most one message an interval, and the last one when flushed. */
+function throttled<T>(intervalMs: number, send: (value: T) => Promise<void>) {
+  let held: { value: T } | null = null;
+  let sentAt = Number.NEGATIVE_INFINITY;
+  const flush = async () => {
+    if (!held) return;
+    const { value } = held;
+    held = null;
+    sentAt = performance.now();
+    await send(value);
+  };
+  return {
+    put(value: T) {
+      held = { value };
+      if (performance.now() - sentAt >= intervalMs) void flush();
+    },
+    flush,
+  };
+}
+
+async function work(request: Work, signal: AbortSignal): Promise<void> {
+  const store = openStore(request.storageUrl, { cacheFolder: join(request.home, 'cache') });
+  const engine = await createEngine({ engine: request.engine, threads: request.threads });
+  const progress = throttled<{ done: number; total: number; unit: string }>(PROGRESS_MS, (value) =>
+    tell({ type: 'progress', ...value }),
+  );
+  let pending: RunMetric[] = [];
+  const metrics = throttled<null>(METRICS_MS, () => {
+    const batch = pending;
+    pending = [];
+    return tell({ type: 'metrics', metrics: batch });
+  });
+  const tools: StageTools = {
+    store,
+    signal,
+    progress: (done, total, unit) => progress.put({ done, total, unit }),
+  };
+  try {
+    if (request.type === 'evaluate') {
+      const { input, manifest, model, threads } = request;
+      const result = await evaluate({ training: input.training, manifest, model, engine, threads }, tools);
+      await tell({ type: 'result', result });
+      return;
+    }
+    const { input, manifest, targets, checkpoints, checkpointSeconds } = request;
+    const result = await train(
+      {
+        training: input.training,
+        manifest,
+        targets,
+        engine,
+        checkpoints,
+        checkpointSeconds,
+        loaderThreads: 1,
+      },
+      {
+        metric(metric) {
+          pending.push(metric);
+          metrics.put(null);
+        },
+        switched: (step) => void tell({ type: 'switch', step }),
+        checkpoint: (written) => void tell({ type: 'checkpoint', ...written }),
+        warn: (text) => void tell({ type: 'warning', text }),
+      },
+      tools,
+    );
+    await metrics.flush();
+    await progress.flush();
+    await tell({ type: 'result', result });
+  } catch (error) {
+    await metrics.flush();
+    throw error;
+  } finally {
+    await engine.dispose();
+  }
+}
+
+async function main(request: Work, stop: AbortController): Promise<void> {
+  try {
+    await work(request, stop.signal);
+  } catch (error) {
+    if (stop.signal.aborted) await tell({ type: 'stopped' });
+    else if (error instanceof ProblemError)
+      await tell({ type: 'failed', code: error.code, detail: error.detail });
+    else
+      await tell({
+        type: 'failed',
+        code: null,
+        detail: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+  }
+  process.disconnect();
+}
+
+const stop = new AbortController();
+// A worker that is gone cannot commit anything: there is nothing left to work for.
+process.once('disconnect', () => process.exit(0));
+// Ctrl-C in a terminal reaches the whole process group; the worker decides when the child stops.
+process.on('SIGINT', () => undefined);
+process.on('message', (raw) => {
+  const message = ToChild.parse(raw);
+  if (message.type === 'stop') stop.abort(new Error('stopped'));
+  else void main(message, stop);
+});

@@ -1,0 +1,37 @@
+/** The ingest stage: reads a source once and writes it as shards and a manifest. */
+import type { DatasetManifest, StageInputOf, StageResultOf } from '@rela/contracts';
+import { ingest } from '@rela/datasets';
+import { type StageTools, secondsSince } from './tools.js';
+
+export interface IngestOptions {
+  /** Folder that keeps downloaded recipes. */
+  cacheFolder: string;
+  /** Largest image that is decoded, in pixels. */
+  maxPixels: number;
+  onSource(text: string): void;
+}
+
+export async function ingestDataset(
+  { dataset }: StageInputOf<'ingest'>,
+  options: IngestOptions,
+  { store, signal, progress }: StageTools,
+): Promise<{ result: StageResultOf<'ingest'>; manifest: DatasetManifest }> {
+  const started = performance.now();
+  const ingested = await ingest({
+    ...options,
+    dataset,
+    signal,
+    write: (bytes) => store.write(bytes, { signal }),
+    onProgress: (done, total) => progress(done, total ?? done, 'images'),
+  });
+  return {
+    manifest: ingested.manifest,
+    result: {
+      kind: 'ingest',
+      manifest: ingested.manifestDigest,
+      bytes: ingested.bytes,
+      undecodable: ingested.undecodable,
+      seconds: secondsSince(started),
+    },
+  };
+}

@@ -1,0 +1,98 @@
+import { type Dataset, type DatasetManifest, JobCreate, type Prior, ProblemError } from '@rela/contracts';
+import { expect, it } from 'vitest';
+import { planJob } from './plan.js';
+
+const digest = (letter: string) => `sha256:${letter.repeat(64)}`;
+const manifest: DatasetManifest = {
+  version: 1,
+  classes: ['a', 'b'],
+  channels: 1,
+  imageSize: { height: 28, width: 28 },
+  mean: [0.3],
+  std: [0.3],
+  splits: {
+    train: {
+      count: 300,
+      shards: [
+        { digest: digest('1'), count: 200, bytes: 9 },
+        { digest: digest('2'), count: 100, bytes: 9 },
+      ],
+    },
+    test: { count: 50, shards: [] },
+  },
+};
+const dataset = { id: 'ds_1', status: 'ready', digest: digest('d') } as Dataset;
+const prior = {
+  id: 'pr_1',
+  digest: digest('p'),
+  model: digest('m'),
+  width: 64,
+  input: 'x',
+  output: 'y',
+} as Prior;
+
+const run = (name: string, more: object = {}) => ({
+  name,
+  method: { name: 'byol' as const },
+  batchSize: 50,
+  ...more,
+});
+const request = (...runs: object[]) => JobCreate.parse({ dataset: 'd', prior: 'p', runs });
+const plan = (wanted: JobCreate, known: object = {}) =>
+  planJob(wanted, { dataset, manifest, prior, ...known });
+
+function faultsOf(wanted: JobCreate, known: object = {}): string[] {
+  try {
+    plan(wanted, known);
+  } catch (error) {
+    if (error instanceof ProblemError) return error.errors!.map(({ field }) => field);
+    throw error;
+  }
+  return [];
+}
+
+it('embeds each shard once and reduces once, however many runs use the targets', () => {
+  const { stages } = plan(request(run('a', { rela: {} }), run('b', { rela: {}, seed: 1 }), run('control')));
+  const kinds = stages.map(({ kind }) => kind);
+  expect(kinds.filter((kind) => kind === 'embed')).toHaveLength(2);
+  expect(kinds.filter((kind) => kind === 'reduce')).toHaveLength(1);
+  expect(kinds.filter((kind) => kind === 'train')).toHaveLength(3);
+  const [accelerated, , control] = stages.filter(({ kind }) => kind === 'train');
+  expect(accelerated!.dependsOn).toEqual(['reduce-64']);
+  expect(control!.dependsOn).toEqual([]);
+});
+
+it('a job without ReLA embeds nothing', () => {
+  expect(plan(request(run('control'))).stages.map(({ kind }) => kind)).toEqual(['train', 'evaluate']);
+});
+
+it('the width of the targets is the smaller of the backbone’s and the prior’s', () => {
+  const reduce = (width: number) =>
+    plan(request(run('a', { rela: {} })), { prior: { ...prior, width } }).stages.find(
+      ({ kind }) => kind === 'reduce',
+    )!.input;
+  expect(reduce(64)).toMatchObject({ k: 64 });
+  expect(reduce(512)).toMatchObject({ k: 128 });
+});
+
+it('the name of a run and its evaluation do not make another training', () => {
+  const keys = (wanted: JobCreate) =>
+    Object.fromEntries(plan(wanted).stages.map(({ kind, resultKey }) => [kind, resultKey]));
+  const first = keys(request(run('a')));
+  const second = keys(request(run('b', { evaluation: { probe: { epochs: 7 } } })));
+  expect(second.train).toBe(first.train);
+  expect(second.evaluate).not.toBe(first.evaluate);
+  expect(keys(request(run('a', { seed: 1 }))).train).not.toBe(first.train);
+});
+
+it('names every field that does not fit the data', () => {
+  expect(faultsOf(request(run('a', { rela: {} })), { prior: null })).toEqual(['prior']);
+  expect(faultsOf(request(run('a'), run('a')))).toEqual(['runs[1].name']);
+  expect(faultsOf(request(run('a', { batchSize: 200, dataRatio: 0.5 })))).toEqual(['runs[0].batchSize']);
+  const supervised = request(run('a', { method: { name: 'supervised' } }));
+  expect(faultsOf(supervised, { manifest: { ...manifest, classes: null } })).toEqual(['runs[0].method']);
+  expect(faultsOf(supervised, { manifest: { ...manifest, classes: ['a'] } })).toEqual(['runs[0].method']);
+  expect(faultsOf(request(run('a')), { manifest: { ...manifest, imageSize: null } })).toEqual([
+    'runs[0].imageSize',
+  ]);
+});

@@ -1,0 +1,42 @@
+/** The reduce stage: exact PCA from the shards' summed statistics, then every shard projected to targets (method.md, section 1, step 3). */
+import type { StageInputOf, StageResultOf } from '@rela/contracts';
+import { principalComponents, projectTargets, ShardStatistics } from '@rela/prior';
+import { floatRows, rowBytes, type TargetsManifest, writeJson } from './targets.js';
+import { type StageTools, secondsSince } from './tools.js';
+
+/** @param embeds results of the embed stages, in the order of the data set's shards */
+export async function reduceTargets(
+  { k }: StageInputOf<'reduce'>,
+  embeds: StageResultOf<'embed'>[],
+  { store, signal, progress }: StageTools,
+): Promise<StageResultOf<'reduce'>> {
+  const started = performance.now();
+  const [first] = embeds;
+  if (!first) throw new Error('A reduce stage needs the results of its embed stages.');
+  const total = ShardStatistics.empty(first.width);
+  for (const embed of embeds) {
+    signal.throwIfAborted();
+    total.merge(ShardStatistics.fromBytes(await store.read(embed.statistics)));
+  }
+  const components = principalComponents(total, k);
+  const shards: TargetsManifest['shards'] = [];
+  for (const [index, embed] of embeds.entries()) {
+    signal.throwIfAborted();
+    const targets = projectTargets(floatRows(await store.read(embed.embeddings)), components);
+    shards.push({ digest: (await store.write(rowBytes(targets), { signal })).digest, count: embed.count });
+    progress(index + 1, embeds.length, 'shards');
+  }
+  const manifest: TargetsManifest = {
+    version: 1,
+    k,
+    count: embeds.reduce((sum, embed) => sum + embed.count, 0),
+    shards,
+  };
+  return {
+    kind: 'reduce',
+    targets: (await writeJson(store, manifest)).digest,
+    k,
+    seconds: secondsSince(started),
+    embedSeconds: embeds.reduce((sum, embed) => sum + embed.seconds, 0),
+  };
+}

@@ -1,0 +1,23 @@
+/** Result keys: equal keys mean equal results, whoever computed them and when. */
+import { createHash } from 'node:crypto';
+import type { StageKind } from '@rela/contracts';
+
+/** Raised when a stage computes other numbers than before from the same input, so that old results are not taken. */
+const REVISION: Record<StageKind, number> = { ingest: 1, embed: 1, reduce: 1, train: 1, evaluate: 1 };
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json | undefined };
+
+/** JSON with sorted keys and without absent ones, so that equal values give equal text. */
+export function canonicalJson(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  const entries = Object.entries(value).filter((entry): entry is [string, Json] => entry[1] !== undefined);
+  entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`).join(',')}}`;
+}
+
+/** `kind:hex` over everything that decides the result. */
+export function resultKey(kind: StageKind, decides: { [key: string]: Json | undefined }): string {
+  const text = canonicalJson({ ...decides, revision: REVISION[kind] });
+  return `${kind}:${createHash('sha256').update(text).digest('hex')}`;
+}

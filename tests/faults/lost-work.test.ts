@@ -1,0 +1,95 @@
+/** What dies in the middle is made up for: nothing is lost, and the model is that of an unbroken run. */
+import { execFileSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Job } from '@rela/contracts';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { addShapes, shortRun, startService, type TestService } from '../service.js';
+
+let service: TestService;
+let unbroken: string;
+const ENVIRONMENT = { CHECKPOINT_SECONDS: '0.5', LEASE_SECONDS: '4' };
+const runs = [shortRun('a', { epochs: 30 })];
+
+beforeAll(async () => {
+  service = await startService(ENVIRONMENT);
+  await addShapes(service, 'shapes');
+  unbroken = await modelOf(await finish(await submit()));
+});
+afterAll(() => service?.close());
+
+const submit = () => service.client.jobs.create({ dataset: 'shapes', runs, reuse: false });
+const finish = ({ id }: Job) => service.client.jobs.wait(id);
+
+async function modelOf(job: Job): Promise<string> {
+  expect(job.error).toBeNull();
+  expect(job.status).toBe('succeeded');
+  return (await service.client.runs.get(job.runs[0]!.id)).result!.model!;
+}
+
+/** Waits until the job's run has a checkpoint and is still at work. */
+async function untilCheckpoint(job: Job): Promise<void> {
+  for (let look = 0; look < 600; look++) {
+    const run = await service.client.runs.get(job.runs[0]!.id);
+    if (run.checkpoint) return;
+    await sleep(100);
+  }
+  throw new Error('The run wrote no checkpoint within a minute.');
+}
+
+const childrenOf = (pid: number): number[] => {
+  try {
+    return execFileSync('pgrep', ['-P', String(pid)])
+      .toString()
+      .trim()
+      .split('\n')
+      .map(Number);
+  } catch {
+    return [];
+  }
+};
+const pidOf = (name: string) => service.service.children.find((child) => child.name === name)!.pid!;
+
+async function metricsAreWhole(job: Job): Promise<void> {
+  const steps: number[] = [];
+  for (let after = 0; ; ) {
+    const page = await service.client.runs.metrics(job.runs[0]!.id, { after, limit: 200 });
+    steps.push(...page.items.map(({ step }) => step));
+    if (page.items.length === 0) break;
+    after = steps.at(-1)!;
+  }
+  expect(steps).toEqual(Array.from({ length: 240 }, (_, index) => index + 1));
+}
+
+it('a training process that is killed goes on from its checkpoint and gives the same model', async () => {
+  const job = await submit();
+  await untilCheckpoint(job);
+  for (const pid of childrenOf(pidOf('train-worker'))) process.kill(pid, 'SIGKILL');
+  expect(await modelOf(await finish(job))).toBe(unbroken);
+  await metricsAreWhole(job);
+});
+
+it('a train worker that is killed is replaced, and the run goes on from its checkpoint', async () => {
+  const job = await submit();
+  await untilCheckpoint(job);
+  process.kill(pidOf('train-worker'), 'SIGKILL');
+  expect(await modelOf(await finish(job))).toBe(unbroken);
+  await metricsAreWhole(job);
+});
+
+it('a database that is restarted in the middle stops nothing for good', async () => {
+  const job = await submit();
+  await untilCheckpoint(job);
+  process.kill((await service.service.databasePid())!, 'SIGINT');
+  await sleep(500);
+  expect(await modelOf(await finish(job))).toBe(unbroken);
+  await metricsAreWhole(job);
+});
+
+it('a job that is cancelled stops within seconds and leaves no training process', async () => {
+  const job = await submit();
+  await untilCheckpoint(job);
+  await service.client.jobs.cancel(job.id);
+  expect((await finish(job)).status).toBe('cancelled');
+  for (let look = 0; look < 50 && childrenOf(pidOf('train-worker')).length > 0; look++) await sleep(100);
+  expect(childrenOf(pidOf('train-worker'))).toEqual([]);
+});
