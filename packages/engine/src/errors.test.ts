@@ -14,6 +14,12 @@ it('an op that cannot be recorded is named with the line that called it', async 
   ).rejects.toThrow(/Unique.*errors\.test\.ts:\d+/s);
 });
 
+it('an op that ONNX Runtime refuses is named with the line that called it', async () => {
+  await expect(
+    compile((_, { x }) => ({ state: {}, metrics: { y: tf.exp(tf.cast(x!, 'int32')) } })),
+  ).rejects.toThrow(/Exp.*errors\.test\.ts:\d+/s);
+});
+
 it('reading a value is refused with the line and the way out', async () => {
   await expect(
     compile((_, { x }) => ({ state: {}, metrics: { y: x!.dataSync()[0]! > 0 ? x! : tf.neg(x!) } })),

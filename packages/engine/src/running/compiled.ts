@@ -1,17 +1,17 @@
 /** The compiled engine: the step is recorded once, becomes one ONNX graph, and ONNX Runtime runs it. */
-import * as ort from 'onnxruntime-node';
+import type * as ort from 'onnxruntime-node';
 import { countFlops } from '../graph/flops.js';
 import { fuseChannels } from '../graph/fuse-channels.js';
 import type { Graph } from '../graph/graph.js';
 import { optimize } from '../graph/optimize.js';
 import { type Form, identity, Measure } from '../onnx/forms.js';
 import { type Lowered, lower } from '../onnx/lower.js';
-import { writeModel } from '../onnx/write.js';
 import { record } from '../recording/record.js';
 import type { HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.js';
 import { blockOfThisMachine } from './blocked-probe.js';
 import { emptyTensor, fromForm, toForm, wrap } from './buffers.js';
 import { checkNextState, checkTensors, type Engine, type Step, specsOf } from './engine.js';
+import { openSession } from './session.js';
 
 const STATE = 'state:';
 const NEXT = 'next:';
@@ -178,12 +178,7 @@ export async function createCompiledEngine({ threads, blocked = true }: Compiled
       const specs = specsOf(state);
       const graph = recordStep(step, specs, batch);
       const { model, stateForms } = lowerStep(block === null ? graph : fuseChannels(graph, block), block);
-      const session = await ort.InferenceSession.create(writeModel(model), {
-        ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
-        executionMode: 'sequential',
-        graphOptimizationLevel: 'all',
-        logSeverityLevel: 3,
-      });
+      const session = await openSession(model, threads === undefined ? {} : { threads });
       const compiled = new CompiledStep(session, graph, stateForms, specs, batch, new Measure(block ?? 1));
       compiled.load(state);
       return compiled;

@@ -1,7 +1,7 @@
 /**
  * Convolutions on ONNX Runtime's direct kernels (domain com.microsoft.nchwc), with the filter as a run-time input. Its
  * tensors are declared by their logical sides while the data lie in blocks of channels; a Reshape leads from the one view
- * to the other. Rates on small networks, one thread: two to three times those of the plain ops (bench/README.md).
+ * to the other. Rates on small networks, one thread: two to three times those of the plain ops.
  */
 import type { GraphNode, Value } from '../../graph/graph.js';
 import { type Form, inner, NCHWC, outer } from '../forms.js';

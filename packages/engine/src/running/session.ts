@@ -1,0 +1,34 @@
+/** Opens a model in ONNX Runtime, and says in the user's terms where it refuses one. */
+import * as ort from 'onnxruntime-node';
+import { EngineError } from '../errors.js';
+import type { OnnxModel } from '../onnx/model.js';
+import { writeModel } from '../onnx/write.js';
+
+/**
+ * @param options.threads of one run; all processors where absent
+ * @throws EngineError `unsupported-op` naming the op and the user's line, where ONNX Runtime names a node
+ */
+export async function openSession(
+  model: OnnxModel,
+  { threads }: { threads?: number },
+): Promise<ort.InferenceSession> {
+  try {
+    return await ort.InferenceSession.create(writeModel(model), {
+      ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+      // Parallel execution is 2.4 times slower on a training step (engine.md).
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      logSeverityLevel: 3,
+    });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    // The writer numbers its nodes: Exp_12 is the twelfth.
+    const node = model.nodes[Number(/node ?\(\w+_(\d+)\)/i.exec(reason)?.[1] ?? -1)];
+    if (!node) throw error;
+    throw new EngineError(
+      'unsupported-op',
+      `ONNX Runtime refuses ${node.op}, which the call at ${node.line} became: ${reason}`,
+      { cause: error },
+    );
+  }
+}
