@@ -107,6 +107,17 @@ it('fits the short side and crops the long one at its centre', () => {
   expectClose(run(tall, plain(4, 4)), resizeNaively(tall, { height: 10, width: 4 }).slice(3, 7).flat());
 });
 
+it.each([
+  [9, 2],
+  [11, 4],
+])('crops %i columns to 4 from column %i on, where torchvision rounds halves to even', (width, from) => {
+  const image = randomImage(4, width, 1);
+  const expected = [0, 1, 2, 3].flatMap((row) => [
+    ...image.data.subarray(row * width + from, row * width + from + 4),
+  ]);
+  expect(run(image, plain(4, 4))).toEqual(expected);
+});
+
 it('covers an input that is not square', () => {
   const image = randomImage(10, 10, 1);
   expectClose(run(image, plain(4, 6)), resizeNaively(image, { height: 6, width: 6 }).slice(1, 5).flat());
