@@ -67,6 +67,7 @@ describe.each(servers)('a queue on $name', ({ start }) => {
     const taker = fileURLToPath(new URL('../testing/taker.mjs', import.meta.url));
     const stdio: StdioOptions = ['ignore', 'ignore', 'ignore', 'ipc'];
     const child = fork(taker, [server.url, 'embed'], { execArgv: [], stdio });
+    closers.push(async () => void child.kill('SIGKILL'));
     const took = once(child, 'message');
     await queue.send([message(stageId)]);
     expect((await took)[0]).toEqual({ stageId, dispatch: 1 });
