@@ -27,11 +27,11 @@ export interface LoaderOptions {
   targets?: TargetShards | null;
   /** Worker threads. Default: 1. */
   threads?: number;
-  /** Batches that are made ahead of the one in use. Default: 2. */
+  /** Batches that are made ahead of the one in use; as many are held in memory. Default: 2. */
   ahead?: number;
 }
 
-/** Its arrays are used again after `release`. B is the number of indices; C the data set's channels. */
+/** Its arrays are plain memory, and used again after `release`. B is the number of indices; C the data set's channels. */
 export interface Batch {
   epoch: number;
   indices: Uint32Array;
@@ -50,8 +50,7 @@ export interface Batch {
 
 export interface Loader {
   /**
-   * The next batch, or null after the last one and after `close`. One call at a time; a batch has to be released before
-   * `ahead` + 1 more can be given out.
+   * The next batch, or null after the last one and after `close`. One call at a time.
    * @throws ProblemError `invalid-data` naming the image where one does not decode
    */
   next(): Promise<Batch | null>;
@@ -91,7 +90,9 @@ class ThreadedLoader implements Loader {
   readonly #workers: Worker[];
   /** Made or being made, in order; not yet given out. */
   readonly #queue: Pending[] = [];
-  readonly #lent = new Map<Batch, number>();
+  readonly #lent = new Map<Batch, BatchArrays>();
+  /** Arrays of released batches. */
+  readonly #spare: BatchArrays[] = [];
   #kind: ViewKind;
   #taken = 0;
   #exhausted = false;
@@ -104,7 +105,7 @@ class ThreadedLoader implements Loader {
     this.#kind = options.views;
     this.#batches = options.batches[Symbol.iterator]();
     const viewBytes = batchSize * size * size * manifest.channels * 4;
-    this.#slots = Array.from({ length: ahead + 1 }, () => ({
+    this.#slots = Array.from({ length: ahead }, () => ({
       view1: new SharedArrayBuffer(viewBytes),
       view2: new SharedArrayBuffer(viewBytes),
       targets: new SharedArrayBuffer(batchSize * (targets?.k ?? 0) * 4),
@@ -143,11 +144,10 @@ class ThreadedLoader implements Loader {
   }
 
   release(batch: Batch): void {
-    const slot = this.#lent.get(batch);
-    if (slot === undefined) return;
+    const arrays = this.#lent.get(batch);
+    if (!arrays) return;
     this.#lent.delete(batch);
-    this.#freeSlots.push(slot);
-    this.#fill();
+    this.#spare.push(arrays);
   }
 
   setViews(kind: ViewKind): void {
@@ -243,24 +243,59 @@ class ThreadedLoader implements Loader {
     this.#wake?.();
   }
 
-  #lend(pending: Pending, waitedSeconds: number): Batch {
-    const { indices, epoch, kind, slot } = pending;
-    const { manifest, size, targets } = this.options;
-    const buffers = this.#slots[slot]!;
-    const floats = indices.length * size * size * manifest.channels;
+  /**
+   * Copies the batch out of shared memory and has the next one made in its place. ONNX Runtime's binding refuses shared memory
+   * (1.30, Node 20: "Invalid argument"), and a copy takes less than a thousandth of a step.
+   */
+  #lend({ indices, epoch, kind, slot }: Pending, waitedSeconds: number): Batch {
+    const { size, targets } = this.options;
+    const floats = indices.length * size * size * this.options.manifest.channels;
+    const arrays = this.#spare.pop() ?? emptyArrays();
+    const shared = this.#slots[slot]!;
     const batch: Batch = {
       epoch,
       indices,
       kind,
-      view1: new Float32Array(buffers.view1, 0, floats),
-      view2: viewsOf(kind) === 2 ? new Float32Array(buffers.view2, 0, floats) : null,
-      targets: targets ? new Float32Array(buffers.targets, 0, indices.length * targets.k) : null,
-      labels: new Int32Array(buffers.labels, 0, indices.length),
+      view1: copied(arrays, 'view1', new Float32Array(shared.view1, 0, floats)),
+      view2: viewsOf(kind) === 2 ? copied(arrays, 'view2', new Float32Array(shared.view2, 0, floats)) : null,
+      targets: targets
+        ? copied(arrays, 'targets', new Float32Array(shared.targets, 0, indices.length * targets.k))
+        : null,
+      labels: copied(arrays, 'labels', new Int32Array(shared.labels, 0, indices.length)),
       waitedSeconds,
     };
-    this.#lent.set(batch, slot);
+    this.#lent.set(batch, arrays);
+    this.#freeSlots.push(slot);
+    this.#fill();
     return batch;
   }
+}
+
+interface BatchArrays {
+  view1: Float32Array;
+  view2: Float32Array;
+  targets: Float32Array;
+  labels: Int32Array;
+}
+
+function emptyArrays(): BatchArrays {
+  return {
+    view1: new Float32Array(),
+    view2: new Float32Array(),
+    targets: new Float32Array(),
+    labels: new Int32Array(),
+  };
+}
+
+/** `from` in the array that `arrays` keeps under that name, or in a new one where it does not fit. */
+function copied<K extends keyof BatchArrays>(
+  arrays: BatchArrays,
+  name: K,
+  from: BatchArrays[K],
+): BatchArrays[K] {
+  if (arrays[name].length < from.length) arrays[name] = from.slice() as BatchArrays[K];
+  else arrays[name].set(from);
+  return arrays[name].subarray(0, from.length) as BatchArrays[K];
 }
 
 function tell(worker: Worker, message: ToWorker): void {

@@ -49,7 +49,7 @@ export async function openFolder(options: FolderOptions): Promise<Source> {
 async function classesOf(root: string): Promise<string[] | null> {
   const { files, folders } = await entriesOf(root);
   const classes: string[] = [];
-  for (const folder of folders) if (await holdsImages(join(root, folder))) classes.push(folder);
+  for (const folder of folders) if (await holdsImages(root, folder)) classes.push(folder);
   if (files.length > 0 && classes.length > 0)
     throw new ProblemError(
       'invalid-data',
@@ -94,7 +94,7 @@ async function folderSplit(options: {
   const counts: number[] = [];
   for (const group of groups) {
     let count = 0;
-    for await (const name of imagesBelow(join(root, group), group)) if (keeps(name)) count++;
+    for await (const name of imagesOf(root, group)) if (keeps(name)) count++;
     counts.push(count);
   }
   const quotas = limit === undefined ? counts : shareOut(limit, counts);
@@ -104,7 +104,7 @@ async function folderSplit(options: {
       for (const [label, group] of groups.entries()) {
         let left = quotas[label]!;
         if (left === 0) continue;
-        for await (const name of imagesBelow(join(root, group), group)) {
+        for await (const name of imagesOf(root, group)) {
           if (!keeps(name)) continue;
           signal?.throwIfAborted();
           yield await sourceFile(root, name, classes ? label : null);
@@ -139,22 +139,31 @@ function shareOut(limit: number, counts: number[]): number[] {
   return quotas;
 }
 
-/** Names of the images below `folder`, under `prefix`, folder by folder. Memory: the names of one folder. */
+/** Names of the images of a class, or of a flat folder (class ''). A test folder need not have every class. */
+async function* imagesOf(root: string, group: string): AsyncGenerator<string> {
+  if (group === '') {
+    yield* (await entriesOf(root)).files;
+    return;
+  }
+  const folder = join(root, group);
+  if ((await kindAt(folder)) !== null) yield* imagesBelow(folder, group, [await realpath(root)]);
+}
+
+/** Names of the images below `folder`, each after `prefix`, folder by folder. Memory: the names of one folder. */
 async function* imagesBelow(
   folder: string,
   prefix: string,
-  above: readonly string[] = [],
+  above: readonly string[],
 ): AsyncGenerator<string> {
   const real = await realpath(folder);
   if (above.includes(real)) return; // a link that leads back up
   const { files, folders } = await entriesOf(folder);
   for (const file of files) yield join(prefix, file);
-  if (prefix === '') return; // flat: its folders are no part of it
   for (const inner of folders) yield* imagesBelow(join(folder, inner), join(prefix, inner), [...above, real]);
 }
 
-async function holdsImages(folder: string): Promise<boolean> {
-  for await (const name of imagesBelow(folder, folder)) return name !== '';
+async function holdsImages(root: string, group: string): Promise<boolean> {
+  for await (const name of imagesOf(root, group)) return name !== '';
   return false;
 }
 
@@ -164,7 +173,7 @@ async function entriesOf(folder: string): Promise<{ files: string[]; folders: st
   const folders: string[] = [];
   for (const entry of await listing(folder)) {
     if (entry.name.startsWith('.')) continue;
-    const kind = entry.isSymbolicLink() ? await kindOfLink(join(folder, entry.name)) : entry;
+    const kind = entry.isSymbolicLink() ? await kindAt(join(folder, entry.name)) : entry;
     if (kind?.isDirectory()) folders.push(entry.name);
     else if (kind?.isFile() && EXTENSIONS.has(extname(entry.name).toLowerCase())) files.push(entry.name);
   }
@@ -185,7 +194,7 @@ async function listing(folder: string) {
   }
 }
 
-/** null where the link leads nowhere. */
-async function kindOfLink(path: string) {
+/** What a path leads to, null where it leads nowhere. */
+async function kindAt(path: string) {
   return stat(path).catch(() => null);
 }
