@@ -130,7 +130,8 @@ class Intake {
         statistics?.add(one.decoded);
         await writer.add(one.image);
       }
-      onProgress?.(++this.#done, this.total);
+      this.#done++;
+      onProgress?.(this.#done, this.total);
     }
     const shards = await writer.finish();
     this.bytes += shards.reduce((sum, shard) => sum + shard.bytes, 0);

@@ -95,7 +95,8 @@ class ThreadedLoader implements Loader {
   readonly #spare: BatchArrays[] = [];
   #kind: ViewKind;
   #taken = 0;
-  #exhausted = false;
+  /** No more batches will be asked for: there are none, or naming them failed. */
+  #ended: { error: unknown } | null = null;
   #broken: Error | null = null;
   #closed = false;
   #wake: (() => void) | null = null;
@@ -131,7 +132,7 @@ class ThreadedLoader implements Loader {
       if (this.#closed) return null;
       if (this.#broken) throw this.#broken;
       const head = this.#queue[0];
-      if (!head && this.#exhausted) return null;
+      if (!head && this.#ended) return this.#end(this.#ended);
       if (head?.failure) throw head.failure;
       if (head?.partsLeft === 0) {
         this.#queue.shift();
@@ -173,19 +174,11 @@ class ThreadedLoader implements Loader {
 
   /** Has batches made as long as there are slots for them. */
   #fill(): void {
-    while (this.#freeSlots.length > 0 && !this.#exhausted) {
-      const { done, value } = this.#batches.next();
-      if (done) {
-        this.#exhausted = true;
-        this.#wake?.();
-        return;
-      }
-      if (value.indices.length > this.options.batchSize)
-        throw new RangeError(
-          `a batch of ${value.indices.length} images; at most ${this.options.batchSize} were announced`,
-        );
+    while (this.#freeSlots.length > 0 && !this.#ended) {
+      const wanted = this.#nextWanted();
+      if (!wanted) return;
       const pending: Pending = {
-        ...value,
+        ...wanted,
         number: this.#taken++,
         slot: this.#freeSlots.shift()!,
         kind: this.#kind,
@@ -195,6 +188,27 @@ class ThreadedLoader implements Loader {
       this.#queue.push(pending);
       this.#make(pending);
     }
+  }
+
+  #nextWanted(): { epoch: number; indices: Uint32Array } | null {
+    try {
+      const { done, value } = this.#batches.next();
+      if (!done && value.indices.length > this.options.batchSize)
+        throw new RangeError(
+          `a batch of ${value.indices.length} images; at most ${this.options.batchSize} were announced`,
+        );
+      if (!done) return value;
+      this.#ended = { error: null };
+    } catch (error) {
+      // The batches before this one are good; `next` gives them out first.
+      this.#ended = { error };
+    }
+    return null;
+  }
+
+  #end({ error }: { error: unknown }): null {
+    if (error !== null) throw error;
+    return null;
   }
 
   /** Gives every thread its rows; always the same ones, so that a part made again follows its forerunner on the same thread. */

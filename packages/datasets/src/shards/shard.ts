@@ -104,10 +104,8 @@ export class Shard implements ShardReader {
 }
 
 function readHeader(file: number, path: string): { header: ShardHeader; bytes: number } {
-  const prefix = Buffer.alloc(PREFIX_BYTES);
   const size = fstatSync(file).size;
-  if (size < PREFIX_BYTES)
-    return { header: parseHeader(prefix, path, size), bytes: headerBytes(prefix, path) };
+  const prefix = Buffer.alloc(Math.min(PREFIX_BYTES, size));
   readAll(file, prefix, 0, path);
   const json = Buffer.alloc(Math.min(headerBytes(prefix, path), size - PREFIX_BYTES));
   readAll(file, json, PREFIX_BYTES, path);
