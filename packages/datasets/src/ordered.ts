@@ -9,7 +9,10 @@ export async function* mapOrdered<I, O>(
   const underway: Promise<O>[] = [];
   try {
     for await (const input of inputs) {
-      underway.push(work(input));
+      const working = work(input);
+      // One that fails before its turn has come is not unhandled: it is thrown when it is due, or settled below.
+      working.catch(() => undefined);
+      underway.push(working);
       if (underway.length >= width) yield await underway.shift()!;
     }
     while (underway.length > 0) yield await underway.shift()!;

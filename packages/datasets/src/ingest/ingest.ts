@@ -1,5 +1,5 @@
 /** Ingest: reads a source once and writes it as shards and a manifest. Equal images in equal order give an equal digest. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { type DatasetCreate, type DatasetManifest, ProblemError } from '@rela/contracts';
 import { type DecodedImage, DecodeError, decodeImage } from '../image.js';
@@ -170,7 +170,6 @@ async function prepare(source: SourceImage, maxPixels: number): Promise<Prepared
     return { decoded, image: { ...asPixels(decoded), label, name: null }, failure: null };
   }
   try {
-    if (source.bytes > MAX_FILE_BYTES) throw new DecodeError(`has ${source.bytes} bytes`);
     const blob = await readImageFile(source.path);
     const decoded = await decodeImage(blob, maxPixels);
     const stored = decoded.data.length <= MAX_PIXEL_BYTES ? asPixels(decoded) : { blob, shape: null };
@@ -187,6 +186,8 @@ function asPixels({ data, height, width, channels }: DecodedImage): Pick<ShardIm
 
 async function readImageFile(path: string): Promise<Uint8Array> {
   try {
+    const { size } = await stat(path);
+    if (size > MAX_FILE_BYTES) throw new DecodeError(`has ${size} bytes; up to ${MAX_FILE_BYTES} are read`);
     return await readFile(path);
   } catch (error) {
     throw new DecodeError(error instanceof Error ? error.message : String(error), { cause: error });

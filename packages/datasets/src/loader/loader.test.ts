@@ -211,6 +211,7 @@ describe('a loader that cannot go on', () => {
       encodeShard([
         { ...good, name: 'good.png' },
         { blob: noise(50), shape: null, label: 0, name: 'cats/broken.png' },
+        { blob: noise(50), shape: null, label: 0, name: 'cats/second.png' },
       ]),
     );
     const { manifest } = await data();
@@ -218,14 +219,14 @@ describe('a loader that cannot go on', () => {
       {
         manifest: {
           ...manifest,
-          splits: { train: { count: 2, shards: [{ ...written, count: 2 }] }, test: null },
+          splits: { train: { count: 3, shards: [{ ...written, count: 3 }] }, test: null },
         },
         ...folder,
         targets: { k: 0, shards: [] },
       },
       {
         targets: null,
-        batches: [0, 1].map((index) => ({ epoch: 0, indices: Uint32Array.of(index) })),
+        batches: [[0], [1, 2]].map((indices) => ({ epoch: 0, indices: Uint32Array.from(indices) })),
       },
     );
     await expect(loader.next()).resolves.toMatchObject({ labels: Int32Array.of(0) });

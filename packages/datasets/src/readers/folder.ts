@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { ProblemError } from '@rela/contracts';
-import type { Limit, Source, SourceImage, SourceSplit } from './source.js';
+import type { Limit, Source, SourceSplit } from './source.js';
 
 const EXTENSIONS = new Set(['.jpg', '.jpeg', '.png', '.webp']);
 
@@ -107,17 +107,12 @@ async function folderSplit(options: {
         for await (const name of imagesOf(root, group)) {
           if (!keeps(name)) continue;
           signal?.throwIfAborted();
-          yield await sourceFile(root, name, classes ? label : null);
+          yield { name, label: classes ? label : null, kind: 'file', path: join(root, name) };
           if (--left === 0) break;
         }
       }
     },
   };
-}
-
-async function sourceFile(root: string, name: string, label: number | null): Promise<SourceImage> {
-  const path = join(root, name);
-  return { name, label, kind: 'file', path, bytes: (await stat(path)).size };
 }
 
 /** Takes `limit` as evenly from the groups as their counts allow: the first images of a sorted folder are all of one class. */

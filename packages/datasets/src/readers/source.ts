@@ -8,8 +8,7 @@ interface Named {
 }
 
 /** An image as its source holds it: pixels, or a file that is still to be read and decoded. */
-export type SourceImage = Named &
-  ({ kind: 'pixels'; pixels: DecodedImage } | { kind: 'file'; path: string; bytes: number });
+export type SourceImage = Named & ({ kind: 'pixels'; pixels: DecodedImage } | { kind: 'file'; path: string });
 
 export interface SourceSplit {
   /** How many images `images` gives. */

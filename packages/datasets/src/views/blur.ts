@@ -1,18 +1,24 @@
 /** Gaussian blur, in place; the image is mirrored at its edges, without repeating the edge (torchvision's `reflect`). */
 
+/** Below this share of the middle a tap does not move a float32 sum. */
+const NEGLIGIBLE = 1e-8;
+
 /** Keeps its scratch memory for images of one size. */
 export class GaussianBlur {
-  readonly #line: Float32Array;
-  readonly #kernel: Float32Array;
+  /** Weights from the middle of the kernel outwards. */
+  readonly #weights: Float32Array;
+  /** How many of them count for the σ at hand. */
+  #radius = 0;
+  readonly #copy: Float32Array;
 
   constructor(
     private readonly size: number,
     private readonly channels: 1 | 3,
-    /** Odd, and below twice the size. */
-    private readonly kernel: number,
+    /** Pixels of the kernel, odd. */
+    kernel: number,
   ) {
-    this.#line = new Float32Array(size + kernel - 1);
-    this.#kernel = new Float32Array(kernel);
+    this.#weights = new Float32Array((kernel + 1) / 2);
+    this.#copy = new Float32Array(size * size * channels);
   }
 
   /** @param sigma in pixels */
@@ -20,37 +26,49 @@ export class GaussianBlur {
     this.#weigh(sigma);
     const { size, channels } = this;
     const row = size * channels;
-    for (let line = 0; line < size; line++)
-      for (let channel = 0; channel < channels; channel++) {
-        this.#blurLine(pixels, line * row + channel, channels);
-      }
-    for (let column = 0; column < row; column++) this.#blurLine(pixels, column, row);
+    // Down the columns a whole row is one run of numbers; along the rows each row is `size` runs of one pixel.
+    this.#copy.set(pixels);
+    this.#blur(this.#copy, 0, pixels, row, row);
+    this.#copy.set(pixels);
+    for (let line = 0; line < size; line++) this.#blur(this.#copy, line * row, pixels, channels, channels);
   }
 
   #weigh(sigma: number): void {
-    const middle = (this.kernel - 1) / 2;
+    const weights = this.#weights;
     let sum = 0;
-    for (let tap = 0; tap < this.kernel; tap++) {
-      this.#kernel[tap] = Math.exp(-((tap - middle) ** 2) / (2 * sigma ** 2));
-      sum += this.#kernel[tap]!;
+    this.#radius = 0;
+    for (let distance = 0; distance < weights.length; distance++) {
+      const weight = Math.exp(-(distance ** 2) / (2 * sigma ** 2));
+      if (weight < NEGLIGIBLE) break;
+      weights[distance] = weight;
+      sum += distance === 0 ? weight : 2 * weight;
+      this.#radius = distance;
     }
-    for (let tap = 0; tap < this.kernel; tap++) this.#kernel[tap]! /= sum;
+    for (let distance = 0; distance <= this.#radius; distance++) weights[distance]! /= sum;
   }
 
-  /** Blurs the `size` values at start, start + step, … */
-  #blurLine(pixels: Float32Array, start: number, step: number): void {
-    const { size, kernel } = this;
-    const line = this.#line;
-    const margin = (kernel - 1) / 2;
-    for (let index = 0; index < size; index++) line[margin + index] = pixels[start + index * step]!;
-    for (let index = 1; index <= margin; index++) {
-      line[margin - index] = line[margin + Math.min(index, size - 1)]!;
-      line[margin + size - 1 + index] = line[margin + size - 1 - Math.min(index, size - 1)]!;
+  /** Blurs `size` runs of `run` numbers across each other; the first starts at `start`, each `step` after the one before. */
+  #blur(from: Float32Array, start: number, to: Float32Array, step: number, run: number): void {
+    const weights = this.#weights;
+    const radius = this.#radius;
+    for (let line = 0; line < this.size; line++) {
+      const target = start + line * step;
+      const middle = weights[0]!;
+      for (let index = 0; index < run; index++) to[target + index] = middle * from[target + index]!;
+      for (let distance = 1; distance <= radius; distance++) {
+        const weight = weights[distance]!;
+        const before = start + this.#mirrored(line - distance) * step;
+        const after = start + this.#mirrored(line + distance) * step;
+        for (let index = 0; index < run; index++)
+          to[target + index]! += weight * (from[before + index]! + from[after + index]!);
+      }
     }
-    for (let index = 0; index < size; index++) {
-      let sum = 0;
-      for (let tap = 0; tap < kernel; tap++) sum += this.#kernel[tap]! * line[index + tap]!;
-      pixels[start + index * step] = sum;
-    }
+  }
+
+  /** Of a kernel larger than the image, what lies beyond the mirror image is the far edge. */
+  #mirrored(line: number): number {
+    const last = this.size - 1;
+    if (line < 0) return Math.min(-line, last);
+    return line > last ? Math.max(2 * last - line, 0) : line;
   }
 }
