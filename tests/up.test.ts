@@ -1,10 +1,12 @@
 /** `rela up`: the whole service as processes that come and go together. */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { kill } from 'node:process';
 import { RelaClient } from '@rela/sdk';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { z } from 'zod';
 import { rela, relaUp, type Up } from './rela.js';
 
 const PATIENCE = { timeout: 60_000, interval: 100 };
@@ -99,6 +101,17 @@ it('starts clean at once after kill -9, before its old parts are gone', async ()
   const second = await start();
   expect(left(first).filter((name) => name !== 'postgres')).toEqual([]);
   await new RelaClient({ baseUrl: second.url }).health.ready();
+});
+
+it('does not start on a port that is taken, and leaves nothing behind', async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const { port } = z.object({ port: z.number() }).parse(other.address());
+  const refused = await rela('up', '--port', String(port), '--home', home);
+  await new Promise((resolve) => other.close(resolve));
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain(`Port ${port} on 127.0.0.1 is taken`);
+  expect(await readdir(home)).toEqual(['postgres']);
 });
 
 it('is stopped while it is starting', async () => {

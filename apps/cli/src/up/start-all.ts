@@ -102,7 +102,8 @@ export async function startAll(options: StartOptions = {}): Promise<Service> {
   let writing: Promise<void> = Promise.resolve();
 
   const record = (): Promise<void> => {
-    writing = writing.then(async () => {
+    // One write after the other; one that failed does not hold up the next.
+    writing = Promise.allSettled([writing]).then(async () => {
       const records = await Promise.all(
         parts.map(
           async ({ name, pid }): Promise<ProcessRecord | null> =>
@@ -116,9 +117,12 @@ export async function startAll(options: StartOptions = {}): Promise<Service> {
   let ending: Promise<void> | null = null;
   const end = async () => {
     await Promise.all(parts.map((part) => part.stop()));
-    await writing;
-    await postgres?.stop();
-    await held.release();
+    await Promise.allSettled([writing]);
+    try {
+      await postgres?.stop();
+    } finally {
+      await held.release();
+    }
   };
   const stop = () => {
     ending ??= end();
@@ -181,7 +185,7 @@ export async function startAll(options: StartOptions = {}): Promise<Service> {
       },
     };
   } catch (error) {
-    await stop();
+    await stop().catch((after: Error) => notice(`Something may be left running: ${after.message}`));
     throw error;
   } finally {
     signal?.removeEventListener('abort', abort);
