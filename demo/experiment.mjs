@@ -8,7 +8,7 @@ function dataset(recipe, limit) {
 
 export const datasets = {
   prior: dataset('mnist', { train: 10_000, test: 1_000 }),
-  student: dataset('fashion-mnist', { train: 10_000, test: 10_000 }),
+  student: dataset('fashion-mnist', { train: 10_000, test: 2_000 }),
 };
 
 const backbone = { name: 'resnet18-narrow' };
@@ -19,13 +19,13 @@ export const priorRun = {
   name: 'prior',
   method: { name: 'supervised' },
   backbone,
-  epochs: 2,
+  epochs: 1,
   batchSize: 128,
   seed,
   evaluation: { probe: { epochs: 10 } },
 };
 
-const shared = { method: { name: 'byol' }, backbone, epochs: 6, batchSize: 128, seed };
+const shared = { method: { name: 'byol' }, backbone, epochs: 3, batchSize: 128, seed };
 
 export const control = { ...shared, name: 'control', dataRatio: 1, rela: null };
 export const accelerated = {

@@ -3,18 +3,19 @@ import { join } from 'node:path';
 import { type Config, requireDatabase } from '@rela/config';
 import { migrate, openDatabase } from '@rela/database';
 import { openStore } from '@rela/storage';
-import { startWorker } from '@rela/worker';
+import { type Stoppable, startWorker, untilThere } from '@rela/worker';
 import { pino } from 'pino';
 import { createHandlers } from './handlers.js';
 
-export async function startEmbedWorker(config: Config): Promise<{ stop(): Promise<void> }> {
+/** @param signal ends the start while it still waits for a server */
+export async function startEmbedWorker(config: Config, signal: AbortSignal): Promise<Stoppable> {
   const { databaseUrl, queueUrl } = requireDatabase(config);
   const log = pino({ name: 'embed-worker', level: config.logLevel });
-  await migrate(databaseUrl);
-  const database = await openDatabase(databaseUrl);
+  await untilThere(() => migrate(databaseUrl), signal);
+  const database = await untilThere(() => openDatabase(databaseUrl), signal);
   const store = openStore(config.storageUrl, { cacheFolder: join(config.home, 'cache') });
   const { handlers, close } = createHandlers({ config, store, log });
-  const worker = await startWorker({
+  const options = {
     database,
     queueUrl,
     log,
@@ -22,7 +23,8 @@ export async function startEmbedWorker(config: Config): Promise<{ stop(): Promis
     concurrency: { ingest: 1, embed: config.embedConcurrency, reduce: 1 },
     leaseSeconds: config.leaseSeconds,
     maxAttempts: config.maxAttempts,
-  });
+  };
+  const worker = await untilThere(() => startWorker(options), signal);
   return {
     async stop() {
       await worker.stop();

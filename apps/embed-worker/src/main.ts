@@ -3,4 +3,4 @@ import { loadConfig } from '@rela/config';
 import { untilStopped } from '@rela/worker';
 import { startEmbedWorker } from './index.js';
 
-await untilStopped(() => startEmbedWorker(loadConfig()));
+await untilStopped((signal) => startEmbedWorker(loadConfig(), signal));

@@ -3,4 +3,4 @@ import { loadConfig } from '@rela/config';
 import { untilStopped } from '@rela/worker';
 import { startTrainWorker } from './index.js';
 
-await untilStopped(() => startTrainWorker(loadConfig()));
+await untilStopped((signal) => startTrainWorker(loadConfig(), signal));

@@ -3,26 +3,30 @@
 /** Time to hand work back before the process ends anyway. */
 const GRACE_MS = 30_000;
 
-export async function untilStopped(start: () => Promise<{ stop(): Promise<void> }>): Promise<void> {
-  let requested: () => void = () => undefined;
-  const stopping = new Promise<void>((resolve) => {
-    requested = resolve;
-  });
-  process.once('SIGTERM', requested);
-  process.once('SIGINT', requested);
-  process.once('disconnect', requested);
-  let running: { stop(): Promise<void> };
+export interface Stoppable {
+  stop(): Promise<void>;
+}
+
+/** @param start gets a signal that is aborted where the process has to stop before it is up */
+export async function untilStopped(start: (signal: AbortSignal) => Promise<Stoppable>): Promise<void> {
+  const stopping = new AbortController();
+  const requestStop = () => stopping.abort();
+  process.once('SIGTERM', requestStop);
+  process.once('SIGINT', requestStop);
+  process.once('disconnect', requestStop);
   try {
-    running = await start();
+    const running = await start(stopping.signal);
+    process.send?.({ type: 'ready' });
+    if (!stopping.signal.aborted)
+      await new Promise((resolve) => stopping.signal.addEventListener('abort', resolve, { once: true }));
+    setTimeout(() => process.exit(1), GRACE_MS).unref();
+    await running.stop();
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 1;
-    if (process.connected) process.disconnect();
-    return;
+    // Stopped while it waited for a server: nothing had begun.
+    if (!stopping.signal.aborted) {
+      process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+      process.exitCode = 1;
+    }
   }
-  process.send?.({ type: 'ready' });
-  await stopping;
-  setTimeout(() => process.exit(1), GRACE_MS).unref();
-  await running.stop();
   if (process.connected) process.disconnect();
 }

@@ -37,9 +37,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
   return {
     async stop() {
+      // Closed first, so that no message is fetched that nobody will take.
+      const closed = consumer.close();
       shutdown.abort();
       await Promise.all(running);
-      await consumer.close();
+      await closed;
     },
   };
 }
