@@ -20,7 +20,7 @@ export async function startEmbedWorker(config: Config, signal: AbortSignal): Pro
     queueUrl,
     log,
     handlers,
-    concurrency: { ingest: 1, embed: config.embedConcurrency, reduce: 1 },
+    concurrency: config.embedConcurrency,
     leaseSeconds: config.leaseSeconds,
     maxAttempts: config.maxAttempts,
   };

@@ -19,7 +19,7 @@ export async function startTrainWorker(config: Config, signal: AbortSignal): Pro
     queueUrl,
     log,
     handlers: createHandlers({ config, database, store, log }),
-    concurrency: { train: config.trainConcurrency, evaluate: config.trainConcurrency },
+    concurrency: config.trainConcurrency,
     leaseSeconds: config.leaseSeconds,
     maxAttempts: config.maxAttempts,
   };

@@ -41,13 +41,13 @@ export const Settings = z.object({
     .int()
     .positive()
     .default(1)
-    .describe('shards that one worker embeds at once'),
+    .describe('stages that one embed worker runs at once'),
   TRAIN_CONCURRENCY: z.coerce
     .number()
     .int()
     .positive()
     .default(1)
-    .describe('runs that one worker trains at once'),
+    .describe('stages that one train worker runs at once'),
   LEASE_SECONDS: seconds(30).describe('a worker that is silent for this long has lost its stage'),
   CHECKPOINT_SECONDS: seconds(20).describe('longest training time between two checkpoints'),
   MAX_ATTEMPTS: z.coerce.number().int().positive().default(5).describe('tries of a stage before it fails'),

@@ -3,13 +3,17 @@ import { hostname } from 'node:os';
 import type { StageKind } from '@rela/contracts';
 import type { Database } from '@rela/database';
 import { consume } from '@rela/queue';
+import pLimit from 'p-limit';
 import { type AttemptOptions, attemptStage, type StageHandler, type WorkerLog } from './attempt.js';
 
 export interface WorkerOptions {
   database: Database;
   queueUrl: string;
   handlers: Partial<Record<StageKind, StageHandler>>;
-  concurrency: Partial<Record<StageKind, number>>;
+  /**
+   * Stages at once, of all kinds together: two that share the processors would each count the other's time as its own.
+   */
+  concurrency: number;
   leaseSeconds: number;
   maxAttempts: number;
   log: WorkerLog;
@@ -24,10 +28,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const shutdown = new AbortController();
   const running = new Set<Promise<void>>();
   const attempt: AttemptOptions = { ...options, worker: `${hostname()}:${process.pid}` };
-  const consumer = await consume(options.queueUrl, Object.keys(options.handlers) as StageKind[], {
-    concurrency: options.concurrency,
+  const kinds = Object.keys(options.handlers) as StageKind[];
+  const limit = pLimit(options.concurrency);
+  const consumer = await consume(options.queueUrl, kinds, {
+    concurrency: Object.fromEntries(kinds.map((kind) => [kind, options.concurrency])),
     onMessage: async (message) => {
-      const work = attemptStage(attempt, message, shutdown.signal).catch((error: unknown) => {
+      const work = limit(() => attemptStage(attempt, message, shutdown.signal)).catch((error: unknown) => {
         if (!shutdown.signal.aborted) options.log.error({ ...message, err: error }, 'attempt broke off');
       });
       running.add(work);
