@@ -8,7 +8,7 @@ function dataset(recipe, limit) {
 
 export const datasets = {
   prior: dataset('mnist', { train: 10_000, test: 1_000 }),
-  student: dataset('fashion-mnist', { train: 10_000, test: 2_000 }),
+  student: dataset('fashion-mnist', { train: 6_400, test: 2_000 }),
 };
 
 const backbone = { name: 'resnet18-narrow' };
