@@ -2,7 +2,7 @@
  * `<home>/up.json`: says that a service runs on this home, where, and as which processes. Whoever holds the file owns the
  * home; a file whose process is dead belongs to nobody.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -43,11 +43,11 @@ export interface HeldUpFile {
 
 const fileOf = (home: string) => join(home, 'up.json');
 
-/** What the file says; null where there is none, or nothing that can be read. */
-async function read(home: string): Promise<{ text: string; state: UpFile | null } | null> {
+/** What a file says; null where there is none; no state where it is damaged. */
+async function read(path: string): Promise<{ text: string; state: UpFile | null } | null> {
   let text: string;
   try {
-    text = await readFile(fileOf(home), 'utf8');
+    text = await readFile(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
@@ -77,18 +77,32 @@ async function settle(draft: string, path: string): Promise<boolean> {
   }
 }
 
-/** Moves away the file of a dead owner, and only that one: another start may have been faster. */
-async function clear(home: string, seen: string): Promise<void> {
-  const path = fileOf(home);
-  const aside = `${path}.${randomBytes(6).toString('hex')}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+/**
+ * Makes `path` say what `draft` says, unless a live process has it. Who replaces the file of a dead owner first takes the
+ * right to replace that very text, which is a file of its own, taken the same way: so no start can remove what a faster
+ * one has just put there.
+ * @returns processes that the dead owner left behind
+ * @throws AlreadyUpError
+ */
+async function take(home: string, path: string, draft: string): Promise<ProcessRecord[]> {
+  for (;;) {
+    if (await settle(draft, path)) return [];
+    const found = await read(path);
+    if (!found) continue;
+    const { text, state } = found;
+    if (state && (await isAlive(state.owner))) throw new AlreadyUpError(home, state.url, state.owner.pid);
+    const right = `${path}.${createHash('sha256').update(text).digest('hex').slice(0, 12)}`;
+    await take(home, right, draft);
+    try {
+      if ((await read(path))?.text !== text) continue;
+      const copy = `${draft}.${randomBytes(6).toString('hex')}`;
+      await link(draft, copy);
+      await rename(copy, path);
+      return state?.children ?? [];
+    } finally {
+      await rm(right);
+    }
   }
-  if ((await readFile(aside, 'utf8')) !== seen) await settle(aside, path);
-  await rm(aside);
 }
 
 /** Takes the home for this process. @throws AlreadyUpError where a live process has it. */
@@ -96,17 +110,10 @@ export async function holdHome(home: string): Promise<HeldUpFile> {
   await mkdir(home, { recursive: true });
   const owner = await recordProcess('rela', process.pid);
   if (!owner) throw new Error('This process does not find itself in the list of processes.');
-  let leftovers: ProcessRecord[] = [];
   const draft = await writeDraft(home, { version: 1, url: null, owner, children: [] });
+  let leftovers: ProcessRecord[];
   try {
-    while (!(await settle(draft, fileOf(home)))) {
-      const found = await read(home);
-      if (!found) continue;
-      const { state, text } = found;
-      if (state && (await isAlive(state.owner))) throw new AlreadyUpError(home, state.url, state.owner.pid);
-      leftovers = state?.children ?? [];
-      await clear(home, text);
-    }
+    leftovers = await take(home, fileOf(home), draft);
   } finally {
     await rm(draft);
   }
@@ -123,6 +130,6 @@ export async function holdHome(home: string): Promise<HeldUpFile> {
 
 /** Address of the live service on this home; null where none runs. */
 export async function findUrl(home: string): Promise<string | null> {
-  const state = (await read(home))?.state;
+  const state = (await read(fileOf(home)))?.state;
   return state && (await isAlive(state.owner)) ? state.url : null;
 }
