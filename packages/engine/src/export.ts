@@ -67,7 +67,7 @@ function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
       if (differing.length !== 1) throw fixedBatch(node.op, node.line);
       const sides = (a.data as BigInt64Array).slice();
       sides[differing[0]!] = -1n;
-      const free = `${name}_any`;
+      const free = `${name}_any${differing[0]}`;
       initializers.set(free, { ...a, data: sides });
       node.inputs[at] = free;
     }
@@ -77,9 +77,11 @@ function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
       ...port,
       dims: port.dims.map((side, axis) => (side === others[index]!.dims[axis] ? side : 'N')),
     }));
+  const read = new Set(first.nodes.flatMap((node) => node.inputs));
   return {
     ...first,
-    initializers,
+    // A size that was replaced is read by nobody any more, and ONNX Runtime complains of such.
+    initializers: new Map([...initializers].filter(([name]) => read.has(name))),
     inputs: named(first.inputs, second.inputs),
     outputs: named(first.outputs, second.outputs),
   };
