@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { followJob, formatSeconds, startAll } from '@rela/cli';
+import { followDataset, followJob, formatSeconds, startAll } from '@rela/cli';
 import { RelaApiError, RelaClient } from '@rela/sdk';
 import * as experiment from './experiment.mjs';
 import { watchMemory } from './memory.mjs';
@@ -50,17 +50,14 @@ async function haveDataset({ client, signal, reused }, input) {
   }
   const usable = found && found.status !== 'failed';
   const dataset = usable ? found : await client.datasets.create(input, { signal });
-  say(`${input.name}: fetching and reading the images …`);
-  const ready = await client.datasets.waitUntilReady(dataset.id, { signal });
-  say(`${input.name}: ${ready.train} + ${ready.test} images`);
-  return ready;
+  return followDataset(client, dataset.id, { signal });
 }
 
 /**
- * Sees a job of one run to its end. One that an earlier demo was interrupted in goes on; else a new one starts, which
- * takes what the service has computed before.
+ * Sees a job to its end and returns its runs. One that an earlier demo was interrupted in goes on; else a new one starts,
+ * which takes what the service has computed before.
  */
-async function haveRun({ client, signal, reused }, job) {
+async function haveRuns({ client, signal, reused }, job) {
   const digest = createHash('sha256').update(JSON.stringify(job)).digest('hex').slice(0, 12);
   const name = `${job.name} ${digest}`;
   let unfinished = null;
@@ -70,12 +67,16 @@ async function haveRun({ client, signal, reused }, job) {
   if (unfinished) say(`Going on with ${unfinished.id}, in which an earlier demo was interrupted`);
   const { id } = unfinished ?? (await client.jobs.create({ ...job, name }, { signal }));
   const ended = await followJob(client, id, { signal });
-  const run = await client.runs.get(ended.runs[0].id, { signal });
-  if (ended.status !== 'succeeded')
-    throw new Error(`The job ${id} ${ended.status}. ${run.error ?? ended.error ?? ''}`);
+  const runs = [];
+  for (const run of ended.runs) runs.push(await client.runs.get(run.id, { signal }));
+  if (ended.status !== 'succeeded') {
+    const reasons = [ended, ...runs].map(({ error }) => error).filter((error) => error !== null);
+    throw new Error(`The job ${id} ${ended.status}. ${[...new Set(reasons)].join(' ')}`);
+  }
+  const names = new Map(ended.runs.map((run) => [run.id, run.name]));
   for (const { kind, runId, total, reused: taken } of ended.stages)
-    if (taken === total && total > 0) reused.push(runId === null ? kind : `${kind} ${run.name}`);
-  return run;
+    if (taken === total && total > 0) reused.push(runId === null ? kind : `${kind} ${names.get(runId)}`);
+  return runs;
 }
 
 async function download({ client, signal }, runs) {
@@ -101,27 +102,22 @@ async function show(service, signal, watch) {
       student: await haveDataset(context, experiment.datasets.student),
     }));
     say(`\nA prior: supervised on ${data.prior.name}`);
-    const priorRun = await watch.time('prior: train, evaluate', () =>
-      haveRun(context, { name: 'demo prior', dataset: data.prior.id, runs: [experiment.priorRun] }),
+    const [priorRun] = await watch.time('a prior', () =>
+      haveRuns(context, { name: 'demo prior', dataset: data.prior.id, runs: [experiment.priorRun] }),
     );
     const prior = await client.priors.create(
       { name: 'demo-digits', source: { kind: 'model', digest: priorRun.result.model } },
       { signal },
     );
-    // One job after the other: in one, the control would train beside the prior's embedding, and both would pay for it.
-    const dataset = data.student.id;
-    say(`\nBYOL on ${data.student.name}, accelerated by the prior`);
-    const accelerated = await watch.time('accelerated: embed, reduce, train, evaluate', () =>
-      haveRun(context, {
-        name: 'demo accelerated',
-        dataset,
+    say(`\nBYOL on ${data.student.name}: accelerated by the prior, and its control`);
+    const { accelerated: withRela, control: without } = experiment;
+    const [accelerated, control] = await watch.time('accelerated and control', () =>
+      haveRuns(context, {
+        name: 'demo comparison',
+        dataset: data.student.id,
         prior: prior.id,
-        runs: [experiment.accelerated],
+        runs: [withRela, without],
       }),
-    );
-    say(`\nIts control: BYOL on ${data.student.name}`);
-    const control = await watch.time('control: train, evaluate', () =>
-      haveRun(context, { name: 'demo control', dataset, runs: [experiment.control] }),
     );
     const models = await download(context, { prior: priorRun, accelerated, control });
     const peak = await memory.stop();

@@ -37,6 +37,16 @@ function figures(run, control) {
   };
 }
 
+/** What the work on a run took, whenever it was done. */
+function stagesOf({ name, result }) {
+  const { priorSeconds, trainSeconds, evaluateSeconds } = result;
+  return [
+    { name: `  ${name}: targets`, seconds: priorSeconds },
+    { name: `  ${name}: train`, seconds: trainSeconds },
+    { name: `  ${name}: evaluate`, seconds: evaluateSeconds },
+  ].filter(({ seconds }) => seconds > 0);
+}
+
 export function resultOf({ priorRun, accelerated, control, parts, memory, reused, experiment }) {
   const [cpu] = cpus();
   return {
@@ -49,7 +59,7 @@ export function resultOf({ priorRun, accelerated, control, parts, memory, reused
       model: priorRun.result.model,
     },
     reused,
-    parts,
+    parts: [...parts, ...stagesOf(accelerated), ...stagesOf(control)],
     memory,
     machine: {
       node: process.version,

@@ -1,4 +1,5 @@
 /** What other programs may use of the command line's: starting the whole service, and showing what a job does. */
+export { followDataset } from './follow/follow-dataset.js';
 export { type FollowJobOptions, followJob } from './follow/follow-job.js';
 export { formatBytes, formatRate, formatSeconds } from './output/format.js';
 export { type Column, formatTable } from './output/table.js';

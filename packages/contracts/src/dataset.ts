@@ -1,6 +1,7 @@
 /** Datasets: immutable collections of images, labels optional, named by the digest of their manifest. */
 import { z } from 'zod';
 import { Digest, Name, Timestamp } from './identifiers.js';
+import { Progress } from './progress.js';
 
 const path = z.string().min(1).max(4096);
 
@@ -106,6 +107,9 @@ export const Dataset = z
     undecodable: z
       .object({ count: z.int(), examples: z.array(z.object({ name: z.string(), reason: z.string() })) })
       .describe('images that did not decode; the first ten by name'),
+    progress: Progress.nullable().describe(
+      'while its images are read; null while they are fetched, and after',
+    ),
     error: z.string().nullable(),
     createdAt: Timestamp,
   })

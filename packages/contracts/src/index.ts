@@ -9,6 +9,7 @@ export * from './page.js';
 export * from './plan.js';
 export * from './prior.js';
 export * from './problem.js';
+export * from './progress.js';
 export * from './run.js';
 export * from './stage.js';
 export * from './training.js';

@@ -1,6 +1,7 @@
 /** Jobs: what a client submits. One dataset, one prior where ReLA is used, one or more runs. */
 import { z } from 'zod';
 import { Name, Reference, Timestamp } from './identifiers.js';
+import { Progress } from './progress.js';
 import { RunSpec } from './training.js';
 
 export const JobStatus = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']);
@@ -19,17 +20,6 @@ export const JobCreate = z
   })
   .meta({ id: 'JobCreate' });
 export type JobCreate = z.infer<typeof JobCreate>;
-
-export const Progress = z
-  .object({
-    done: z.number(),
-    total: z.number(),
-    unit: z.string().describe('images, steps, …'),
-    rate: z.number().nullable().describe('units a second'),
-    secondsLeft: z.number().nullable(),
-  })
-  .meta({ id: 'Progress' });
-export type Progress = z.infer<typeof Progress>;
 
 export const JobRunSummary = z.object({
   id: z.string(),

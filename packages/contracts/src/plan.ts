@@ -14,6 +14,8 @@ export interface PlannedStage {
   input: StageInput;
   /** `ref`s of the stages that have to succeed before. */
   dependsOn: string[];
+  /** `ref`s of other stages that have to have ended before, however they ended. */
+  after: string[];
 }
 
 export interface JobPlan {

@@ -59,7 +59,25 @@ it('embeds each shard once and reduces once, however many runs use the targets',
   expect(kinds.filter((kind) => kind === 'train')).toHaveLength(3);
   const [accelerated, , control] = stages.filter(({ kind }) => kind === 'train');
   expect(accelerated!.dependsOn).toEqual(['reduce-64']);
+  expect(accelerated!.after).toEqual([]);
   expect(control!.dependsOn).toEqual([]);
+});
+
+it('a run trains after all targets of its job, also those that it does not use', () => {
+  const runs = [
+    run('control'),
+    run('a', { rela: {} }),
+    run('wide', { rela: {}, backbone: { name: 'resnet18' } }),
+  ];
+  const { stages } = plan(request(...runs), { prior: { ...prior, width: 512 } });
+  const waits = stages
+    .filter(({ kind }) => kind === 'train')
+    .map(({ dependsOn, after }) => [dependsOn, after]);
+  expect(waits).toEqual([
+    [[], ['reduce-128', 'reduce-512']],
+    [['reduce-128'], ['reduce-512']],
+    [['reduce-512'], ['reduce-128']],
+  ]);
 });
 
 it('a job without ReLA embeds nothing', () => {

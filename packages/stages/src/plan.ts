@@ -118,6 +118,7 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
           resultKey: resultKey('embed', { shard: shard.digest, prior: prior.digest }),
           input: { kind: 'embed', shard, prior: priorModel(prior) },
           dependsOn: [],
+          after: [],
         }))
       : [];
   stages.push(...embeds);
@@ -141,15 +142,22 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
         embedKeys: embeds.map((embed) => embed.resultKey),
       },
       dependsOn: embeds.map((embed) => embed.ref),
+      after: [],
     };
     reduceOf.set(k, stage);
     stages.push(stage);
     return stage;
   };
 
+  const targetsOf = request.runs.map((run) =>
+    targetsFor(run, viewSize(run, manifest) ?? 0, manifest.channels),
+  );
+  // Also a control trains after the embedding that it does not need: beside it, on a machine that has only these processors,
+  // it would be charged for a part of what the accelerated run costs.
+  const reduces = [...reduceOf.values()].map(({ ref }) => ref);
   for (const [runRef, run] of request.runs.entries()) {
     const { name: _name, ...training } = run;
-    const targets = targetsFor(run, viewSize(run, manifest) ?? 0, manifest.channels);
+    const targets = targetsOf[runRef] ?? null;
     const trainKey = resultKey('train', {
       dataset: digest,
       targets: targets?.resultKey ?? null,
@@ -162,6 +170,7 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
       resultKey: trainKey,
       input: { kind: 'train', dataset: digest, training, reduceKey: targets?.resultKey ?? null },
       dependsOn: targets ? [targets.ref] : [],
+      after: reduces.filter((ref) => ref !== targets?.ref),
     });
     stages.push({
       ref: `evaluate-${runRef}`,
@@ -170,6 +179,7 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
       resultKey: resultKey('evaluate', { train: trainKey, evaluation: training.evaluation }),
       input: { kind: 'evaluate', dataset: digest, training, trainKey },
       dependsOn: [`train-${runRef}`],
+      after: [],
     });
   }
   return {

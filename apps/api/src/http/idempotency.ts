@@ -1,10 +1,10 @@
 /**
- * Idempotency-Key: a POST that is sent twice is done once. The key is taken before the work and given its answer
- * after it. Only an answer that made something is kept: a refused or failed request frees its key again.
+ * Idempotency-Key: a POST that is sent twice is done once. The key is taken before the work, and given its answer in the
+ * transaction that does it. Only an answer that made something is kept: a refused or failed request frees its key again.
  */
 import { createHash } from 'node:crypto';
 import { ProblemError } from '@rela/contracts';
-import type { Database } from '@rela/database';
+import type { Database, Transaction } from '@rela/database';
 import type { FastifyBaseLogger } from 'fastify';
 import { z } from 'zod';
 
@@ -50,19 +50,21 @@ function write<T>(reply: Reply, answer: { status: number; location?: string | un
 }
 
 /**
- * Does `work` once for the request's key and returns its body, setting status and Location on `reply`.
+ * Does what is asked once for the request's key and returns the body of the answer, setting status and Location on `reply`.
+ * `prepare` looks up and checks; what it returns writes, in one transaction with the answer. What is the same however often
+ * it is done may be done in `prepare`.
  * `content` stands for the body: equal content is the same request.
- * @throws ProblemError `idempotency-mismatch`, `idempotency-in-progress`, and what `work` throws
+ * @throws ProblemError `idempotency-mismatch`, `idempotency-in-progress`, and what `prepare` and the writing throw
  */
 export async function once<T>(
-  { idempotency }: Pick<Database, 'idempotency'>,
+  { idempotency, transaction }: Pick<Database, 'idempotency' | 'transaction'>,
   request: Request,
   reply: Reply,
   content: unknown,
-  work: () => Promise<Answer<T>>,
+  prepare: () => Promise<(tx: Transaction) => Promise<Answer<T>>>,
 ): Promise<T> {
   const key = request.headers['idempotency-key'];
-  if (key === undefined) return write(reply, await work());
+  if (key === undefined) return write(reply, await transaction(await prepare()));
   const route = `${request.method} ${request.url.split('?', 1)[0]}`;
   const begun = await idempotency.begin({
     key,
@@ -86,26 +88,22 @@ export async function once<T>(
         `The Idempotency-Key "${key}" was used for another request. Take a new key for a new request.`,
       );
     default:
-      begun satisfies never;
+      return begun satisfies never;
   }
-  let answer: Answer<T>;
+  const { held } = begun;
   try {
-    answer = await work();
+    const create = await prepare();
+    const answer = await transaction(async (tx) => {
+      const made = await create(tx);
+      const headers: Record<string, string> = made.location === undefined ? {} : { location: made.location };
+      await idempotency.finish(held, { status: made.status, headers, body: made.body }, tx);
+      return made;
+    });
+    return write(reply, answer);
   } catch (error) {
-    await idempotency.abandon(key).catch((abandonError: unknown) => {
+    await idempotency.abandon(held).catch((abandonError: unknown) => {
       request.log.warn({ err: abandonError, key }, 'an idempotency key stays taken until it expires');
     });
     throw error;
   }
-  await idempotency
-    .finish(key, {
-      status: answer.status,
-      headers: answer.location === undefined ? {} : { location: answer.location },
-      body: answer.body,
-    })
-    .catch((error: unknown) => {
-      // The work is done and the client shall know it; only a later repetition would not find this answer.
-      request.log.error({ err: error, key }, 'an answer could not be kept under its idempotency key');
-    });
-  return write(reply, answer);
 }

@@ -60,11 +60,10 @@ export const artifactRoutes: Routes = async (app, { config, database, store }) =
         if (Number(request.raw.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
         const mediaType = request.raw.headers['content-type'] ?? BINARY;
         const { digest, bytes } = await store.write(atMost(limit, source));
-        return await once(database, request, reply, { digest, mediaType }, async () => ({
-          status: 201,
-          location: `/v1/artifacts/${digest}`,
-          body: await database.artifacts.record({ digest, bytes, mediaType }),
-        }));
+        return await once(database, request, reply, { digest, mediaType }, async () => {
+          const body = await database.artifacts.record({ digest, bytes, mediaType });
+          return async () => ({ status: 201, location: `/v1/artifacts/${digest}`, body });
+        });
       } catch (error) {
         if (!source.readableEnded) dropRest(source);
         throw error;

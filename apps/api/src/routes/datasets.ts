@@ -22,8 +22,8 @@ export const datasetRoutes: Routes = async (app, { database }) => {
       response: { 202: Dataset, ...problems },
     },
     handler: (request, reply) =>
-      once(database, request, reply, request.body, async () => {
-        const { dataset } = await database.datasets.create(request.body);
+      once(database, request, reply, request.body, async () => async (tx) => {
+        const { dataset } = await database.datasets.create(request.body, tx);
         return { status: 202, location: `/v1/datasets/${dataset.id}`, body: dataset };
       }),
   });

@@ -27,8 +27,11 @@ export const jobRoutes: Routes = async (app, context) => {
     },
     handler: (request, reply) =>
       once(database, request, reply, request.body, async () => {
-        const job = await database.jobs.create(await planRequest(context, request.body));
-        return { status: 202, location: `/v1/jobs/${job.id}`, body: job };
+        const plan = await planRequest(context, request.body);
+        return async (tx) => {
+          const job = await database.jobs.create(plan, tx);
+          return { status: 202, location: `/v1/jobs/${job.id}`, body: job };
+        };
       }),
   });
 
@@ -74,7 +77,8 @@ export const jobRoutes: Routes = async (app, context) => {
     handler: (request, reply) =>
       once(database, request, reply, null, async () => {
         const { id } = await findJob(database, request.params.id);
-        return { status: 202, location: `/v1/jobs/${id}`, body: await database.jobs.cancel(id) };
+        const body = await database.jobs.cancel(id);
+        return async () => ({ status: 202, location: `/v1/jobs/${id}`, body });
       }),
   });
 };

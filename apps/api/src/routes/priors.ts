@@ -26,7 +26,7 @@ export const priorRoutes: Routes = async (app, context) => {
     handler: (request, reply) =>
       once(database, request, reply, request.body, async () => {
         const prior = await registerPrior(context, request.body);
-        return { status: 201, location: `/v1/priors/${prior.id}`, body: prior };
+        return async () => ({ status: 201, location: `/v1/priors/${prior.id}`, body: prior });
       }),
   });
 

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { type Dataset, RecipeName } from '@rela/contracts';
 import type { DatasetInput } from '@rela/sdk';
 import { type Command, Option } from 'commander';
+import { followDataset } from '../follow/follow-dataset.js';
 import { UsageError } from '../output/failure.js';
 import { formatBytes, formatTime, shortDigest } from '../output/format.js';
 import { type Column, formatProperties, formatTable } from '../output/table.js';
@@ -120,10 +121,9 @@ export function addDatasets(program: Command): void {
       const { client, output } = await openSession(command);
       let dataset = await client.datasets.create(inputOf(name, options));
       if (options.wait) {
-        output.note(`Reading the images of ${dataset.id} …`);
         dataset = await untilInterrupted(
           `${dataset.id} is read on; look with: rela datasets show ${dataset.id}`,
-          (signal) => client.datasets.waitUntilReady(dataset.id, { signal }),
+          (signal) => followDataset(client, dataset.id, { signal, quiet: output.json }),
         );
       }
       output.result(dataset, () => describe(dataset));

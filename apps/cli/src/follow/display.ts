@@ -1,12 +1,11 @@
-/** Shows how far a job is: bars on a terminal, a line every few seconds elsewhere. */
-import type { Job } from '@rela/contracts';
+/** Shows how far work is: bars on a terminal, a line every few seconds elsewhere. */
 import type { JobUpdate } from '@rela/sdk';
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
-import { type StageProgress, stageProgress } from './stage-progress.js';
+import type { StageProgress } from './stage-progress.js';
 
-export interface JobDisplay {
-  /** The state of the job now. */
-  show(job: Job): void;
+export interface ProgressDisplay {
+  /** The state of everything that is under way, waits or has ended. */
+  show(groups: StageProgress[]): void;
   /** A sentence that stays. */
   say(text: string): void;
   close(): void;
@@ -15,7 +14,7 @@ export interface JobDisplay {
 const LINE_MS = 5_000;
 const LABEL_WIDTH = 24;
 
-function bars(stream: NodeJS.WriteStream): JobDisplay {
+function bars(stream: NodeJS.WriteStream): ProgressDisplay {
   const all = new MultiBar(
     {
       stream,
@@ -30,8 +29,8 @@ function bars(stream: NodeJS.WriteStream): JobDisplay {
   );
   const shown = new Map<string, SingleBar>();
   return {
-    show(job) {
-      for (const { key, label, share, text } of stageProgress(job)) {
+    show(groups) {
+      for (const { key, label, share, text } of groups) {
         const payload = { label: label.padEnd(LABEL_WIDTH), text };
         const bar = shown.get(key) ?? all.create(1, 0, payload);
         shown.set(key, bar);
@@ -44,14 +43,13 @@ function bars(stream: NodeJS.WriteStream): JobDisplay {
   };
 }
 
-function lines(stream: NodeJS.WriteStream): JobDisplay {
+function lines(stream: NodeJS.WriteStream): ProgressDisplay {
   const ended = new Set<string>();
   let last = Number.NEGATIVE_INFINITY;
   const write = ({ label, share, text }: StageProgress) =>
     stream.write(`${label.padEnd(LABEL_WIDTH)} ${Math.floor(share * 100)} %  ${text}\n`);
   return {
-    show(job) {
-      const groups = stageProgress(job);
+    show(groups) {
       for (const group of groups) {
         if ((group.state !== 'done' && group.state !== 'failed') || ended.has(group.key)) continue;
         ended.add(group.key);
@@ -68,9 +66,9 @@ function lines(stream: NodeJS.WriteStream): JobDisplay {
 
 /**
  * For people: on stderr, so that stdout stays the command's result.
- * @param groups bars that the job needs; more than the terminal is high cannot be drawn over again
+ * @param groups bars that it takes; more than the terminal is high cannot be drawn over again
  */
-export function createDisplay(groups: number, stream: NodeJS.WriteStream = process.stderr): JobDisplay {
+export function createDisplay(groups: number, stream: NodeJS.WriteStream = process.stderr): ProgressDisplay {
   return stream.isTTY && groups < stream.rows - 2 ? bars(stream) : lines(stream);
 }
 

@@ -2,6 +2,7 @@
 import type { Job } from '@rela/contracts';
 import type { RelaClient } from '@rela/sdk';
 import { createDisplay, sentenceOf } from './display.js';
+import { stageProgress } from './stage-progress.js';
 
 export interface FollowJobOptions {
   signal?: AbortSignal;
@@ -24,7 +25,7 @@ export async function followJob(
   const display = createDisplay(job.stages.length);
   try {
     const names = new Map(job.runs.map((run) => [run.id, run.name]));
-    display.show(job);
+    display.show(stageProgress(job));
     let looked = performance.now();
     for await (const update of client.jobs.follow(id, request)) {
       const sentence = sentenceOf(update, names);
@@ -34,10 +35,10 @@ export async function followJob(
         looked = performance.now();
         job = await client.jobs.get(id, request);
       }
-      display.show(job);
+      display.show(stageProgress(job));
     }
     job = await client.jobs.get(id, request);
-    display.show(job);
+    display.show(stageProgress(job));
     return job;
   } finally {
     display.close();

@@ -1,7 +1,7 @@
 /** The progress of a job in words. */
-import type { Job, StageSummary } from '@rela/contracts';
+import type { Dataset, Job, StageSummary } from '@rela/contracts';
 import { describe, expect, it } from 'vitest';
-import { stageProgress } from './stage-progress.js';
+import { datasetProgress, stageProgress } from './stage-progress.js';
 
 function jobOf(...stages: Partial<StageSummary>[]): Job {
   return {
@@ -61,5 +61,31 @@ describe('the progress of a job', () => {
   it('leaves out a rate that is not known yet', () => {
     const progress = { ...half, rate: null, secondsLeft: null };
     expect(stageProgress(jobOf({ progress }))[0]?.text).toBe('50/100 steps');
+  });
+});
+
+describe('the progress of a data set', () => {
+  const textOf = (dataset: Partial<Dataset>) => {
+    const { label, state, share, text } = datasetProgress({
+      ...({ name: 'digits', status: 'running', progress: null, train: null, test: null } as Dataset),
+      ...dataset,
+    });
+    return `${label} ${state} ${share}: ${text}`;
+  };
+
+  it('goes from waiting over fetching and reading to the images that are there', () => {
+    expect([
+      textOf({ status: 'queued' }),
+      textOf({}),
+      textOf({ progress: { ...half, unit: 'images' } }),
+      textOf({ status: 'ready', train: 60, test: 10 }),
+      textOf({ status: 'failed' }),
+    ]).toEqual([
+      'read digits waiting 0: waiting',
+      'read digits running 0: fetching',
+      'read digits running 0.5: 50/100 images, 10.0 images/s, 5.0 s left',
+      'read digits done 1: 60 + 10 images',
+      'read digits failed 0: failed',
+    ]);
   });
 });

@@ -1,5 +1,5 @@
-/** How far a group of stages is, in words and as a share. The service counts; here it is only put into words. */
-import type { Job, StageSummary } from '@rela/contracts';
+/** How far a group of stages, or a data set that is read, is, in words and as a share. The service counts; here it is only put into words. */
+import type { Dataset, Job, Progress, StageSummary } from '@rela/contracts';
 import { formatRate, formatSeconds } from '../output/format.js';
 
 export interface StageProgress {
@@ -21,13 +21,14 @@ function describe(stage: StageSummary): string {
     return reused === total ? 'reused' : reused > 0 ? `done, ${reused} reused` : 'done';
   const shards = total > 1 ? `${succeeded}/${total} shards` : null;
   if (!progress) return shards ?? 'waiting';
-  const rate = progress.rate === null ? null : `${formatRate(progress.rate)} ${progress.unit}/s`;
   // What has not begun is taken to be as large as what is under way.
   const behind = progress.rate ? ((total - succeeded - 1) * progress.total) / progress.rate : 0;
   const left = progress.secondsLeft === null ? null : `${formatSeconds(progress.secondsLeft + behind)} left`;
-  const count = shards ?? `${Math.floor(progress.done)}/${progress.total} ${progress.unit}`;
-  return [count, rate, left].filter((part) => part !== null).join(', ');
+  return [shards ?? countOf(progress), rateOf(progress), left].filter((part) => part !== null).join(', ');
 }
+
+const countOf = ({ done, total, unit }: Progress) => `${Math.floor(done)}/${total} ${unit}`;
+const rateOf = ({ rate, unit }: Progress) => (rate === null ? null : `${formatRate(rate)} ${unit}/s`);
 
 function stateOf({ progress, total, succeeded, failed }: StageSummary): StageProgress['state'] {
   if (failed > 0) return 'failed';
@@ -53,4 +54,26 @@ export function stageProgress(job: Job): StageProgress[] {
       text: describe(stage),
     };
   });
+}
+
+/** A data set on its way to `ready`: it waits, is fetched, then its images are read. */
+export function datasetProgress({ name, status, progress, train, test }: Dataset): StageProgress {
+  const group = { key: 'ingest', label: `read ${name}` };
+  switch (status) {
+    case 'queued':
+      return { ...group, state: 'waiting', share: 0, text: 'waiting' };
+    case 'running': {
+      if (!progress) return { ...group, state: 'running', share: 0, text: 'fetching' };
+      const left = progress.secondsLeft === null ? null : `${formatSeconds(progress.secondsLeft)} left`;
+      const text = [countOf(progress), rateOf(progress), left].filter((part) => part !== null).join(', ');
+      const share = progress.total > 0 ? Math.min(progress.done / progress.total, 1) : 0;
+      return { ...group, state: 'running', share, text };
+    }
+    case 'ready':
+      return { ...group, state: 'done', share: 1, text: `${train} + ${test ?? 0} images` };
+    case 'failed':
+      return { ...group, state: 'failed', share: 0, text: 'failed' };
+    default:
+      return status satisfies never;
+  }
 }

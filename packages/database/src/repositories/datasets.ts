@@ -1,13 +1,27 @@
 /** Datasets: accepted together with the stage that reads them in. Their state: state/dataset-state.ts. */
-import { type Dataset, type DatasetCreate, type DatasetStatus, newId, type Page } from '@rela/contracts';
+import {
+  type Dataset,
+  type DatasetCreate,
+  type DatasetStatus,
+  newId,
+  type Page,
+  type Progress,
+} from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
-import type { Dataset as DatasetRow } from '../generated/client.js';
+import type { Prisma } from '../generated/client.js';
 import { insertDataset } from '../state/dataset-state.js';
 import { insertStages, queueStages } from '../state/stage-state.js';
 import { fromJson, toJson } from './json.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
 
+/** The progress of a dataset is that of the stage that reads it. */
+const WITH_PROGRESS = {
+  include: { stages: { where: { status: 'running' }, select: { progress: true } } },
+} satisfies Prisma.DatasetDefaultArgs;
+type DatasetRow = Prisma.DatasetGetPayload<typeof WITH_PROGRESS>;
+
 function toDataset(row: DatasetRow): Dataset {
+  const progress = row.stages[0]?.progress ?? null;
   return {
     id: row.id,
     name: row.name,
@@ -24,6 +38,7 @@ function toDataset(row: DatasetRow): Dataset {
         : null,
     bytes: row.bytes === null ? null : Number(row.bytes),
     undecodable: { count: row.undecodableCount, examples: fromJson(row.undecodableExamples) },
+    progress: progress === null ? null : fromJson<Progress>(progress),
     error: row.error,
     createdAt: row.createdAt.toISOString(),
   };
@@ -31,7 +46,7 @@ function toDataset(row: DatasetRow): Dataset {
 
 export function createDatasets({ prisma, transaction }: Connection) {
   async function get(id: string): Promise<Dataset | null> {
-    const row = await prisma.dataset.findUnique({ where: { id } });
+    const row = await prisma.dataset.findUnique({ where: { id }, ...WITH_PROGRESS });
     return row && toDataset(row);
   }
 
@@ -51,7 +66,7 @@ export function createDatasets({ prisma, transaction }: Connection) {
           },
         ]);
         await queueStages(within, [stageId]);
-        return { dataset: toDataset(row), stageId };
+        return { dataset: toDataset({ ...row, stages: [] }), stageId };
       };
       return tx ? write(tx) : transaction(write);
     },
@@ -69,7 +84,8 @@ export function createDatasets({ prisma, transaction }: Connection) {
     },
 
     async list(page: PageRequest): Promise<Page<Dataset>> {
-      return pageOf(await prisma.dataset.findMany(pageArguments('ds', page)), page.limit, toDataset);
+      const rows = await prisma.dataset.findMany({ ...pageArguments('ds', page), ...WITH_PROGRESS });
+      return pageOf(rows, page.limit, toDataset);
     },
 
     /** Names in use, for a "did you mean". At most 1000, newest first. */

@@ -4,7 +4,8 @@
  *     (none) ──begin──▶ in progress ──finish──▶ done ──after a day──▶ (none)
  *                            └──abandon, or taken over a minute after its process died──▶ (none)
  */
-import type { Connection } from '../connection.js';
+import { ProblemError } from '@rela/contracts';
+import type { Connection, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { fromJson, toJson } from './json.js';
 
@@ -14,8 +15,14 @@ export interface StoredResponse {
   body: unknown;
 }
 
+/** A key in the hands of one request; another one that takes it over holds it under another time. */
+export interface HeldKey {
+  key: string;
+  since: Date;
+}
+
 export type IdempotencyState =
-  | { state: 'new' }
+  | { state: 'new'; held: HeldKey }
   | ({ state: 'done' } & StoredResponse)
   | { state: 'in-progress' }
   | { state: 'mismatch' };
@@ -38,7 +45,7 @@ export function createIdempotency({ prisma }: Connection) {
     /** Whose request this is: `new` for exactly one of those who ask at the same time. */
     async begin(request: { key: string; route: string; requestDigest: string }): Promise<IdempotencyState> {
       const { key, route, requestDigest } = request;
-      const taken = await prisma.$queryRaw<unknown[]>`
+      const taken = await prisma.$queryRaw<{ since: Date }[]>`
         INSERT INTO idempotency_key AS held (key, route, request_digest) VALUES (${key}, ${route}, ${requestDigest})
         ON CONFLICT (key) DO UPDATE SET route = excluded.route, request_digest = excluded.request_digest,
           status = NULL, headers = NULL, body = NULL, started_at = excluded.started_at,
@@ -46,10 +53,10 @@ export function createIdempotency({ prisma }: Connection) {
         WHERE held.created_at < clock_timestamp() - make_interval(hours => ${KEPT_HOURS}::int)
           OR (held.status IS NULL AND held.route = excluded.route AND held.request_digest = excluded.request_digest
             AND held.started_at < clock_timestamp() - make_interval(secs => ${TAKEN_OVER_AFTER_SECONDS}::float8))
-        RETURNING 1 AS one`;
-      if (taken.length > 0) {
+        RETURNING started_at AS since`;
+      if (taken[0]) {
         await sweep();
-        return { state: 'new' };
+        return { state: 'new', held: { key, since: taken[0].since } };
       }
       const held = await prisma.idempotencyKey.findUnique({ where: { key } });
       // Abandoned between the two statements: the client may simply ask again.
@@ -64,22 +71,31 @@ export function createIdempotency({ prisma }: Connection) {
       };
     },
 
-    /** Keeps the answer for those who ask again. */
-    async finish(key: string, response: StoredResponse): Promise<void> {
+    /**
+     * Keeps the answer for those who ask again. In the transaction of what was asked for both are there or neither, so that
+     * no death in between lets a repetition do it twice.
+     * @throws ProblemError `idempotency-in-progress` where another request has taken the key over: the transaction is to end
+     */
+    async finish({ key, since }: HeldKey, response: StoredResponse, tx: Transaction): Promise<void> {
       const { status, headers, body } = response;
-      await prisma.idempotencyKey.updateMany({
-        where: { key },
+      const { count } = await tx.idempotencyKey.updateMany({
+        where: { key, startedAt: since, status: null },
         data: {
           status,
           headers: toJson(headers),
           body: body === null || body === undefined ? Prisma.JsonNull : (body as Prisma.InputJsonValue),
         },
       });
+      if (count === 0)
+        throw new ProblemError(
+          'idempotency-in-progress',
+          `This request took so long that a repetition of it has taken over the Idempotency-Key "${key}". Send it again in a second to get its answer.`,
+        );
     },
 
     /** The request failed in a way that another try may cure: the key is free again. */
-    async abandon(key: string): Promise<void> {
-      await prisma.idempotencyKey.deleteMany({ where: { key, status: null } });
+    async abandon({ key, since }: HeldKey): Promise<void> {
+      await prisma.idempotencyKey.deleteMany({ where: { key, startedAt: since, status: null } });
     },
   };
 }

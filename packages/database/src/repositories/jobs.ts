@@ -58,17 +58,18 @@ async function writePlan(tx: Transaction, jobId: string, plan: JobPlan): Promise
     runId: runRef === null ? null : (runs[runRef]?.id ?? null),
   }));
   for (const rows of chunks(stages)) await insertStages(tx, rows);
-  const dependencies = plan.stages.flatMap(({ ref, dependsOn }) =>
-    [...new Set(dependsOn)].map((other, position) => ({
-      stageId: idOf(ref),
-      dependencyId: idOf(other),
-      position,
-    })),
-  );
+  const dependencies = plan.stages.flatMap(({ ref, dependsOn, after }) => {
+    const needed = new Set(dependsOn);
+    return [...new Set([...dependsOn, ...after])].map((other, position) => ({
+      ...{ stageId: idOf(ref), dependencyId: idOf(other), position, needed: needed.has(other) },
+    }));
+  });
   for (const rows of chunks(dependencies)) await tx.stageDependency.createMany({ data: rows });
   await queueStages(
     tx,
-    plan.stages.filter(({ dependsOn }) => dependsOn.length === 0).map(({ ref }) => idOf(ref)),
+    plan.stages
+      .filter(({ dependsOn, after }) => dependsOn.length + after.length === 0)
+      .map(({ ref }) => idOf(ref)),
   );
 }
 

@@ -19,6 +19,7 @@ import {
   claimStage,
   endCancelledStage,
   failStage,
+  queueAfterFailure,
   queueDependents,
   readStage,
   requeueStage,
@@ -110,7 +111,7 @@ async function describeClaim(tx: Transaction, stage: StageRow): Promise<Claim> {
   });
   const dependencies = await tx.$queryRaw<{ result: StageResult }[]>`
     SELECT needed.result FROM stage_dependency AS mine JOIN stage AS needed ON needed.id = mine.dependency_id
-    WHERE mine.stage_id = ${stageId} ORDER BY mine.position`;
+    WHERE mine.stage_id = ${stageId} AND mine.needed ORDER BY mine.position`;
   const stored = reuse ? await tx.stageResult.findUnique({ where: { resultKey } }) : null;
   return {
     ...{ stageId, fence: stage.fence, attempt: stage.attempt, jobId, runId: stage.runId },
@@ -164,7 +165,10 @@ async function giveUp(tx: Transaction, stage: StageRow, error: string): Promise<
     lost.filter((run) => run !== stage.runId),
     `Its ${stage.kind} stage failed: ${error}`,
   );
-  if (stage.jobId) await settleJob(tx, stage.jobId);
+  if (stage.jobId) {
+    await queueAfterFailure(tx, stage.jobId);
+    await settleJob(tx, stage.jobId);
+  }
 }
 
 async function tryAgain(

@@ -118,6 +118,31 @@ it('ends the work that nobody needs any more when a shared stage fails', async (
   });
 });
 
+it('starts what only comes after a stage when that has succeeded', async () => {
+  const { database } = scratch;
+  const job = await database.jobs.create(await examplePlan(database, { control: true }));
+  await complete(database, job, ['embed-0', 'embed-1']);
+  expect(await statusesOf(database, job)).toMatchObject({ 'train-1': 'waiting' });
+  await complete(database, job, ['reduce']);
+  expect(await statusesOf(database, job)).toMatchObject({ 'train-0': 'queued', 'train-1': 'queued' });
+  const control = await claimOf(database, await stageOf(database, job, 'train-1'));
+  expect(control.dependencies).toEqual([]);
+});
+
+it('starts what only comes after a stage also when that has failed', async () => {
+  const { database } = scratch;
+  const job = await database.jobs.create(await examplePlan(database, { control: true }));
+  const claim = await claimOf(database, await stageOf(database, job, 'embed-0'));
+  await database.stages.fail(claim, { error: 'no such output', retryable: false, maxAttempts: 5 });
+  expect(await statusesOf(database, job)).toMatchObject({
+    ...{ 'embed-1': 'cancelled', reduce: 'cancelled', 'train-0': 'cancelled', 'train-1': 'queued' },
+  });
+  await complete(database, job, ['train-1', 'evaluate-1']);
+  const { runs, status } = (await database.jobs.get(job.id))!;
+  expect(runs.map((run) => run.status)).toEqual(['failed', 'succeeded']);
+  expect(status).toBe('failed');
+});
+
 it('cancels a queued job at once', async () => {
   const { database } = scratch;
   const job = await database.jobs.create(await examplePlan(database));

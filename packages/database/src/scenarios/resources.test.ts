@@ -33,6 +33,18 @@ it('makes a dataset ready with what its manifest says', async () => {
   expect(await database.datasets.manifestDigest(dataset.id)).toBe(digestOf('manifest'));
 });
 
+it('tells how far the reading of a dataset is, while it is read', async () => {
+  const { database } = scratch;
+  const { dataset, claim } = await ingest(scratch, 'read');
+  const progress = { done: 10, total: 70, unit: 'images', rate: 20, secondsLeft: 3 };
+  await database.stages.heartbeat(claim, { leaseSeconds: 60, progress });
+  expect((await database.datasets.get(dataset.id))?.progress).toEqual(progress);
+  const listed = (await database.datasets.list({ limit: 200 })).items.find(({ id }) => id === dataset.id);
+  expect(listed?.progress).toEqual(progress);
+  await database.stages.succeed(claim, resultOf('ingest'), { facts: { manifest: exampleManifest } });
+  expect((await database.datasets.get(dataset.id))?.progress).toBeNull();
+});
+
 it('queues a dataset again after a passing fault and fails it after one that stays', async () => {
   const { database } = scratch;
   const { dataset, claim } = await ingest(scratch, 'broken');

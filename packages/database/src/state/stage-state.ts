@@ -1,12 +1,12 @@
 /**
  * The state of a stage; only this file changes it.
  *
- *     waiting ──all dependencies succeeded──▶ queued ──claimed──▶ running ──▶ succeeded | failed
+ *     waiting ──dependencies succeeded───▶ queued ──claimed──▶ running ──▶ succeeded | failed
  *        │                                     │ ▲                  │ └──cancel heard──▶ cancelled
  *        │                                     │ └─retry, lost lease, handed back
  *        └────job cancelled, dependency failed─┴──▶ cancelled
  *
- * Becoming `queued` raises `dispatch` and writes the message for the queue into the outbox; becoming `running` raises
+ * A dependency that is not `needed` only has to have ended, however it ended. Becoming `queued` raises `dispatch` and writes the message for the queue into the outbox; becoming `running` raises
  * `fence`, and every later write of that attempt has to carry it. `succeeded`, `failed` and `cancelled` are final.
  * Every change of a job's stage appends an event to the job, whose lock the caller holds.
  */
@@ -92,17 +92,30 @@ export async function queueStages(tx: Transaction, ids: string[]): Promise<void>
   await wakeRelay(tx);
 }
 
-/** waiting → queued, for the dependents of `id` whose dependencies have now all succeeded. */
-export async function queueDependents(tx: Transaction, id: string): Promise<void> {
-  const ready = await tx.$queryRaw<{ id: string }[]>`
-    SELECT stage.id FROM stage_dependency AS mine JOIN stage ON stage.id = mine.stage_id
-    WHERE mine.dependency_id = ${id} AND stage.status = 'waiting' AND NOT EXISTS (
-      SELECT 1 FROM stage_dependency AS other JOIN stage AS needed ON needed.id = other.dependency_id
-      WHERE other.stage_id = stage.id AND needed.status <> 'succeeded')`;
+/** waiting → queued, for the stages that `which` (a condition on the table `stage`) names and that nothing keeps any more. */
+async function queuePossible(tx: Transaction, which: Prisma.Sql): Promise<void> {
+  const possible = await tx.$queryRaw<{ id: string }[]>`
+    SELECT stage.id FROM stage WHERE stage.status = 'waiting' AND ${which} AND NOT EXISTS (
+      SELECT 1 FROM stage_dependency AS mine JOIN stage AS before ON before.id = mine.dependency_id
+      WHERE mine.stage_id = stage.id AND before.status <> 'succeeded'
+        AND (mine.needed OR before.status NOT IN ('failed', 'cancelled')))`;
   await queueStages(
     tx,
-    ready.map((stage) => stage.id),
+    possible.map((stage) => stage.id),
   );
+}
+
+/** Those that waited for `id`. */
+export async function queueDependents(tx: Transaction, id: string): Promise<void> {
+  await queuePossible(
+    tx,
+    Prisma.sql`stage.id IN (SELECT stage_id FROM stage_dependency WHERE dependency_id = ${id})`,
+  );
+}
+
+/** Those of the job that only had to come after stages which are now cancelled or have failed. */
+export async function queueAfterFailure(tx: Transaction, jobId: string): Promise<void> {
+  await queuePossible(tx, Prisma.sql`stage.job_id = ${jobId}`);
 }
 
 /** queued → running, if `dispatch` is the newest message of the stage. @returns null where it is stale */
@@ -211,7 +224,7 @@ export async function cancelStagesOfJob(tx: Transaction, jobId: string): Promise
 }
 
 /**
- * After a failure: cancels what depended on the failed stage, the rest of the runs that are lost by it, and shared
+ * After a failure: cancels what needed the failed stage, the rest of the runs that are lost by it, and shared
  * stages that no other run needs. @returns ids of the runs that are lost
  */
 export async function cancelAfterFailure(tx: Transaction, failed: StageRow): Promise<string[]> {
@@ -222,8 +235,9 @@ export async function cancelAfterFailure(tx: Transaction, failed: StageRow): Pro
     tx,
     Prisma.sql`id IN (
       WITH RECURSIVE doomed (id) AS (
-        SELECT stage_id FROM stage_dependency WHERE dependency_id = ${id}
+        SELECT stage_id FROM stage_dependency WHERE dependency_id = ${id} AND needed
         UNION SELECT next.stage_id FROM stage_dependency AS next JOIN doomed ON next.dependency_id = doomed.id
+        WHERE next.needed
       ) SELECT id FROM doomed)`,
     text,
   );
@@ -234,10 +248,10 @@ export async function cancelAfterFailure(tx: Transaction, failed: StageRow): Pro
     touched = await cancelWhere(
       tx,
       Prisma.sql`job_id = ${jobId} AND run_id IS NULL
-        AND EXISTS (SELECT 1 FROM stage_dependency AS mine WHERE mine.dependency_id = stage.id)
+        AND EXISTS (SELECT 1 FROM stage_dependency AS mine WHERE mine.dependency_id = stage.id AND mine.needed)
         AND NOT EXISTS (
           SELECT 1 FROM stage_dependency AS mine JOIN stage AS dependent ON dependent.id = mine.stage_id
-          WHERE mine.dependency_id = stage.id AND dependent.status NOT IN ('cancelled', 'failed')
+          WHERE mine.dependency_id = stage.id AND mine.needed AND dependent.status NOT IN ('cancelled', 'failed')
             AND NOT dependent.cancel_requested)`,
       text,
     );

@@ -82,6 +82,8 @@ export async function addDataset(database: Database, name: string = randomUUID()
 /** What a scenario may choose of a plan: embed × shards → reduce → (train → evaluate) × runs. */
 export interface PlanOptions {
   runs?: number;
+  /** One more run, which needs no targets and comes after them. */
+  control?: boolean;
   shards?: number;
   reuse?: boolean;
   /** Equal salts give equal result keys. */
@@ -89,10 +91,10 @@ export interface PlanOptions {
 }
 
 export async function examplePlan(database: Database, options: PlanOptions = {}): Promise<JobPlan> {
-  const { runs = 1, shards = 2, reuse = false, salt = randomUUID() } = options;
+  const { runs = 1, control = false, shards = 2, reuse = false, salt = randomUUID() } = options;
   const { dataset } = await addDataset(database);
   const prior = await database.priors.create(examplePrior);
-  const specs = Array.from({ length: runs }, (_, index) =>
+  const specs = Array.from({ length: runs + (control ? 1 : 0) }, (_, index) =>
     RunSpec.parse({ name: `run-${index}`, method: { name: 'byol' } }),
   );
   const stage = (
@@ -100,7 +102,10 @@ export async function examplePlan(database: Database, options: PlanOptions = {})
     runRef: number | null,
     input: StageInput,
     dependsOn: string[],
-  ): PlannedStage => ({ ref, kind: input.kind, runRef, resultKey: `${ref}:${salt}`, input, dependsOn });
+    after: string[] = [],
+  ): PlannedStage => ({
+    ...{ ref, kind: input.kind, runRef, resultKey: `${ref}:${salt}`, input, dependsOn, after },
+  });
   const embeds = Array.from({ length: shards }, (_, index) =>
     stage(
       `embed-${index}`,
@@ -123,8 +128,12 @@ export async function examplePlan(database: Database, options: PlanOptions = {})
     stage(
       `train-${index}`,
       index,
-      { kind: 'train', dataset: digestOf('manifest'), training, reduceKey: `reduce:${salt}` },
-      ['reduce'],
+      {
+        ...{ kind: 'train', dataset: digestOf('manifest'), training },
+        reduceKey: index < runs ? `reduce:${salt}` : null,
+      },
+      index < runs ? ['reduce'] : [],
+      index < runs ? [] : ['reduce'],
     ),
     stage(
       `evaluate-${index}`,

@@ -8,7 +8,7 @@
  */
 export type ViewKind = 'rela' | 'byol' | 'supervised' | 'plain';
 
-/** An image has two views at most; for BYOL the first is always blurred, the second sometimes solarised. */
+/** An image has two views at most; for BYOL the second is sometimes solarised, and of larger images the first always blurred. */
 export type ViewNumber = 1 | 2;
 
 export interface ViewRecipe {
@@ -65,18 +65,20 @@ const RELA: ViewRecipe = {
 };
 
 /**
- * BYOL (Grill et al. 2020, appendix B, table 6): T for the first view, T′ for the second. Two things depend on the size. The
- * blur's kernel is a tenth of the side, odd, as in SimCLR (Chen et al. 2020, appendix A: 23 pixels at 224, so 3 at 28). And up to
- * 64 pixels a crop keeps at least 0.2 of the image, not 0.08 — 0.08 of 28 × 28 are 8 × 8 pixels, which show no object — as MoCo v2
- * does and as solo-learn does for CIFAR.
+ * BYOL (Grill et al. 2020, appendix B, table 6): T for the first view, T′ for the second. Three things depend on the size. The
+ * blur's kernel is a tenth of the side, odd, as in SimCLR (Chen et al. 2020, appendix A: 23 pixels at 224). Up to 64 pixels nothing
+ * is blurred, as in SimCLR on CIFAR-10 (its appendix B.9): there a blur takes away what the image shows. And a crop then keeps at
+ * least 0.2 of the image, not 0.08 — 0.08 of 28 × 28 are 8 × 8 pixels, which show no object — as MoCo v2 does and as solo-learn does
+ * for CIFAR.
  */
 function byol(view: ViewNumber, size: number): ViewRecipe {
+  const isSmall = size <= SMALL;
   return {
-    crop: { kind: 'random-resized', scale: [size <= SMALL ? 0.2 : 0.08, 1], ratio: RATIO },
+    crop: { kind: 'random-resized', scale: [isSmall ? 0.2 : 0.08, 1], ratio: RATIO },
     flip: 0.5,
     jitter: { p: 0.8, brightness: 0.4, contrast: 0.4, saturation: 0.2, hue: 0.1 },
     grayscale: 0.2,
-    blur: { p: view === 1 ? 1 : 0.1, kernel: 2 * Math.floor(size / 20) + 1 },
+    blur: isSmall ? null : { p: view === 1 ? 1 : 0.1, kernel: 2 * Math.floor(size / 20) + 1 },
     solarize: view === 1 ? 0 : 0.2,
   };
 }
