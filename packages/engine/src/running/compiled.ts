@@ -178,7 +178,10 @@ export async function createCompiledEngine({ threads, blocked = true }: Compiled
       const specs = specsOf(state);
       const graph = recordStep(step, specs, batch);
       const { model, stateForms } = lowerStep(block === null ? graph : fuseChannels(graph, block), block);
-      const session = await openSession(model, threads === undefined ? {} : { threads });
+      const session = await openSession(model, {
+        ...(threads === undefined ? {} : { threads }),
+        finished: block !== null,
+      });
       const compiled = new CompiledStep(session, graph, stateForms, specs, batch, new Measure(block ?? 1));
       compiled.load(state);
       return compiled;

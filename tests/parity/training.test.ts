@@ -1,0 +1,132 @@
+/** Training held to PyTorch: the same first weights and batches, two programs, the same losses and weights. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { OptimizerSpec, Training } from '@rela/contracts';
+import { createEngine, type HostTensors } from '@rela/engine';
+import { createRandom, createTrainingPlan, type Phase, type TrainingPlan } from '@rela/learning';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { findTorch, runPython } from './python.js';
+
+const STEPS = 10;
+const BATCH = 16;
+const IMAGE = { size: 16, channels: 1 };
+const WIDTHS = [16, 32, 64, 128];
+const K = 64;
+
+const python = await findTorch();
+const name = python ? '' : ' (no Python with PyTorch here)';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rela-parity-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/**
+ * With AdamW's usual ε its first steps are the signs of the gradients, and a gradient near 0 may have either by rounding alone:
+ * with a larger one the steps are smooth in the gradients.
+ */
+const OPTIMIZER = OptimizerSpec.parse({ epsilon: 1e-2 });
+
+function planOf(phase: Phase): TrainingPlan {
+  const training = Training.parse({
+    optimizer: OPTIMIZER,
+    method: { name: 'byol' },
+    batchSize: BATCH,
+    seed: 5,
+    rela: phase === 'rela' ? {} : null,
+  });
+  return createTrainingPlan({ training, image: IMAGE, classes: null, k: phase === 'rela' ? K : null });
+}
+
+/** Normal numbers; the second view is near the first, as views of an image are. */
+function batchOf(specs: ReturnType<TrainingPlan['batchSpecs']>, step: number): HostTensors {
+  const batch: HostTensors = {};
+  const shared = createRandom(step, 'images');
+  const first = Float32Array.from({ length: BATCH * IMAGE.size ** 2 }, () => shared.normal());
+  for (const [key, spec] of Object.entries(specs)) {
+    if (spec.shape.length === 0) continue;
+    const random = createRandom(step, key);
+    const size = spec.shape.reduce((product, side) => product * side, 1);
+    const base = key.startsWith('view') ? first : new Float32Array(size);
+    batch[key] = { ...spec, data: base.map((value) => value + 0.5 * random.normal()) };
+  }
+  return batch;
+}
+
+async function writeTensors(file: string, tensors: HostTensors): Promise<void> {
+  const index: Record<string, { shape: number[]; at: number }> = {};
+  const parts: Buffer[] = [];
+  let at = 0;
+  for (const [key, { shape, data }] of Object.entries(tensors)) {
+    index[key] = { shape, at };
+    at += data.length;
+    parts.push(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+  }
+  await writeFile(join(folder, `${file}.bin`), Buffer.concat(parts));
+  await writeFile(join(folder, `${file}.json`), JSON.stringify(index));
+}
+
+async function readTensors(file: string): Promise<Map<string, Float32Array>> {
+  const bytes = await readFile(join(folder, `${file}.bin`));
+  const numbers = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  const index: Record<string, { shape: number[]; at: number }> = JSON.parse(
+    await readFile(join(folder, `${file}.json`), 'utf8'),
+  );
+  return new Map(
+    Object.entries(index).map(([key, { shape, at }]) => [
+      key,
+      numbers.subarray(at, at + shape.reduce((product, side) => product * side, 1)),
+    ]),
+  );
+}
+
+/** ‖Δa − Δb‖ / ‖Δb‖ over all tensors, Δ being the way from `start`. Biases alone are too near 0 to tell a share of. */
+function apart(a: HostTensors, b: Map<string, Float32Array>, start: HostTensors): number {
+  let [difference, length] = [0, 0];
+  for (const [key, values] of b) {
+    const [ours, first] = [a[key]!.data, start[key]!.data];
+    for (const [index, value] of values.entries()) {
+      difference += (ours[index]! - value) ** 2;
+      length += (value - first[index]!) ** 2;
+    }
+  }
+  return Math.sqrt(difference / length);
+}
+
+it.skipIf(!python).for(['method', 'rela'] as const)(
+  `trains BYOL and towards targets as PyTorch does: the %s loss and the weights of ${STEPS} steps${name}`,
+  async (phase) => {
+    const plan = planOf(phase);
+    const specs = plan.batchSpecs(phase);
+    const engine = await createEngine({ engine: 'compiled' });
+    const start = plan.initialState();
+    await writeTensors('start', start);
+    const step = await engine.compile(plan.step(phase), start, specs);
+    const losses: number[] = [];
+    const batches: Buffer[] = [];
+    for (let number = 1; number <= STEPS; number++) {
+      const batch = batchOf(specs, number);
+      for (const key of ['view1', 'view2', 'targets'])
+        if (batch[key]) batches.push(Buffer.from(batch[key].data.buffer));
+      const { loss } = await step.run({ ...batch, ...plan.scalars(number) });
+      losses.push(loss!.data[0]!);
+    }
+    await writeFile(join(folder, 'batches.bin'), Buffer.concat(batches));
+    const run = {
+      ...{ phase, widths: WIDTHS, k: K, ...IMAGE, batch: BATCH, momentum: 0.99 },
+      optimizer: OPTIMIZER,
+    };
+    await writeFile(join(folder, 'run.json'), JSON.stringify(run));
+    await runPython(python!, 'byol_rela.py', [folder]);
+
+    const theirs: number[] = JSON.parse(await readFile(join(folder, 'losses.json'), 'utf8'));
+    expect(theirs).toHaveLength(STEPS);
+    // After some steps a ReLU somewhere is on in one program and off in the other, by float32's rounding.
+    for (const [index, loss] of losses.entries()) expect(loss).toBeCloseTo(theirs[index]!, index < 4 ? 4 : 3);
+    expect(apart(await step.state(), await readTensors('end'), start)).toBeLessThan(0.05);
+    await step.dispose();
+    await engine.dispose();
+  },
+);
