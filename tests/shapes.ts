@@ -1,7 +1,7 @@
 /** A small labelled data set, drawn from a seed and written as IDX files: bars and squares at random places, with noise. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createRandom } from '@rela/learning';
+import { createRandom } from '@rela/random';
 
 export const SHAPE_CLASSES = 4;
 

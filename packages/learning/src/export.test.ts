@@ -1,10 +1,10 @@
 import { type HostTensors, tf } from '@rela/engine';
+import { createRandom } from '@rela/random';
 import * as ort from 'onnxruntime-node';
 import { expect, it } from 'vitest';
 import type { Backbone } from './backbones/backbone.js';
 import { createBackbone } from './backbones/backbone.js';
 import { exportBackbone } from './export.js';
-import { createRandom } from './random.js';
 import { numbers } from './testing/eager.js';
 import { normal, tinyBackbone } from './testing/tiny.js';
 

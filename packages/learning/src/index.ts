@@ -5,6 +5,5 @@ export { type FeatureTable, type KnnOptions, knnPredict } from './knn.js';
 export { createMethod, type Method, type MethodContext } from './methods/method.js';
 export { createPhaseRule, type Phase, type PhaseRule, type PhaseRuleState } from './phase-rule.js';
 export { type ProbePlan, probePlan } from './probe.js';
-export { createRandom, epochSubset, type Random, subsetSize } from './random.js';
 export { adaptiveSwitch, initialSwitch, type SwitchState } from './switch.js';
 export { createTrainingPlan, type TrainingPlan, type TrainingPlanOptions } from './training-plan.js';

@@ -1,6 +1,6 @@
 /** First values of weights, as PyTorch's modules set them. */
 import type { HostTensor, HostTensors } from '@rela/engine';
-import type { Random } from './random.js';
+import type { Random } from '@rela/random';
 
 const elements = (shape: number[]) => shape.reduce((product, side) => product * side, 1);
 

@@ -1,7 +1,7 @@
 import type { Engine } from '@rela/engine';
+import { createRandom } from '@rela/random';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { knnPredict } from './knn.js';
-import { createRandom } from './random.js';
 import { eagerEngine } from './testing/eager.js';
 import { normal } from './testing/tiny.js';
 

@@ -1,12 +1,12 @@
 /** The online classifier: a linear one on features that no gradient leaves, to watch a run (method.md, section 2). */
 import type { HostTensors, Tensors } from '@rela/engine';
+import type { Random } from '@rela/random';
 import type { Scalar, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { differentiate } from './differentiate.js';
 import { linear } from './initial.js';
 import { applyLinear } from './layers.js';
 import { countCorrect, crossEntropy } from './losses.js';
 import { only, under } from './names.js';
-import type { Random } from './random.js';
 
 const CLASSIFIER = 'classifier';
 

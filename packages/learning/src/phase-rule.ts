@@ -7,7 +7,7 @@
  * is in `method` from the start.
  */
 import { ProblemError, type RelaSpec } from '@rela/contracts';
-import { portion } from './portion.js';
+import { portion } from '@rela/random';
 import { adaptiveSwitch, initialSwitch, type SwitchState } from './switch.js';
 
 export type Phase = 'rela' | 'method';

@@ -1,6 +1,6 @@
+import { createRandom } from '@rela/random';
 import { expect, it } from 'vitest';
 import { probePlan } from './probe.js';
-import { createRandom } from './random.js';
 import { eagerEngine } from './testing/eager.js';
 import { normal } from './testing/tiny.js';
 

@@ -1,5 +1,6 @@
 /** The linear probe: a linear classifier on frozen features, trained by Adam (method.md, section 3). */
 import type { HostTensors, StepFunction, TensorSpec } from '@rela/engine';
+import { createRandom } from '@rela/random';
 import type { Scalar, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { createAdamW } from './adamw.js';
 import { differentiate } from './differentiate.js';
@@ -7,7 +8,6 @@ import { linear, scalar } from './initial.js';
 import { applyLinear } from './layers.js';
 import { crossEntropy } from './losses.js';
 import { only, take, under } from './names.js';
-import { createRandom } from './random.js';
 
 const PROBE = 'probe';
 const isProbe = (key: string) => key.startsWith(`${PROBE}.`);

@@ -1,6 +1,7 @@
 /** A training plan: the state of a run, and the step that changes it, for each of its two phases. */
 import { ProblemError, type Training } from '@rela/contracts';
 import type { HostTensors, StepFunction, TensorSpec, Tensors } from '@rela/engine';
+import { createRandom } from '@rela/random';
 import type { Scalar, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 import { createAdamW } from './adamw.js';
 import { type Backbone, createBackbone } from './backbones/backbone.js';
@@ -10,7 +11,6 @@ import { createMethod, type Method, type Objective } from './methods/method.js';
 import { only, take, under, within } from './names.js';
 import { initClassifier, isClassifier, watch } from './online-classifier.js';
 import type { Phase } from './phase-rule.js';
-import { createRandom } from './random.js';
 import { createTransport, type Transport } from './transport.js';
 
 export interface TrainingPlan {

@@ -4,6 +4,7 @@
  */
 import type { RelaSpec } from '@rela/contracts';
 import type { HostTensors, Tensors } from '@rela/engine';
+import type { Random } from '@rela/random';
 import type { Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Backbone } from './backbones/backbone.js';
 import { linear } from './initial.js';
@@ -11,7 +12,6 @@ import { applyLinear } from './layers.js';
 import { relaLoss } from './losses.js';
 import type { Objective } from './methods/method.js';
 import { under, within } from './names.js';
-import type { Random } from './random.js';
 
 const TRANSPORT = 'transport';
 

@@ -1,5 +1,6 @@
 import { ProblemError } from '@rela/contracts';
 import { describe, expect, it } from 'vitest';
+import { breathing } from './breath.js';
 import { leadingEigenpairs } from './eigen/eigenpairs.js';
 import { principalComponents, projectTargets } from './principal-components.js';
 import { ShardStatistics } from './shard-statistics.js';
@@ -67,10 +68,10 @@ const dot = (left: Float64Array, right: Float64Array): number =>
   left.reduce((sum, value, index) => sum + value * right[index]!, 0);
 
 describe('leading eigenpairs', () => {
-  it.each([1, 2, 5, 40, 100])('equal those of Jacobi rotations for width %i', (m) => {
+  it.each([1, 2, 5, 40, 100])('equal those of Jacobi rotations for width %i', async (m) => {
     const covariance = statisticsOf(correlatedRows(3 * m + 2, m, m), m).covariance();
     const expected = jacobi(covariance, m);
-    const { values, vectors } = leadingEigenpairs(covariance.slice(), m, m);
+    const { values, vectors } = await leadingEigenpairs(covariance.slice(), m, m, breathing());
     const scale = expected.values[0]!;
     for (let index = 0; index < m; index++) {
       expect(Math.abs(values[index]! - expected.values[index]!) / scale).toBeLessThan(1e-12);
@@ -88,7 +89,7 @@ describe('leading eigenpairs', () => {
     }
   });
 
-  it('are orthonormal and solve A v = λ v where eigenvalues coincide or are zero', () => {
+  it('are orthonormal and solve A v = λ v where eigenvalues coincide or are zero', async () => {
     const m = 60;
     // Rank 20 with eigenvalues 3 (ten times) and 1 (ten times): A = Σ λ u uᵀ over orthonormal u.
     const basis = jacobi(statisticsOf(correlatedRows(200, m, 9), m).covariance(), m).vectors;
@@ -97,7 +98,7 @@ describe('leading eigenpairs', () => {
       for (let row = 0; row < m; row++)
         for (let col = 0; col < m; col++)
           matrix[row * m + col]! += (index < 10 ? 3 : 1) * basis[index * m + row]! * basis[index * m + col]!;
-    const { values, vectors } = leadingEigenpairs(matrix.slice(), m, m);
+    const { values, vectors } = await leadingEigenpairs(matrix.slice(), m, m, breathing());
     for (let index = 0; index < m; index++) {
       expect(Math.abs(values[index]! - (index < 10 ? 3 : index < 20 ? 1 : 0))).toBeLessThan(1e-10);
       const vector = vectors.subarray(index * m, (index + 1) * m);
@@ -114,10 +115,10 @@ describe('leading eigenpairs', () => {
 });
 
 describe('targets', () => {
-  it('have mean 0 and population variance 1 in every dimension, and do not correlate', () => {
+  it('have mean 0 and population variance 1 in every dimension, and do not correlate', async () => {
     const [width, k, count] = [12, 7, 400];
     const rows = correlatedRows(count, width, 1);
-    const targets = projectTargets(rows, principalComponents(statisticsOf(rows, width), k));
+    const targets = await projectTargets(rows, await principalComponents(statisticsOf(rows, width), k));
     expect(targets.length).toBe(count * k);
     for (let index = 0; index < k; index++) {
       const values = column(targets, k, index);
@@ -130,12 +131,12 @@ describe('targets', () => {
     }
   });
 
-  it('are the projections on the eigenvectors of the covariance by its definition', () => {
+  it('are the projections on the eigenvectors of the covariance by its definition', async () => {
     const [width, k, count] = [9, 4, 100];
     const rows = correlatedRows(count, width, 2);
     const statistics = statisticsOf(rows, width);
     const { vectors } = jacobi(statistics.covariance(), width);
-    const targets = projectTargets(rows, principalComponents(statistics, k));
+    const targets = await projectTargets(rows, await principalComponents(statistics, k));
     for (let index = 0; index < k; index++) {
       const vector = vectors.subarray(index * width, (index + 1) * width);
       const largest = vector.reduce((most, value) => (Math.abs(value) > Math.abs(most) ? value : most), 0);
@@ -152,15 +153,15 @@ describe('targets', () => {
     }
   });
 
-  it('are the same within 1e-9 however the shards were grouped', () => {
+  it('are the same within 1e-9 however the shards were grouped', async () => {
     const width = 20;
     const rows = correlatedRows(500, width, 3);
-    const whole = principalComponents(statisticsOf(rows, width), 8);
+    const whole = await principalComponents(statisticsOf(rows, width), 8);
     for (const size of [1, 37, 250]) {
       const merged = ShardStatistics.empty(width);
       for (let from = 0; from < 500; from += size)
         merged.merge(statisticsOf(rows.subarray(from * width, Math.min(500, from + size) * width), width));
-      const components = principalComponents(merged, 8);
+      const components = await principalComponents(merged, 8);
       for (const [index, value] of components.components.entries())
         expect(Math.abs(value - whole.components[index]!)).toBeLessThan(1e-9);
       for (const [index, value] of components.scale.entries())
@@ -168,7 +169,7 @@ describe('targets', () => {
     }
   });
 
-  it('recover the hidden factors of rows of known rank, and are 0 beyond it', () => {
+  it('recover the hidden factors of rows of known rank, and are 0 beyond it', async () => {
     const [width, rank, count] = [16, 3, 300];
     const random = seeded(5);
     const directions = Float64Array.from({ length: rank * width }, random);
@@ -181,11 +182,11 @@ describe('targets', () => {
           2,
         );
     }
-    const components = principalComponents(statisticsOf(rows, width), width);
+    const components = await principalComponents(statisticsOf(rows, width), width);
     expect([...components.scale].map((value) => value > 0)).toEqual(
       Array.from({ length: width }, (_, index) => index < rank),
     );
-    const targets = projectTargets(rows, components);
+    const targets = await projectTargets(rows, components);
     for (let index = 0; index < width; index++) {
       const values = column(targets, width, index);
       if (index < rank) expect(variance(values)).toBeCloseTo(1, 4);
@@ -193,34 +194,34 @@ describe('targets', () => {
     }
   });
 
-  it('are 0, never NaN, for features without variance and for equal images', () => {
+  it('are 0, never NaN, for features without variance and for equal images', async () => {
     const rows = correlatedRows(50, 4, 6);
     for (let row = 0; row < 50; row++) rows[row * 4 + 2] = 1000;
-    const some = projectTargets(rows, principalComponents(statisticsOf(rows, 4), 4));
+    const some = await projectTargets(rows, await principalComponents(statisticsOf(rows, 4), 4));
     expect(column(some, 4, 3)).toEqual(new Array(50).fill(0));
     expect(some.every(Number.isFinite)).toBe(true);
     const equal = new Float32Array(40).fill(0.1);
-    expect([...projectTargets(equal, principalComponents(statisticsOf(equal, 4), 4))]).toEqual(
+    expect([...(await projectTargets(equal, await principalComponents(statisticsOf(equal, 4), 4)))]).toEqual(
       new Array(40).fill(0),
     );
   });
 
-  it('of n images have at most n − 1 dimensions', () => {
+  it('of n images have at most n − 1 dimensions', async () => {
     const rows = correlatedRows(3, 8, 7);
-    const targets = projectTargets(rows, principalComponents(statisticsOf(rows, 8), 8));
+    const targets = await projectTargets(rows, await principalComponents(statisticsOf(rows, 8), 8));
     for (let index = 0; index < 8; index++) {
       const spread = variance(column(targets, 8, index));
       if (index < 2) expect(spread).toBeCloseTo(1, 4);
       else expect(spread).toBe(0);
     }
     const one = rows.subarray(0, 8);
-    expect([...projectTargets(one, principalComponents(statisticsOf(one, 8), 8))]).toEqual(
+    expect([...(await projectTargets(one, await principalComponents(statisticsOf(one, 8), 8)))]).toEqual(
       new Array(8).fill(0),
     );
   });
 
-  it('do not depend on the sign that an eigenvector happens to have', () => {
-    const { components } = principalComponents(statisticsOf(correlatedRows(80, 6, 8), 6), 6);
+  it('do not depend on the sign that an eigenvector happens to have', async () => {
+    const { components } = await principalComponents(statisticsOf(correlatedRows(80, 6, 8), 6), 6);
     for (let index = 0; index < 6; index++) {
       const vector = components.subarray(index * 6, (index + 1) * 6);
       const largest = vector.reduce((most, value) => (Math.abs(value) > Math.abs(most) ? value : most), 0);
@@ -228,10 +229,30 @@ describe('targets', () => {
     }
   });
 
-  it('are refused without images, and in a width that embeddings do not have', () => {
-    expect(() => principalComponents(ShardStatistics.empty(4), 4)).toThrow(ProblemError);
-    const components = principalComponents(statisticsOf(correlatedRows(9, 4, 1), 4), 2);
-    expect(() => principalComponents(statisticsOf(correlatedRows(9, 4, 1), 4), 5)).toThrow(RangeError);
-    expect(() => projectTargets(new Float32Array(6), components)).toThrow(RangeError);
+  it('let others have their turn while they are computed, and stop when they are told to', async () => {
+    const width = 40;
+    const rows = correlatedRows(60, width, 9);
+    let breaths = 0;
+    const breath = async () => {
+      breaths++;
+    };
+    const components = await principalComponents(statisticsOf(rows, width), 10, breath);
+    // One for every step of the reduction, of the way back and of the diagonalisation.
+    expect(breaths).toBeGreaterThan(2 * width);
+    await projectTargets(rows, components, breath);
+    const stop = async () => {
+      throw new Error('cancelled');
+    };
+    await expect(principalComponents(statisticsOf(rows, width), 10, stop)).rejects.toThrow('cancelled');
+    await expect(projectTargets(rows, components, stop)).rejects.toThrow('cancelled');
+  });
+
+  it('are refused without images, and in a width that embeddings do not have', async () => {
+    await expect(principalComponents(ShardStatistics.empty(4), 4)).rejects.toThrow(ProblemError);
+    const components = await principalComponents(statisticsOf(correlatedRows(9, 4, 1), 4), 2);
+    await expect(principalComponents(statisticsOf(correlatedRows(9, 4, 1), 4), 5)).rejects.toThrow(
+      RangeError,
+    );
+    await expect(projectTargets(new Float32Array(6), components)).rejects.toThrow(RangeError);
   });
 });

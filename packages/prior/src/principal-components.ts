@@ -1,5 +1,6 @@
 /** ReLA-D's targets from embeddings: PCA and standardisation (method.md, section 1, step 3; arXiv 2405.14669), from statistics alone. */
 import { ProblemError } from '@rela/contracts';
+import { type Breath, breathing } from './breath.js';
 import { leadingEigenpairs } from './eigen/eigenpairs.js';
 import { addProducts, paddedRows } from './products.js';
 import type { ShardStatistics } from './shard-statistics.js';
@@ -28,7 +29,11 @@ const FLOAT32_NOISE = 2 ** -48;
  * @param k at most m. Of n images at most n − 1 directions have variance; the others have scale 0
  * @throws ProblemError `invalid-data` without images; RangeError where k does not fit
  */
-export function principalComponents(statistics: ShardStatistics, k: number): PrincipalComponents {
+export async function principalComponents(
+  statistics: ShardStatistics,
+  k: number,
+  breath: Breath = breathing(),
+): Promise<PrincipalComponents> {
   const { count, width } = statistics;
   if (!Number.isInteger(k) || k < 1 || k > width)
     throw new RangeError(`Targets of width ${k} cannot be made of embeddings of width ${width}.`);
@@ -37,7 +42,7 @@ export function principalComponents(statistics: ShardStatistics, k: number): Pri
       'invalid-data',
       'The data set has no image, so there is nothing to take targets from.',
     );
-  const { values, vectors } = leadingEigenpairs(statistics.covariance(), width, k);
+  const { values, vectors } = await leadingEigenpairs(statistics.covariance(), width, k, breath);
   const tolerance = Math.max(values[0]!, 0) * width * FLOAT32_NOISE;
   const variances = values.map((value, index) => (value > tolerance && index < count - 1 ? value : 0));
   for (let index = 0; index < k; index++) fixSign(vectors.subarray(index * width, (index + 1) * width));
@@ -65,7 +70,11 @@ const CHUNK = 192;
  * Standardised targets [n, k].
  * @param rows embeddings [n, m]
  */
-export function projectTargets(rows: Float32Array, components: PrincipalComponents): Float32Array {
+export async function projectTargets(
+  rows: Float32Array,
+  components: PrincipalComponents,
+  breath: Breath = breathing(),
+): Promise<Float32Array> {
   const { width, k, mean, scale } = components;
   if (rows.length % width !== 0)
     throw new RangeError(`${rows.length} values are not rows of ${width}; embeddings have another width.`);
@@ -75,6 +84,7 @@ export function projectTargets(rows: Float32Array, components: PrincipalComponen
   const right = new Float64Array(targetRows * width);
   right.set(components.components);
   for (let from = 0; from < count; from += CHUNK) {
+    await breath();
     const length = Math.min(CHUNK, count - from);
     const leftRows = paddedRows(length);
     const left = new Float64Array(leftRows * width);

@@ -12,7 +12,8 @@ import {
   type RunSpec,
   type Training,
 } from '@rela/contracts';
-import { createBackbone, subsetSize } from '@rela/learning';
+import { createBackbone } from '@rela/learning';
+import { subsetSize } from '@rela/random';
 import { resultKey } from './result-key.js';
 
 /** What the request refers to, looked up. `dataset` is ready. */

@@ -1,6 +1,7 @@
 /** The linear probe: a linear classifier on frozen features, computed once (method.md, section 3). */
 import type { Engine, HostTensors } from '@rela/engine';
-import { createRandom, probePlan } from '@rela/learning';
+import { probePlan } from '@rela/learning';
+import { createRandom } from '@rela/random';
 import { accuracyOf, type LabelledFeatures } from './evaluate.js';
 import type { StageTools } from './tools.js';
 

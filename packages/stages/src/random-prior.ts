@@ -1,6 +1,7 @@
 /** The paper's "Rand." control: a prior that was never trained. */
 import type { PriorSource } from '@rela/contracts';
-import { createBackbone, createRandom, exportBackbone } from '@rela/learning';
+import { createBackbone, exportBackbone } from '@rela/learning';
+import { createRandom } from '@rela/random';
 
 /** ImageNet's channel statistics, as method.md names them. */
 const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };

@@ -1,6 +1,6 @@
 /** The reduce stage: exact PCA from the shards' summed statistics, then every shard projected to targets (method.md, section 1, step 3). */
 import type { StageInputOf, StageResultOf } from '@rela/contracts';
-import { principalComponents, projectTargets, ShardStatistics } from '@rela/prior';
+import { breathing, principalComponents, projectTargets, ShardStatistics } from '@rela/prior';
 import { floatRows, rowBytes, type TargetsManifest, writeJson } from './targets.js';
 import { type StageTools, secondsSince } from './tools.js';
 
@@ -18,11 +18,12 @@ export async function reduceTargets(
     signal.throwIfAborted();
     total.merge(ShardStatistics.fromBytes(await store.read(embed.statistics)));
   }
-  const components = principalComponents(total, k);
+  const breath = breathing(signal);
+  const components = await principalComponents(total, k, breath);
   const shards: TargetsManifest['shards'] = [];
   for (const [index, embed] of embeds.entries()) {
     signal.throwIfAborted();
-    const targets = projectTargets(floatRows(await store.read(embed.embeddings)), components);
+    const targets = await projectTargets(floatRows(await store.read(embed.embeddings)), components, breath);
     shards.push({ digest: (await store.write(rowBytes(targets), { signal })).digest, count: embed.count });
     progress(index + 1, embeds.length, 'shards');
   }

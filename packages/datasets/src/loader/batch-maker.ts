@@ -1,5 +1,5 @@
 /** Makes rows of a batch: decodes images, draws their views, looks up targets and labels. Runs in a thread, knows no messages. */
-import { createRandom } from '@rela/learning';
+import { createRandom } from '@rela/random';
 import { mapOrdered } from '../ordered.js';
 import { openSplit, type ResolveArtifact, type Split } from '../shards/split.js';
 import { type ViewNumber, viewsOf } from '../views/recipe.js';

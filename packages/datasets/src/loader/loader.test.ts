@@ -1,7 +1,7 @@
 /** The loader with real threads (of the package's build), on real shards and target files. */
 import { readFile, writeFile } from 'node:fs/promises';
 import type { DatasetManifest } from '@rela/contracts';
-import { createRandom } from '@rela/learning';
+import { createRandom } from '@rela/random';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { encodeShard } from '../shards/format.js';
 import { openSplit } from '../shards/split.js';

@@ -1,5 +1,5 @@
 /** Where random crops lie, over many draws. */
-import { createRandom } from '@rela/learning';
+import { createRandom } from '@rela/random';
 import { describe, expect, it } from 'vitest';
 import { type Box, centredSquare, randomResizedBox } from './crop.js';
 

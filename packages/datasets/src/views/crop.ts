@@ -1,5 +1,5 @@
 /** Which part of an image a view shows. */
-import type { Random } from '@rela/learning';
+import type { Random } from '@rela/random';
 
 /** In pixels of the image; may lie between pixels. */
 export interface Box {

@@ -1,5 +1,5 @@
 /** Views as a whole: what depends on what, and what each kind is made of. */
-import { createRandom } from '@rela/learning';
+import { createRandom } from '@rela/random';
 import { describe, expect, it } from 'vitest';
 import type { DecodedImage } from '../image.js';
 import { noise } from '../testing/fixtures.js';

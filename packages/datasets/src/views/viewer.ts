@@ -1,5 +1,5 @@
 /** Draws views: an image and a stream of random numbers to normalised floats, in a place that the caller names. */
-import type { Random } from '@rela/learning';
+import type { Random } from '@rela/random';
 import { type DecodedImage, withChannels } from '../image.js';
 import { GaussianBlur } from './blur.js';
 import { brighten, contrast, grey, saturate, solarize, turnHue } from './colour.js';

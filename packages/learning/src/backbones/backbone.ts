@@ -1,8 +1,8 @@
 /** A backbone: the network φ that a run trains and whose features are its result. */
 import type { BackboneSpec } from '@rela/contracts';
 import type { HostTensors, Tensors } from '@rela/engine';
+import type { Random } from '@rela/random';
 import type { Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
-import type { Random } from '../random.js';
 import { createResnet } from './resnet.js';
 
 export interface Backbone {

@@ -1,6 +1,6 @@
 import { tf } from '@rela/engine';
+import { createRandom } from '@rela/random';
 import { expect, it } from 'vitest';
-import { createRandom } from '../random.js';
 import { numbers, runOnce } from '../testing/eager.js';
 import { normal, tinyBackbone } from '../testing/tiny.js';
 import { createBackbone } from './backbone.js';

@@ -1,8 +1,8 @@
 import { tf } from '@rela/engine';
+import { createRandom } from '@rela/random';
 import type { Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { under, within } from '../names.js';
-import { createRandom } from '../random.js';
 import { numbers } from '../testing/eager.js';
 import { normal, tinyBackbone } from '../testing/tiny.js';
 import { createByol } from './byol.js';

@@ -1,10 +1,10 @@
 /** The head of two layers that projectors and predictors are: Linear – batch norm – ReLU – Linear. */
 import { type HostTensors, type Tensors, tf } from '@rela/engine';
+import type { Random } from '@rela/random';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import { batchNorm, linear } from '../initial.js';
 import { applyBatchNorm, applyLinear } from '../layers.js';
 import { under } from '../names.js';
-import type { Random } from '../random.js';
 
 /**
  * Weights under `name`: '.0' the first linear layer, '.1' the batch norm, '.3' the second, as PyTorch numbers them. The

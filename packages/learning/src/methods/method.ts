@@ -1,9 +1,9 @@
 /** A method: what a run minimises after the ReLA phase, or from the first step without ReLA. One page each, beside this one. */
 import { type MethodSpec, ProblemError } from '@rela/contracts';
 import type { HostTensors, Tensors } from '@rela/engine';
+import type { Random } from '@rela/random';
 import type { Scalar, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Backbone } from '../backbones/backbone.js';
-import type { Random } from '../random.js';
 import { createByol } from './byol.js';
 import { createSupervised } from './supervised.js';
 

@@ -1,8 +1,8 @@
 /** A network and batches small enough for TF.js's own CPU backend, for the tests of this package. */
 import { Training } from '@rela/contracts';
 import type { HostTensor, HostTensors, TensorSpec } from '@rela/engine';
+import { createRandom } from '@rela/random';
 import { createResnet } from '../backbones/resnet.js';
-import { createRandom } from '../random.js';
 import { planAround, type TrainingPlan } from '../training-plan.js';
 
 export const TINY = { image: { size: 8, channels: 1 }, classes: 3, k: 5 };

@@ -3,6 +3,7 @@
  * Reinsch, Wilkinson 1968). The rotations of several sweeps are kept and applied to a few rows of the basis at a time, which
  * then stay in the cache: the plain order walks through the whole basis once a sweep.
  */
+import type { Breath } from '../breath.js';
 import type { Tridiagonal } from './tridiagonal.js';
 
 /** Sweeps whose rotations are kept. */
@@ -103,12 +104,16 @@ class PendingRotations {
  * Values are exact to rounding of the largest one.
  * @throws RangeError where it does not converge, which finite matrices do
  */
-export function diagonalise({ diagonal: d, offDiagonal: e, basis }: Tridiagonal): void {
+export async function diagonalise(
+  { diagonal: d, offDiagonal: e, basis }: Tridiagonal,
+  breath: Breath,
+): Promise<void> {
   const n = d.length;
   const rotations = new PendingRotations(basis, n);
   const norm = d.reduce((most, value, index) => Math.max(most, Math.abs(value) + Math.abs(e[index]!)), 0);
   const negligible = Number.EPSILON * norm;
   for (let low = 0; low < n; low++) {
+    await breath();
     for (let sweeps = 0; ; sweeps++) {
       let high = low;
       while (high < n - 1 && Math.abs(e[high]!) > negligible) high++;

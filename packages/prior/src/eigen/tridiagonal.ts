@@ -3,6 +3,8 @@
  * 8.3.1). The rank-two update of a step and the product of the next one share one pass over the matrix: memory decides the time.
  */
 
+import type { Breath } from '../breath.js';
+
 export interface Tridiagonal {
   /** [n] */
   diagonal: Float64Array;
@@ -13,7 +15,7 @@ export interface Tridiagonal {
 }
 
 /** @param a [n, n], symmetric; its upper triangle is read, all of it is overwritten */
-export function tridiagonalise(a: Float64Array, n: number): Tridiagonal {
+export async function tridiagonalise(a: Float64Array, n: number, breath: Breath): Promise<Tridiagonal> {
   const diagonal = new Float64Array(n);
   const offDiagonal = new Float64Array(n);
   const factors = new Float64Array(n);
@@ -23,6 +25,7 @@ export function tridiagonalise(a: Float64Array, n: number): Tridiagonal {
   let u = new Float64Array(n);
   let p = new Float64Array(n);
   for (let step = 0; step < n; step++) {
+    await breath();
     const row = step * n;
     if (step > 0) updateRow(a, row, step, n, v, w);
     diagonal[step] = a[row + step]!;
@@ -40,7 +43,7 @@ export function tridiagonalise(a: Float64Array, n: number): Tridiagonal {
     [v, u] = [u, v];
     [w, p] = [p, w];
   }
-  return { diagonal, offDiagonal, basis: formBasis(a, factors, n) };
+  return { diagonal, offDiagonal, basis: await formBasis(a, factors, n, breath) };
 }
 
 /** Takes v wᵀ + w vᵀ off one row, from its diagonal on. */
@@ -100,11 +103,17 @@ function multiplyUpdated(a: Float64Array, n: number, step: number, { v, w, u, p 
 }
 
 /** Q = H₀ H₁ … from the reflectors in the rows of `a`, in place from the last one on. */
-function formBasis(a: Float64Array, factors: Float64Array, n: number): Float64Array {
+async function formBasis(
+  a: Float64Array,
+  factors: Float64Array,
+  n: number,
+  breath: Breath,
+): Promise<Float64Array> {
   const basis = new Float64Array(n * n);
   const sums = new Float64Array(n);
   for (let index = 0; index < n; index++) basis[index * n + index] = 1;
   for (let step = n - 2; step >= 0; step--) {
+    await breath();
     const factor = factors[step]!;
     if (factor === 0) continue;
     const from = step + 1;

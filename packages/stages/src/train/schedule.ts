@@ -1,5 +1,5 @@
 /** Which images a step sees: a fresh random subset every epoch, cut into batches. */
-import { epochSubset, subsetSize } from '@rela/learning';
+import { epochSubset, subsetSize } from '@rela/random';
 
 export interface Schedule {
   stepsPerEpoch: number;

@@ -1,0 +1,3 @@
+/** Everything that @rela/random offers. */
+export { portion } from './portion.js';
+export { createRandom, epochSubset, type Random, subsetSize } from './random.js';
