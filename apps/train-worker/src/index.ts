@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { type Config, requireDatabase } from '@rela/config';
 import { migrate, openDatabase } from '@rela/database';
+import type { Stoppable } from '@rela/process';
 import { openStore } from '@rela/storage';
-import { type Stoppable, startWorker, untilThere } from '@rela/worker';
+import { startWorker, untilThere } from '@rela/worker';
 import { pino } from 'pino';
 import { createHandlers } from './handlers.js';
 

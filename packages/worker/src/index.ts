@@ -1,6 +1,5 @@
 export * from './attempt.js';
 export * from './outcome.js';
 export * from './progress.js';
-export * from './until-stopped.js';
 export * from './until-there.js';
 export * from './worker.js';
