@@ -44,10 +44,10 @@ async function isInstalled() {
 }
 
 /** Runs a program in the repository. Its output is shown as it comes, or, when quiet, only where it fails. */
-async function run(program, args, { quiet = false } = {}) {
+async function run(program, args, { quiet = false, log = process.stdout } = {}) {
   const child = spawn(program, args, {
     cwd: root,
-    stdio: ['ignore', quiet ? 'pipe' : 'inherit', quiet ? 'pipe' : 'inherit'],
+    stdio: ['ignore', quiet ? 'pipe' : log.fd, quiet ? 'pipe' : 'inherit'],
     // @rela/config, which reads the environment everywhere else, is not built yet.
     env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' },
     // npm and npx are .cmd files there.
@@ -71,29 +71,32 @@ async function run(program, args, { quiet = false } = {}) {
   throw new PrepareError(`\`${[program, ...args].join(' ')}\` failed (${signal ?? `exit code ${code}`}).`);
 }
 
-async function timed(what, work) {
-  process.stdout.write(`${what} … `);
+async function timed(what, log, work) {
+  log.write(`${what} … `);
   const began = performance.now();
   await work();
-  process.stdout.write(`${((performance.now() - began) / 1000).toFixed(1)} s\n`);
+  log.write(`${((performance.now() - began) / 1000).toFixed(1)} s\n`);
 }
 
 /** @throws PrepareError */
-export async function prepare() {
+async function prepare(log) {
   checkNode();
   if (!(await isInstalled())) {
-    process.stdout.write('Installing the packages of package-lock.json (npm ci)\n');
-    await run('npm', ['ci', '--no-audit', '--no-fund']);
+    log.write('Installing the packages of package-lock.json (npm ci)\n');
+    await run('npm', ['ci', '--no-audit', '--no-fund'], { log });
   }
-  await timed('Building', () =>
+  await timed('Building', log, () =>
     run('npx', ['--no-install', 'turbo', 'run', 'build', '--output-logs=errors-only'], { quiet: true }),
   );
 }
 
-/** Runs `main` after the preparation; what fails in it is said in a sentence, and ends with exit code 1. */
-export async function runPrepared(main) {
+/**
+ * Runs `main` after the preparation; what fails in it is said in a sentence, and ends with exit code 1.
+ * @param log where the preparation is told
+ */
+export async function runPrepared(main, { log = process.stdout } = {}) {
   try {
-    await prepare();
+    await prepare(log);
   } catch (error) {
     if (!(error instanceof PrepareError)) throw error;
     process.stderr.write(`\n${error.message}\n`);

@@ -321,16 +321,30 @@ const CASES: Case[] = [
     { x: [16, 8, 8, 1], w: [3, 3, 1, 16], stride: 1 },
     { x: [16, 8, 8, 3], w: [3, 3, 3, 16], stride: 2 },
     { x: [5, 8, 8, 16], w: [3, 3, 16, 16], stride: 1 },
+    // Padded alike on all sides, as PyTorch does, and a stride that leaves rows unseen.
+    { x: [16, 8, 8, 16], w: [3, 3, 16, 32], stride: 2, pad: 1 },
+    { x: [16, 7, 8, 32], w: [3, 3, 32, 16], stride: 2, pad: 1 },
+    { x: [16, 9, 9, 16], w: [7, 7, 16, 16], stride: 2, pad: 3 },
+    { x: [16, 9, 9, 16], w: [3, 3, 16, 16], stride: 2, pad: 0 },
+    { x: [16, 8, 8, 16], w: [2, 2, 16, 16], stride: 2, pad: 0 },
+    { x: [16, 8, 8, 16], w: [1, 1, 16, 16], stride: 2, pad: 0 },
   ].map(
-    ({ x, w, stride }): Case => ({
+    ({
+      x,
+      w,
+      stride,
+      pad = 'same',
+    }: {
+      x: number[];
+      w: number[];
+      stride: number;
+      pad?: 'same' | number;
+    }): Case => ({
       covers: 'Conv2D Conv2DBackpropInput Conv2DBackpropFilter',
       shapes: [x, w],
       // Whole blocks of channels, then what a network does with them.
       fn: (a, b) =>
-        tf.mean(
-          tf.relu(tf.mul(tf.conv2d(as4d(a!), as4d(b!), stride, 'same'), tf.range(1, w[3]! + 1))),
-          [1, 2],
-        ),
+        tf.mean(tf.relu(tf.mul(tf.conv2d(as4d(a!), as4d(b!), stride, pad), tf.range(1, w[3]! + 1))), [1, 2]),
     }),
   ),
   {

@@ -83,16 +83,14 @@ class Fusion {
   private standsInBlocks({ op, inputs, outputs }: GraphNode): boolean {
     const { shape, dtype } = outputs[0]!;
     if (shape.length !== 4 || dtype !== 'float32' || shape[3]! % this.block !== 0) return false;
-    const [first, second] = inputs;
+    const [, second] = inputs;
     switch (op) {
       case 'Conv2D': {
         const channels = second!.shape[2]!;
         return channels % this.block === 0 || channels < this.block;
       }
       case 'Conv2DBackpropInput':
-        return (
-          second!.shape[3]! % this.block === 0 && isSameShape(first!.shape.slice(1, 3), shape.slice(1, 3))
-        );
+        return second!.shape[3]! % this.block === 0;
       case 'Broadcast':
         return true;
       default:

@@ -13,6 +13,7 @@ import { POOLING } from './lowering/pooling.js';
 import { REDUCTIONS } from './lowering/reduce.js';
 import { RESIZES } from './lowering/resize.js';
 import { SHAPES } from './lowering/shape.js';
+import { WINOGRAD } from './lowering/winograd.js';
 import type { OnnxModel, OnnxPort } from './model.js';
 
 export const LOWERINGS: Readonly<Record<string, Lowering>> = {
@@ -25,6 +26,7 @@ export const LOWERINGS: Readonly<Record<string, Lowering>> = {
   ...PLACES,
   ...RESIZES,
   ...SHAPES,
+  ...WINOGRAD,
 };
 
 export interface LowerOptions {

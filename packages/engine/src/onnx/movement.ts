@@ -14,6 +14,10 @@ const SHORTEST_ROW = 16;
 
 const NCHWC = { domain: 'com.microsoft.nchwc' } as const;
 
+/** From [N, blocks, H, W, block] to [N, H, W, blocks, block], and back. */
+const TO_CHANNELS_LAST = [0, 2, 3, 1, 4];
+const FROM_CHANNELS_LAST = [0, 3, 1, 2, 4];
+
 interface Movement {
   /** Sides of the tensor as it lies. */
   sides: readonly number[];
@@ -32,6 +36,11 @@ export function move(
   const inner = perm.at(-1)!;
   const last = sides.length - 1;
   if (block > 1 && size >= LARGE && dtype === 'float32') {
+    const [images, first, second, third, inmost] = sides as [number, number, number, number, number];
+    if (String(perm) === String(TO_CHANNELS_LAST) && inmost === block)
+      return toChannelsLast(builder, name, [images, first * block, second, third], block);
+    if (String(perm) === String(FROM_CHANNELS_LAST) && inmost === block)
+      return fromChannelsLast(builder, name, [images, first, second, third * block], block);
     if (inner === last && rowWidth({ sides, perm }) >= SHORTEST_ROW)
       return moveRows(builder, name, { sides, perm });
     if (sides[inner] === block && inner !== last) return movedInside(builder, name, { sides, perm }, inner);
@@ -39,6 +48,37 @@ export function move(
       return movedOutside(builder, name, { sides, perm }, perm.indexOf(last));
   }
   return builder.emit('Transpose', [name], { perm: ints(perm) });
+}
+
+/** @param sides [N, C, H, W], as the kernels declare blocks */
+function toChannelsLast(
+  builder: Builder,
+  name: string,
+  sides: [number, number, number, number],
+  block: number,
+): string {
+  const [images, channels, height, width] = sides;
+  const view = builder.emit('Reshape', [name, builder.ints(sides)]);
+  const reordered = builder.emit(
+    'ReorderOutput',
+    [view],
+    { channels: int(channels), channels_last: int(1) },
+    NCHWC,
+  );
+  return builder.emit('Reshape', [reordered, builder.ints([images, height, width, channels / block, block])]);
+}
+
+/** @param sides [N, H, W, C] */
+function fromChannelsLast(
+  builder: Builder,
+  name: string,
+  sides: [number, number, number, number],
+  block: number,
+): string {
+  const [images, height, width, channels] = sides;
+  const view = builder.emit('Reshape', [name, builder.ints(sides)]);
+  const reordered = builder.emit('ReorderInput', [view], { channels_last: int(1) }, NCHWC);
+  return builder.emit('Reshape', [reordered, builder.ints([images, channels / block, height, width, block])]);
 }
 
 const isOrderedBut = (perm: readonly number[], axis: number) => {

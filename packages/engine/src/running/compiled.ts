@@ -1,9 +1,13 @@
 /** The compiled engine: the step is recorded once, becomes one ONNX graph, and ONNX Runtime runs it. */
 import type * as ort from 'onnxruntime-node';
+import { shareCommonSubexpressions } from '../graph/common-subexpressions.js';
+import { fixedTileSize } from '../graph/fixed-plan.js';
 import { countFlops } from '../graph/flops.js';
 import { fuseChannels } from '../graph/fuse-channels.js';
 import type { Graph } from '../graph/graph.js';
 import { optimize } from '../graph/optimize.js';
+import { applyWinograd, type ConvolutionShape } from '../graph/winograd.js';
+import type { TileSize } from '../graph/winograd-matrices.js';
 import { type Form, identity, Measure } from '../onnx/forms.js';
 import { type Lowered, lower } from '../onnx/lower.js';
 import { record } from '../recording/record.js';
@@ -168,16 +172,24 @@ export interface CompiledOptions {
   threads?: number;
   /** Use ONNX Runtime's blocked convolutions where this machine has them. Default true. */
   blocked?: boolean;
+  /** Which convolutions are Winograd's, and of which tiles. Default: the fixed plan. */
+  choose?: (shape: ConvolutionShape) => TileSize | null;
 }
 
-export async function createCompiledEngine({ threads, blocked = true }: CompiledOptions): Promise<Engine> {
+export async function createCompiledEngine({
+  threads,
+  blocked = true,
+  choose = fixedTileSize,
+}: CompiledOptions): Promise<Engine> {
   const block = blocked ? await blockOfThisMachine() : null;
   return {
     name: 'compiled',
     async compile(step, state, batch) {
       const specs = specsOf(state);
       const graph = recordStep(step, specs, batch);
-      const { model, stateForms } = lowerStep(block === null ? graph : fuseChannels(graph, block), block);
+      const fused = block === null ? graph : fuseChannels(graph, block);
+      const chosen = block === null ? fused : shareCommonSubexpressions(applyWinograd(fused, choose));
+      const { model, stateForms } = lowerStep(chosen, block);
       const session = await openSession(model, {
         ...(threads === undefined ? {} : { threads }),
         finished: block !== null,

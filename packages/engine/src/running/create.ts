@@ -1,5 +1,5 @@
 /** Chooses the engine. */
-import { createCompiledEngine } from './compiled.js';
+import { type CompiledOptions, createCompiledEngine } from './compiled.js';
 import { createEagerEngine, hasTensorFlowGpu } from './eager.js';
 import type { Engine } from './engine.js';
 
@@ -10,6 +10,7 @@ export interface EngineOptions {
   threads?: number;
   /** Whether the compiled engine may use ONNX Runtime's blocked convolutions. Default true. */
   blocked?: boolean;
+  choose?: CompiledOptions['choose'];
   /** TF.js backend of the eager engine. */
   backend?: string;
 }
@@ -20,8 +21,13 @@ export async function createEngine({
   threads,
   backend,
   blocked = true,
+  choose,
 }: EngineOptions): Promise<Engine> {
   const eager = engine === 'eager' || (engine === 'auto' && hasTensorFlowGpu());
   if (eager) return createEagerEngine(backend === undefined ? {} : { backend });
-  return createCompiledEngine(threads === undefined ? { blocked } : { threads, blocked });
+  return createCompiledEngine({
+    blocked,
+    ...(threads === undefined ? {} : { threads }),
+    ...(choose ? { choose } : {}),
+  });
 }

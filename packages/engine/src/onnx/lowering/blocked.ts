@@ -5,7 +5,7 @@
  */
 import type { GraphNode, Value } from '../../graph/graph.js';
 import { type Form, inner, NCHWC, outer } from '../forms.js';
-import { ints } from '../model.js';
+import { int, ints } from '../model.js';
 import { type Context, define } from './context.js';
 import type { ConvInfo } from './convolution.js';
 
@@ -112,6 +112,94 @@ export function blockedBackpropInput(
     DOMAIN,
   );
   defineBlocked(node, context, dx);
+}
+
+/** What one parity of the result along an axis takes: taps from `first` down by two, and the padding of dy. */
+interface Parity {
+  first: number;
+  count: number;
+  before: number;
+  after: number;
+}
+
+/**
+ * Stride 2 along one axis: position 2u + a of the input met the taps t ≡ a + pad (mod 2), each at position
+ * u + (a + pad − t) / 2 of the output. Null where the output would have to be cut for that.
+ */
+function paritiesOf(kernel: number, pad: number, inSize: number, outSize: number): Parity[] | null {
+  const half = Math.ceil(inSize / 2);
+  const parities = [0, 1].map((a): Parity => {
+    const taps = Array.from({ length: kernel }, (_, tap) => tap).filter((tap) => (a + pad - tap) % 2 === 0);
+    const first = taps.at(-1) ?? -1;
+    const before = taps.length === 0 ? 0 : -(a + pad - first) / 2;
+    return { first, count: taps.length, before, after: half - outSize - before + taps.length - 1 };
+  });
+  const fits = parities.every(({ count, before, after }) => count === 0 || (before >= 0 && after >= 0));
+  return fits ? parities : null;
+}
+
+/**
+ * Stride 2: each of the four parities of the positions is a small convolution of its own at stride 1, and the four are
+ * interleaved; a transposed convolution runs at a third of their rate. @returns false where it does not fit
+ */
+export function blockedBackpropStride2(
+  node: GraphNode,
+  context: Context,
+  dy: Value,
+  filter: Value,
+  info: ConvInfo,
+): boolean {
+  const { builder, forms } = context;
+  const [height, width, channels, filters] = filter.shape as [number, number, number, number];
+  const [images, rows, columns] = dy.shape as [number, number, number, number];
+  const { inHeight, inWidth, padInfo: p } = info;
+  const vertical = paritiesOf(height, p.top, inHeight, rows);
+  const horizontal = paritiesOf(width, p.left, inWidth, columns);
+  if (!vertical || !horizontal) return false;
+  const halves = [Math.ceil(inHeight / 2), Math.ceil(inWidth / 2)] as const;
+  const block = context.block!;
+  const exchanged = forms.use(filter, TURNED_FILTER);
+  const gradient = declare(context, forms.use(dy, NCHWC), [images, filters, rows, columns]);
+  const maps = images * (channels / block);
+  const far = -(2 ** 31);
+  const part = (v: Parity, h: Parity): string => {
+    const sides = builder.ints([maps * halves[0], halves[1], block]);
+    if (v.count * h.count === 0) return builder.emit('Expand', [builder.scalar(0), sides]);
+    const taps =
+      height * width === 1
+        ? exchanged
+        : builder.emit('Slice', [
+            exchanged,
+            builder.ints([v.first, h.first]),
+            builder.ints([far, far]),
+            builder.ints([2, 3]),
+            builder.ints([-2, -2]),
+          ]);
+    const dx = builder.emit(
+      'Conv',
+      [gradient, declare(context, taps, [channels, filters, v.count, h.count])],
+      { kernel_shape: ints([v.count, h.count]), pads: ints([v.before, h.before, v.after, h.after]) },
+      DOMAIN,
+    );
+    return builder.emit('Reshape', [dx, sides]);
+  };
+  // [rows of all maps, columns, block]: even and odd columns side by side, then even and odd rows.
+  const wide = vertical.map((v) => {
+    const pair = builder.emit('Concat', [part(v, horizontal[0]!), part(v, horizontal[1]!)], { axis: int(2) });
+    return builder.emit('Reshape', [pair, builder.ints([maps * halves[0], 1, 2 * halves[1] * block])]);
+  });
+  const whole = builder.emit('Concat', wide, { axis: int(1) });
+  const isEven = inHeight % 2 === 0 && inWidth % 2 === 0;
+  const cut = isEven
+    ? whole
+    : builder.emit('Slice', [
+        builder.emit('Reshape', [whole, builder.ints([maps, 2 * halves[0], 2 * halves[1] * block])]),
+        builder.ints([0, 0]),
+        builder.ints([inHeight, inWidth * block]),
+        builder.ints([1, 2]),
+      ]);
+  defineBlocked(node, context, cut);
+  return true;
 }
 
 /**

@@ -3,7 +3,13 @@ import type { GraphNode, Value } from '../../graph/graph.js';
 import { convInfo } from '../../recording/shapes.js';
 import { type Form, NCHW, OIHW } from '../forms.js';
 import { int, ints } from '../model.js';
-import { blockedBackpropFilter, blockedBackpropInput, blockedConv, fitsBlocks } from './blocked.js';
+import {
+  blockedBackpropFilter,
+  blockedBackpropInput,
+  blockedBackpropStride2,
+  blockedConv,
+  fitsBlocks,
+} from './blocked.js';
 import { type Context, define, input, type Lowering, output, unsupported } from './context.js';
 
 export type ConvInfo = ReturnType<typeof convInfo>;
@@ -136,10 +142,14 @@ const backpropInput: Lowering = (node, context) => {
     found.dilationWidth === 1 &&
     Math.max(p.top, p.bottom) < kh &&
     Math.max(p.left, p.right) < kw;
-  if (plain && fitsBlocks(context, filter.shape[2]!, filter.shape[3]!)) {
+  const inBlocks = fitsBlocks(context, filter.shape[2]!, filter.shape[3]!);
+  if (plain && inBlocks) {
     blockedBackpropInput(node, context, dy, filter, found);
     return;
   }
+  const byTwo = found.strideHeight === 2 && found.strideWidth === 2;
+  const dilated = found.dilationHeight * found.dilationWidth > 1;
+  if (inBlocks && byTwo && !dilated && blockedBackpropStride2(node, context, dy, filter, found)) return;
   const gradient = context.forms.use(dy, NCHW);
   const result = plain
     ? turnedConv(context, gradient, filter, found)

@@ -1,0 +1,156 @@
+"""Training steps in PyTorch on the CPU, at the best of its settings, timed when told to by a line on standard input."""
+import itertools
+import json
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+work = json.loads(sys.argv[1])
+torch.set_num_threads(work["threads"])
+torch.manual_seed(0)
+
+
+def normed(inputs, outputs, kernel, stride=1):
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)
+    )
+
+
+class Basic(nn.Module):
+    expansion = 1
+
+    def __init__(self, inputs, width, stride):
+        super().__init__()
+        self.first, self.second = normed(inputs, width, 3, stride), normed(width, width, 3)
+        same = stride == 1 and inputs == width
+        self.shortcut = nn.Identity() if same else normed(inputs, width, 1, stride)
+
+    def forward(self, x):
+        return F.relu(self.second(F.relu(self.first(x), inplace=True)) + self.shortcut(x), inplace=True)
+
+
+class Bottleneck(nn.Module):
+    expansion = 4
+
+    def __init__(self, inputs, width, stride):
+        super().__init__()
+        outputs = 4 * width
+        self.first, self.second, self.third = normed(inputs, width, 1), normed(width, width, 3, stride), normed(width, outputs, 1)
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Identity() if same else normed(inputs, outputs, 1, stride)
+
+    def forward(self, x):
+        y = F.relu(self.second(F.relu(self.first(x), inplace=True)), inplace=True)
+        return F.relu(self.third(y) + self.shortcut(x), inplace=True)
+
+
+SHAPES = {
+    "resnet18": (Basic, (64, 128, 256, 512), (2, 2, 2, 2)),
+    "resnet18-narrow": (Basic, (16, 32, 64, 128), (2, 2, 2, 2)),
+    "resnet50": (Bottleneck, (64, 128, 256, 512), (3, 4, 6, 3)),
+}
+
+
+class ResNet(nn.Module):
+    def __init__(self, name, channels, stem):
+        super().__init__()
+        block, widths, depths = SHAPES[name]
+        first = widths[0]
+        layers = [*normed(channels, first, 3)] if stem == "modified" else [*normed(channels, first, 7, 2)]
+        layers.append(nn.ReLU(inplace=True))
+        if stem == "standard":
+            layers.append(nn.MaxPool2d(3, 2, 1))
+        inputs = first
+        for stage, (width, depth) in enumerate(zip(widths, depths)):
+            for number in range(depth):
+                layers.append(block(inputs, width, 2 if stage > 0 and number == 0 else 1))
+                inputs = width * block.expansion
+        self.body, self.width = nn.Sequential(*layers), inputs
+
+    def forward(self, x):
+        return self.body(x).mean((2, 3))
+
+
+def head(inputs, hidden, outputs):
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, outputs))
+
+
+def backbone():
+    return ResNet(work["model"], work["channels"], work["stem"])
+
+
+def images(layout):
+    x = torch.randn(work["batch"], work["channels"], work["size"], work["size"])
+    return x.contiguous(memory_format=layout)
+
+
+def supervised(layout):
+    net = backbone()
+    net = nn.Sequential(net, nn.Linear(net.width, 10)).to(memory_format=layout)
+    x, y = images(layout), torch.randint(0, 10, (work["batch"],))
+    return [net], lambda: F.cross_entropy(net(x), y), lambda: None
+
+
+def byol(layout):
+    online, target = backbone().to(memory_format=layout), backbone().to(memory_format=layout)
+    d = online.width
+    projector, slow_projector, predictor = head(d, 2 * d, 256), head(d, 2 * d, 256), head(256, 2 * d, 256)
+    x1, x2 = images(layout), images(layout)
+    slow = [*target.parameters(), *slow_projector.parameters()]
+    fast = [*online.parameters(), *projector.parameters()]
+
+    def loss():
+        with torch.no_grad():
+            z1, z2 = slow_projector(target(x1)), slow_projector(target(x2))
+        p1, p2 = predictor(projector(online(x1))), predictor(projector(online(x2)))
+        return -0.5 * (F.cosine_similarity(p1, z2).mean() + F.cosine_similarity(p2, z1).mean())
+
+    def follow():
+        with torch.no_grad():
+            torch._foreach_mul_(slow, 0.99)
+            torch._foreach_add_(slow, fast, alpha=0.01)
+
+    return [online, projector, predictor], loss, follow
+
+
+KINDS = {"supervised": supervised, "byol": byol}
+LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+
+
+def stepper(layout, foreach):
+    modules, loss, follow = KINDS[work["kind"]](LAYOUTS[layout])
+    parameters = [p for module in modules for p in module.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01, foreach=foreach)
+
+    def step():
+        began = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        value = loss()
+        value.backward()
+        optimizer.step()
+        follow()
+        value.item()
+        return time.perf_counter() - began
+
+    return step
+
+
+def best():
+    """The fastest of its settings, each by the better of two steps after a first one."""
+    found = None
+    for layout, foreach in itertools.product(LAYOUTS, (True, False)):
+        step = stepper(layout, foreach)
+        step()
+        seconds = min(step(), step())
+        if found is None or seconds < found[0]:
+            found = (seconds, f"{layout}, foreach={foreach}", step)
+    return found[1], found[2]
+
+
+setting, step = best()
+print(json.dumps({"setting": setting}), flush=True)
+for _ in sys.stdin:
+    print(json.dumps({"seconds": step()}), flush=True)
