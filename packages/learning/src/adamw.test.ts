@@ -90,3 +90,21 @@ it('is Adam without weight decay: a tensor without gradient stays where it is', 
   await step.dispose();
   await engine.dispose();
 });
+
+it('moves nothing in a step of length 0', async () => {
+  const adamw = createAdamW(options, (key) => key);
+  const parameters = { w: normal([3], 5) };
+  const engine = await eagerEngine();
+  const step = await engine.compile(
+    (state, { g, learningRate }) => ({
+      state: adamw.update(state, { w: g! }, learningRate as never),
+      metrics: {},
+    }),
+    { ...parameters, ...adamw.init(parameters) },
+    { g: parameters.w, learningRate: scalar(0) },
+  );
+  // A gradient of 0 beside others: 0 over 0 would be no number.
+  await step.run({ g: { ...parameters.w, data: Float32Array.of(0, 1, -1) }, learningRate: scalar(0) });
+  expect((await step.state()).w!.data).toEqual(parameters.w.data);
+  await engine.dispose();
+});

@@ -15,8 +15,10 @@ export interface AdamW {
   init(parameters: HostTensors): HostTensors;
   /**
    * One step on every parameter that has a gradient:
-   *   θ ← θ − η·λ·θ;  m ← β₁·m + (1 − β₁)·g;  v ← β₂·v + (1 − β₂)·g²;  θ ← θ − η · (m / c₁) / (√(v / c₂) + ε)
-   * As torch does by default, weight decay λ is on all trained tensors, biases and batch norms too.
+   *   θ ← θ − η·λ·θ;  m ← β₁·m + g;  v ← β₂·v + g²;  c₁ ← β₁·c₁ + 1;  c₂ ← β₂·c₂ + 1
+   *   θ ← θ − η · (m / c₁) / (√(v / c₂) + ε)
+   * The moments are kept as sums: the paper's (1 − β)·m over its correction 1 − βᵗ is m over the sum of 1, which is what c is.
+   * Each is then one product and one sum, and the step one of each more. As torch does by default, weight decay λ is on all trained tensors, biases and batch norms too.
    * @param state parameters and the optimizer's own tensors
    * @param learningRate η []
    * @returns the parameters and own tensors that changed
@@ -24,11 +26,11 @@ export interface AdamW {
   update(state: Tensors, gradients: Tensors, learningRate: Scalar): Tensors;
 }
 
-const moments = (key: string) => ({ first: `adamw.first.${key}`, second: `adamw.second.${key}` });
-const corrections = (group: string) => ({
-  first: `adamw.correction1.${group}`,
-  second: `adamw.correction2.${group}`,
-});
+/** A step size of 0 is taken as this: it moves nothing that float32 could tell. */
+const SHORTEST_STEP = 1e-20;
+
+const moments = (key: string) => ({ first: `adamw.m.${key}`, second: `adamw.v.${key}` });
+const corrections = (group: string) => ({ first: `adamw.c1.${group}`, second: `adamw.c2.${group}` });
 
 /**
  * @param groupOf parameters of a group always have gradients in the same steps, so that they share a step count.
@@ -38,8 +40,7 @@ const corrections = (group: string) => ({
  */
 export function createAdamW(options: AdamWOptions, groupOf: (key: string) => string): AdamW {
   const { weightDecay, beta1, beta2, epsilon } = options;
-  const average = (old: Tensor, now: Tensor | number, beta: number) =>
-    tf.add(tf.mul(old, beta), typeof now === 'number' ? now * (1 - beta) : tf.mul(now, 1 - beta));
+  const accumulate = (old: Tensor, now: Tensor | number, beta: number) => tf.add(tf.mul(old, beta), now);
   const groupsOf = (keys: string[]) => new Set(keys.map(groupOf));
 
   return {
@@ -60,26 +61,28 @@ export function createAdamW(options: AdamWOptions, groupOf: (key: string) => str
 
     update(state, gradients, learningRate) {
       const next: Tensors = {};
-      const scales = new Map<string, { stepSize: Tensor; root: Tensor }>();
+      const scales = new Map<string, { root: Tensor; shift: Tensor }>();
+      // A step of no length must not divide by zero.
+      const length = tf.maximum(learningRate, SHORTEST_STEP);
       for (const group of groupsOf(Object.keys(gradients))) {
         const names = corrections(group);
-        // 1 − βᵗ is what a moment of the constant 1 has come to after t steps: this way it needs no count of steps.
-        const c1 = average(take(state, names.first), 1, beta1);
-        const c2 = average(take(state, names.second), 1, beta2);
+        const c1 = accumulate(take(state, names.first), 1, beta1);
+        const c2 = accumulate(take(state, names.second), 1, beta2);
         next[names.first] = c1;
         next[names.second] = c2;
-        scales.set(group, { stepSize: tf.div(learningRate, c1), root: tf.sqrt(c2) });
+        // −η · (m / c₁) / (√(v / c₂) + ε) is m / (√v · root + shift): fewer passes over every parameter.
+        const inverse = tf.neg(tf.div(c1, length));
+        scales.set(group, { root: tf.div(inverse, tf.sqrt(c2)), shift: tf.mul(inverse, epsilon) });
       }
       const kept = tf.sub(1, tf.mul(learningRate, weightDecay));
       for (const [key, gradient] of Object.entries(gradients)) {
         const names = moments(key);
-        const { stepSize, root } = scales.get(groupOf(key))!;
-        const m = average(take(state, names.first), gradient, beta1);
-        const v = average(take(state, names.second), tf.square(gradient), beta2);
-        const direction = tf.div(m, tf.add(tf.div(tf.sqrt(v), root), epsilon));
+        const { root, shift } = scales.get(groupOf(key))!;
+        const m = accumulate(take(state, names.first), gradient, beta1);
+        const v = accumulate(take(state, names.second), tf.square(gradient), beta2);
+        const step = tf.div(m, tf.add(tf.mul(tf.sqrt(v), root), shift));
         const parameter = take(state, key);
-        const decayed = weightDecay === 0 ? parameter : tf.mul(parameter, kept);
-        next[key] = tf.sub(decayed, tf.mul(direction, stepSize));
+        next[key] = weightDecay === 0 ? tf.add(parameter, step) : tf.add(tf.mul(parameter, kept), step);
         next[names.first] = m;
         next[names.second] = v;
       }

@@ -62,7 +62,7 @@ it('trains W where it is learned, and then only in the ReLA phase', async () => 
 it('has no moments for what is never trained', () => {
   const keys = Object.keys(tinyPlan({ method: byol, rela: rela() }).initialState());
   const moments = keys.filter((key) => key.startsWith('adamw.'));
-  expect(moments).toContain('adamw.first.predictor.0.weight');
+  expect(moments).toContain('adamw.m.predictor.0.weight');
   expect(moments.filter((key) => /transport|target|running/.test(key))).toEqual([]);
 });
 

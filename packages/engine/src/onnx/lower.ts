@@ -12,6 +12,7 @@ import { PLACES } from './lowering/places.js';
 import { POOLING } from './lowering/pooling.js';
 import { REDUCTIONS } from './lowering/reduce.js';
 import { RESIZES } from './lowering/resize.js';
+import { SCALED_SUMS } from './lowering/scaled-sum.js';
 import { SHAPES } from './lowering/shape.js';
 import { WINOGRAD } from './lowering/winograd.js';
 import type { OnnxModel, OnnxPort } from './model.js';
@@ -25,6 +26,7 @@ export const LOWERINGS: Readonly<Record<string, Lowering>> = {
   ...REDUCTIONS,
   ...PLACES,
   ...RESIZES,
+  ...SCALED_SUMS,
   ...SHAPES,
   ...WINOGRAD,
 };

@@ -4,6 +4,7 @@ import { shareCommonSubexpressions } from '../graph/common-subexpressions.js';
 import { fixedTileSize } from '../graph/fixed-plan.js';
 import { countFlops } from '../graph/flops.js';
 import { fuseChannels } from '../graph/fuse-channels.js';
+import { fuseScaledSums } from '../graph/fuse-scaled-sums.js';
 import type { Graph } from '../graph/graph.js';
 import { optimize } from '../graph/optimize.js';
 import { applyWinograd, type ConvolutionShape } from '../graph/winograd.js';
@@ -87,6 +88,12 @@ function lowerStep(graph: Graph, block: number | null): Lowered & { stateForms: 
   for (const [name, value] of graph.outputs)
     if (name.startsWith(METRIC)) outputForms.set(name, identity(value.shape.length));
   return { ...lower(graph, { name: 'step', block, inputForms: forms(STATE), outputForms }), stateForms };
+}
+
+/** The passes that know which kernels there are. */
+function chooseKernels(graph: Graph, block: number, choose: NonNullable<CompiledOptions['choose']>): Graph {
+  const joined = fuseScaledSums(fuseChannels(graph, block), block);
+  return shareCommonSubexpressions(applyWinograd(joined, choose));
 }
 
 class CompiledStep implements Step {
@@ -187,8 +194,7 @@ export async function createCompiledEngine({
     async compile(step, state, batch) {
       const specs = specsOf(state);
       const graph = recordStep(step, specs, batch);
-      const fused = block === null ? graph : fuseChannels(graph, block);
-      const chosen = block === null ? fused : shareCommonSubexpressions(applyWinograd(fused, choose));
+      const chosen = block === null ? graph : chooseKernels(graph, block, choose);
       const { model, stateForms } = lowerStep(chosen, block);
       const session = await openSession(model, {
         ...(threads === undefined ? {} : { threads }),
