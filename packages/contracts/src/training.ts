@@ -4,7 +4,9 @@ import { Name } from './identifiers.js';
 
 export const BackboneSpec = z
   .strictObject({
-    name: z.enum(['resnet18', 'resnet18-narrow']).describe('narrow: 16 to 128 channels, for small images'),
+    name: z
+      .enum(['resnet18', 'resnet34', 'resnet50', 'resnet18-narrow'])
+      .describe('narrow: 16 to 128 channels, for small images'),
     stem: z
       .enum(['auto', 'modified', 'standard'])
       .default('auto')

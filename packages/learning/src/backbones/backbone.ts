@@ -27,18 +27,23 @@ export interface Backbone {
 /** Images up to this side keep their resolution in the stem (method.md, section 2, reference settings). */
 const MODIFIED_STEM_UP_TO = 64;
 
-const widths = {
-  resnet18: [64, 128, 256, 512],
-  'resnet18-narrow': [16, 32, 64, 128],
-} satisfies Record<BackboneSpec['name'], number[]>;
+/** Blocks a stage and channels of the first; each further stage has twice as many channels. */
+const RESNETS = {
+  resnet18: { block: 'basic', depths: [2, 2, 2, 2], first: 64 },
+  resnet34: { block: 'basic', depths: [3, 4, 6, 3], first: 64 },
+  resnet50: { block: 'bottleneck', depths: [3, 4, 6, 3], first: 64 },
+  'resnet18-narrow': { block: 'basic', depths: [2, 2, 2, 2], first: 16 },
+} as const satisfies Record<BackboneSpec['name'], object>;
 
 /** The backbone of that name for images of `size` × `size` pixels. */
 export function createBackbone(spec: BackboneSpec, image: { size: number; channels: number }): Backbone {
   const fitting = image.size <= MODIFIED_STEM_UP_TO ? 'modified' : 'standard';
+  const { block, depths, first } = RESNETS[spec.name];
   return createResnet({
     spec,
+    block,
     stem: spec.stem === 'auto' ? fitting : spec.stem,
     channels: image.channels,
-    stages: widths[spec.name].map((width) => ({ width, blocks: 2 })),
+    stages: depths.map((blocks, stage) => ({ width: first * 2 ** stage, blocks })),
   });
 }

@@ -21,6 +21,43 @@ it("has torchvision's names, and its number of parameters", () => {
   expect(backbone.width).toBe(512);
 });
 
+it.each([
+  ['resnet34', 21_284_672, 512],
+  ['resnet50', 23_508_032, 2048],
+] as const)("has torchvision's number of parameters as %s, without its classifier", (name, count, width) => {
+  const backbone = createBackbone({ name, stem: 'standard' }, { size: 224, channels: 3 });
+  const weights = backbone.init(createRandom(0));
+  const parameters = Object.entries(weights).filter(([key]) => backbone.trainable(key));
+  expect(parameters.reduce((sum, [, { shape }]) => sum + size(shape), 0)).toBe(count);
+  expect(backbone.width).toBe(width);
+});
+
+it('halves the resolution of a bottleneck in its middle convolution', async () => {
+  const backbone = createResnet({
+    spec: { name: 'resnet50', stem: 'modified' },
+    stem: 'modified',
+    block: 'bottleneck',
+    channels: 1,
+    stages: [
+      { width: 2, blocks: 1 },
+      { width: 3, blocks: 2 },
+    ],
+  });
+  const weights = backbone.init(createRandom(1));
+  expect(weights['layer2.0.conv1.weight']!.shape).toEqual([1, 1, 8, 3]);
+  expect(weights['layer2.0.conv2.weight']!.shape).toEqual([3, 3, 3, 3]);
+  expect(weights['layer2.1.conv3.weight']!.shape).toEqual([1, 1, 3, 12]);
+  expect(weights['layer2.0.downsample.0.weight']!.shape).toEqual([1, 1, 8, 12]);
+  const features = await numbers(() => {
+    const tensors = Object.fromEntries(
+      Object.entries(weights).map(([key, { data, shape }]) => [key, tf.tensor(data as Float32Array, shape)]),
+    );
+    return backbone.forward(tensors, tf.ones([2, 8, 8, 1]), 'inference').features;
+  });
+  expect(features).toHaveLength(2 * 12);
+  expect(features.every(Number.isFinite)).toBe(true);
+});
+
 it('takes the modified stem up to 64 pixels, where nobody says which', () => {
   const kernel = (pixels: number) => {
     const backbone = createBackbone({ name: 'resnet18-narrow', stem: 'auto' }, { size: pixels, channels: 1 });
@@ -44,6 +81,7 @@ it('halves the resolution as PyTorch does: padding 1 on every side, also at stri
   const backbone = createResnet({
     spec: { name: 'resnet18-narrow', stem: 'modified' },
     stem: 'modified',
+    block: 'basic',
     channels: 1,
     stages: [
       { width: 1, blocks: 1 },

@@ -12,6 +12,7 @@ export function tinyBackbone(channels = TINY.image.channels) {
   return createResnet({
     spec: { name: 'resnet18-narrow', stem: 'modified' },
     stem: 'modified',
+    block: 'basic',
     channels,
     stages: [
       { width: 4, blocks: 1 },
