@@ -1,11 +1,11 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
+import { type Candidate, planKey } from '../plan/plan.js';
 import { createCompiledEngine, recordStep } from '../running/compiled.js';
 import type { HostTensors, StepFunction } from '../tensors.js';
 import { tf } from '../tf.js';
 import { shareCommonSubexpressions } from './common-subexpressions.js';
 import { applyWinograd, type ConvolutionShape } from './winograd.js';
-import type { TileSize } from './winograd-matrices.js';
 
 type Shape = [number, number, number, number];
 
@@ -29,17 +29,15 @@ function noise(shape: number[], seed: number) {
   return { dtype: 'float32' as const, shape, data };
 }
 
-async function run(
-  x: Shape,
-  filters: number,
-  choose: (shape: ConvolutionShape) => TileSize | null,
-): Promise<HostTensors> {
+async function run(x: Shape, filters: number, candidate: Candidate): Promise<HostTensors> {
   const batch = {
     x: noise(x, 1),
     w: noise([3, 3, x[3], filters], 2),
     weights: noise([...x.slice(0, 3), filters], 3),
   };
-  const engine = await createCompiledEngine({ threads: 1, choose });
+  const [images, height, width, channels] = x;
+  const plan = { [planKey({ images, height, width, channels, filters })]: candidate };
+  const engine = await createCompiledEngine({ threads: 1, plan });
   const specs = Object.fromEntries(
     Object.entries(batch).map(([key, { shape }]) => [key, { shape, dtype: 'float32' as const }]),
   );
@@ -65,8 +63,8 @@ describe.each([2, 4] as const)('a convolution in tiles of %i', (m) => {
     { x: [3, 13, 9, 32] as Shape, filters: 16 },
     { x: [1, 16, 17, 3] as Shape, filters: 5 },
   ])('and its gradients are those of the plain one: $x to $filters', async ({ x, filters }) => {
-    const plain = await run(x, filters, () => null);
-    const tiled = await run(x, filters, () => m);
+    const plain = await run(x, filters, 'direct');
+    const tiled = await run(x, filters, `winograd${m}`);
     for (const key of ['y', 'dx', 'dw']) {
       expect(tiled[key]!.data).toHaveLength(plain[key]!.data.length);
       expect(apart(tiled[key]!.data, plain[key]!.data), key).toBeLessThan(m === 2 ? 2e-6 : 2e-5);

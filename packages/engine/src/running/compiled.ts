@@ -1,16 +1,17 @@
 /** The compiled engine: the step is recorded once, becomes one ONNX graph, and ONNX Runtime runs it. */
 import type * as ort from 'onnxruntime-node';
 import { shareCommonSubexpressions } from '../graph/common-subexpressions.js';
-import { fixedTileSize } from '../graph/fixed-plan.js';
 import { countFlops } from '../graph/flops.js';
 import { fuseChannels } from '../graph/fuse-channels.js';
 import { fuseScaledSums } from '../graph/fuse-scaled-sums.js';
 import type { Graph } from '../graph/graph.js';
 import { optimize } from '../graph/optimize.js';
-import { applyWinograd, type ConvolutionShape } from '../graph/winograd.js';
-import type { TileSize } from '../graph/winograd-matrices.js';
+import { applyWinograd } from '../graph/winograd.js';
 import { type Form, identity, Measure } from '../onnx/forms.js';
 import { type Lowered, lower } from '../onnx/lower.js';
+import { fixedPlan } from '../plan/fixed.js';
+import { measurePlan } from '../plan/measure.js';
+import { type Candidate, type Plan, type Precision, planKey, tileSizeOf } from '../plan/plan.js';
 import { record } from '../recording/record.js';
 import type { HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.js';
 import { blockOfThisMachine } from './blocked-probe.js';
@@ -91,9 +92,11 @@ function lowerStep(graph: Graph, block: number | null): Lowered & { stateForms: 
 }
 
 /** The passes that know which kernels there are. */
-function chooseKernels(graph: Graph, block: number, choose: NonNullable<CompiledOptions['choose']>): Graph {
+function chooseKernels(graph: Graph, block: number, plan: Plan): Graph {
   const joined = fuseScaledSums(fuseChannels(graph, block), block);
-  return shareCommonSubexpressions(applyWinograd(joined, choose));
+  return shareCommonSubexpressions(
+    applyWinograd(joined, (shape) => tileSizeOf(plan[planKey(shape)] ?? 'direct')),
+  );
 }
 
 class CompiledStep implements Step {
@@ -106,6 +109,7 @@ class CompiledStep implements Step {
   constructor(
     private readonly session: ort.InferenceSession,
     graph: Graph,
+    readonly plan: Plan,
     private readonly stateForms: ReadonlyMap<string, Form>,
     private readonly stateSpecs: Record<string, TensorSpec>,
     private readonly batchSpecs: Record<string, TensorSpec>,
@@ -179,28 +183,42 @@ export interface CompiledOptions {
   threads?: number;
   /** Use ONNX Runtime's blocked convolutions where this machine has them. Default true. */
   blocked?: boolean;
-  /** Which convolutions are Winograd's, and of which tiles. Default: the fixed plan. */
-  choose?: (shape: ConvolutionShape) => TileSize | null;
+  /** Default: fixed. */
+  plan?: 'fixed' | 'measured' | Plan;
+  /** Default: fast. */
+  precision?: Precision;
 }
 
 export async function createCompiledEngine({
   threads,
   blocked = true,
-  choose = fixedTileSize,
+  plan: wanted = 'fixed',
+  precision = 'fast',
 }: CompiledOptions): Promise<Engine> {
   const block = blocked ? await blockOfThisMachine() : null;
+  const onThreads = threads === undefined ? {} : { threads };
+  /** What was timed for steps before. */
+  const measured: Record<string, Candidate> = {};
+  const planFor = async (graph: Graph): Promise<Plan> => {
+    // Plain convolutions have no candidates.
+    if (block === null) return {};
+    if (wanted === 'fixed') return fixedPlan(graph, precision);
+    if (wanted !== 'measured') return { ...fixedPlan(graph, precision), ...wanted };
+    const plan = await measurePlan(graph, { block, precision, known: measured, ...onThreads });
+    Object.assign(measured, plan);
+    return plan;
+  };
   return {
     name: 'compiled',
     async compile(step, state, batch) {
       const specs = specsOf(state);
       const graph = recordStep(step, specs, batch);
-      const chosen = block === null ? graph : chooseKernels(graph, block, choose);
+      const plan = await planFor(graph);
+      const chosen = block === null ? graph : chooseKernels(graph, block, plan);
       const { model, stateForms } = lowerStep(chosen, block);
-      const session = await openSession(model, {
-        ...(threads === undefined ? {} : { threads }),
-        finished: block !== null,
-      });
-      const compiled = new CompiledStep(session, graph, stateForms, specs, batch, new Measure(block ?? 1));
+      const session = await openSession(model, { ...onThreads, finished: block !== null });
+      const measure = new Measure(block ?? 1);
+      const compiled = new CompiledStep(session, graph, plan, stateForms, specs, batch, measure);
       compiled.load(state);
       return compiled;
     },

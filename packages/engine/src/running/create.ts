@@ -10,7 +10,13 @@ export interface EngineOptions {
   threads?: number;
   /** Whether the compiled engine may use ONNX Runtime's blocked convolutions. Default true. */
   blocked?: boolean;
-  choose?: CompiledOptions['choose'];
+  /**
+   * Which kernels the compiled engine takes for convolutions. `fixed`: the same on every machine. `measured`: the fastest here,
+   * which are timed once a shape. A plan: what it says, for runs that are to be repeated; the fixed one for the rest.
+   */
+  plan?: CompiledOptions['plan'];
+  /** `strict` leaves out the least accurate kernels. Default `fast`. */
+  precision?: CompiledOptions['precision'];
   /** TF.js backend of the eager engine. */
   backend?: string;
 }
@@ -21,13 +27,15 @@ export async function createEngine({
   threads,
   backend,
   blocked = true,
-  choose,
+  plan,
+  precision,
 }: EngineOptions): Promise<Engine> {
   const eager = engine === 'eager' || (engine === 'auto' && hasTensorFlowGpu());
   if (eager) return createEagerEngine(backend === undefined ? {} : { backend });
   return createCompiledEngine({
     blocked,
     ...(threads === undefined ? {} : { threads }),
-    ...(choose ? { choose } : {}),
+    ...(plan === undefined ? {} : { plan }),
+    ...(precision === undefined ? {} : { precision }),
   });
 }

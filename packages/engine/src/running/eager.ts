@@ -67,6 +67,7 @@ async function download(tensor: Tensor): Promise<HostTensor> {
 const upload = ({ data, shape, dtype }: HostTensor): Tensor => tf.tensor(data, shape, dtype);
 
 class EagerStep implements Step {
+  readonly plan = {};
   private current: Tensors = {};
 
   constructor(

@@ -1,5 +1,6 @@
 /** What an engine is: something that makes a step run, and keeps its state. */
 import { EngineError } from '../errors.js';
+import type { Plan } from '../plan/plan.js';
 import { type HostTensors, isSameShape, type StepFunction, type TensorSpec } from '../tensors.js';
 
 /** A ready step with its state. */
@@ -12,6 +13,8 @@ export interface Step {
   load(state: HostTensors): void;
   /** Multiply-adds times two of the convolutions and matrix products of one step. */
   readonly flops: number;
+  /** The kernels that were chosen; with it another engine makes the same step. Empty where there was nothing to choose. */
+  readonly plan: Plan;
   dispose(): Promise<void>;
 }
 

@@ -1,0 +1,82 @@
+import type { Tensor4D } from '@tensorflow/tfjs-core';
+import { expect, it } from 'vitest';
+import { recordStep } from '../running/compiled.js';
+import { createEngine } from '../running/create.js';
+import type { StepFunction, TensorSpec } from '../tensors.js';
+import { tf } from '../tf.js';
+import { fixedPlan } from './fixed.js';
+import { CANDIDATES } from './plan.js';
+import { shapesOf } from './shapes.js';
+
+const spec = (...shape: number[]): TensorSpec => ({ shape, dtype: 'float32' });
+const state = { wide: spec(3, 3, 128, 128), narrow: spec(3, 3, 128, 16) };
+const specs = { x: spec(16, 4, 4, 128) };
+
+/** One step of descent on two convolutions, one behind the other. */
+const step: StepFunction = ({ wide, narrow }, { x }) => {
+  const { value, grads } = tf.valueAndGrads((a, b) => {
+    const hidden = tf.conv2d(x as Tensor4D, a as Tensor4D, 1, 1);
+    return tf.mean(tf.square(tf.conv2d(hidden, b as Tensor4D, 1, 1)));
+  })([wide!, narrow!]);
+  const descend = (w: typeof value, g: typeof value) => tf.sub(w, tf.mul(g, 0.01));
+  return {
+    state: {
+      wide: descend(wide as never, grads[0] as never),
+      narrow: descend(narrow as never, grads[1] as never),
+    },
+    metrics: { value },
+  };
+};
+
+const host = (shape: number[], seed: number) => ({
+  dtype: 'float32' as const,
+  shape,
+  data: Float32Array.from(
+    { length: shape.reduce((a, b) => a * b, 1) },
+    (_, at) => 0.05 * Math.sin(seed + 1.7 * at),
+  ),
+});
+const first = { wide: host([3, 3, 128, 128], 1), narrow: host([3, 3, 128, 16], 2) };
+
+it('knows the convolutions of a step, each shape once with the ops that it has', () => {
+  const found = shapesOf(recordStep(step, state, specs));
+  expect(found.map(({ shape, nodes }) => [shape.filters, nodes.map(({ op }) => op).sort()])).toEqual([
+    [128, ['Conv2D', 'Conv2DBackpropFilter']],
+    [16, ['Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput']],
+  ]);
+});
+
+it('is the same on every machine where it is fixed, and leaves out the least accurate kernels where it is strict', () => {
+  const graph = recordStep(step, state, specs);
+  expect(fixedPlan(graph, 'fast')).toEqual({ '16×4×4 128→128': 'winograd4', '16×4×4 128→16': 'direct' });
+  expect(fixedPlan(graph, 'strict')).toEqual({ '16×4×4 128→128': 'winograd2', '16×4×4 128→16': 'direct' });
+});
+
+it('is measured for every shape, and gives another engine the same numbers to the last bit', async () => {
+  const measuring = await createEngine({ engine: 'compiled', plan: 'measured', threads: 1 });
+  const one = await measuring.compile(step, first, specs);
+  // A machine without blocked kernels has nothing to choose from.
+  if (Object.keys(one.plan).length > 0) {
+    expect(Object.keys(one.plan).sort()).toEqual(['16×4×4 128→128', '16×4×4 128→16']);
+    for (const candidate of Object.values(one.plan)) expect(CANDIDATES).toContain(candidate);
+  }
+  const repeating = await createEngine({ engine: 'compiled', plan: one.plan, threads: 1 });
+  const other = await repeating.compile(step, first, specs);
+  expect(other.plan).toEqual(one.plan);
+  const batch = { x: host([16, 4, 4, 128], 3) };
+  for (let run = 0; run < 3; run++) expect(await one.run(batch)).toEqual(await other.run(batch));
+  expect(await one.state()).toEqual(await other.state());
+  await Promise.all([one.dispose(), other.dispose()]);
+});
+
+it('never chooses tiles of four where it is strict', async () => {
+  const strict = await createEngine({
+    engine: 'compiled',
+    plan: 'measured',
+    precision: 'strict',
+    threads: 1,
+  });
+  const compiled = await strict.compile(step, first, specs);
+  expect(Object.values(compiled.plan)).not.toContain('winograd4');
+  await compiled.dispose();
+});
