@@ -41,6 +41,8 @@ export interface LowerOptions {
   /** Channels in a block of the direct convolutions; absent: plain ones. */
   block?: number | null;
   metadata?: Record<string, string>;
+  /** See `OnnxModel.signal`. */
+  signal?: string;
 }
 
 export interface Lowered {
@@ -89,6 +91,12 @@ export function lower(graph: Graph, options: LowerOptions): Lowered {
     outputs.push({ name, dtype: value.dtype, dims: measure.sides(value.shape, form) });
     outputForms.set(name, form);
   }
+  const { signal } = options;
+  if (signal !== undefined)
+    builder.nodes.push({
+      ...{ op: 'SequenceEmpty', domain: '', inputs: [], outputs: [signal], attributes: {} },
+      line: 'the signal',
+    });
   const { nodes, initializers } = builder;
   return {
     model: {
@@ -98,6 +106,7 @@ export function lower(graph: Graph, options: LowerOptions): Lowered {
       inputs,
       outputs,
       metadata: options.metadata ?? {},
+      ...(signal === undefined ? {} : { signal }),
     },
     outputForms,
   };

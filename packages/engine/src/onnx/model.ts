@@ -39,6 +39,8 @@ export interface OnnxModel {
   initializers: Map<string, OnnxTensor>;
   inputs: OnnxPort[];
   outputs: OnnxPort[];
+  /** Name of an output that is an empty sequence, before all others; for `running/in-place.ts`. */
+  signal?: string;
   metadata: Record<string, string>;
 }
 

@@ -101,6 +101,17 @@ function writePort(message: Message, { name, dtype, dims }: OnnxPort): void {
   );
 }
 
+/** An output of type sequence of tensors. */
+function writeSequencePort(message: Message, name: string): void {
+  message
+    .text(1, name)
+    .message(2, (type) =>
+      type.message(4, (sequence) =>
+        sequence.message(1, (element) => element.message(1, (tensor) => tensor.int(1, ELEMENT.float32))),
+      ),
+    );
+}
+
 export function writeModel(model: OnnxModel): Uint8Array {
   const writer = protobuf.Writer.create();
   const message = new Message(writer);
@@ -112,6 +123,8 @@ export function writeModel(model: OnnxModel): Uint8Array {
     for (const [name, tensor] of model.initializers)
       graph.message(5, (inner) => writeTensor(inner, name, tensor));
     for (const port of model.inputs) graph.message(11, (inner) => writePort(inner, port));
+    const { signal } = model;
+    if (signal !== undefined) graph.message(12, (inner) => writeSequencePort(inner, signal));
     for (const port of model.outputs) graph.message(12, (inner) => writePort(inner, port));
   });
   message.message(8, (opset) => opset.text(1, '').int(2, OPSET));

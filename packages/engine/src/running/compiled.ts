@@ -17,6 +17,7 @@ import type { HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.
 import { blockOfThisMachine } from './blocked-probe.js';
 import { emptyTensor, fromForm, toForm, wrap } from './buffers.js';
 import { checkNextState, checkTensors, type Engine, type Step, specsOf } from './engine.js';
+import { runInPlace, SIGNAL } from './in-place.js';
 import { openSession } from './session.js';
 
 const STATE = 'state:';
@@ -88,7 +89,10 @@ function lowerStep(graph: Graph, block: number | null): Lowered & { stateForms: 
   const outputForms = forms(NEXT);
   for (const [name, value] of graph.outputs)
     if (name.startsWith(METRIC)) outputForms.set(name, identity(value.shape.length));
-  return { ...lower(graph, { name: 'step', block, inputForms: forms(STATE), outputForms }), stateForms };
+  return {
+    ...lower(graph, { name: 'step', block, inputForms: forms(STATE), outputForms, signal: SIGNAL }),
+    stateForms,
+  };
 }
 
 /** The passes that know which kernels there are. */
@@ -146,7 +150,7 @@ class CompiledStep implements Step {
       tensor: emptyTensor(spec),
     }));
     for (const { name, tensor } of metrics) fetches[METRIC + name] = tensor;
-    await this.session.run(feeds, fetches);
+    await runInPlace(this.session, feeds, fetches);
     for (const name of this.advancing) {
       const read = this.current[name]!;
       this.current[name] = this.spare[name]!;
