@@ -5,6 +5,8 @@ import type { OnnxAttribute, OnnxNode, OnnxTensor } from './model.js';
 interface EmitOptions {
   domain?: OnnxNode['domain'];
   outputs?: number;
+  /** Sides of the result, for `tidy.ts`. */
+  dims?: readonly number[];
 }
 
 /** Constants up to this many elements are compared by content. */
@@ -35,10 +37,11 @@ export class Builder {
     op: string,
     inputs: string[],
     attributes: Record<string, OnnxAttribute> = {},
-    { domain = '', outputs = 1 }: EmitOptions = {},
+    { domain = '', outputs = 1, dims }: EmitOptions = {},
   ): string[] {
     const names = Array.from({ length: outputs }, () => this.name());
-    this.nodes.push({ op, domain, inputs, outputs: names, attributes, line: this.line });
+    const known = dims ? { dims } : {};
+    this.nodes.push({ op, domain, inputs, outputs: names, attributes, line: this.line, ...known });
     return names;
   }
 

@@ -16,6 +16,7 @@ import { SCALED_SUMS } from './lowering/scaled-sum.js';
 import { SHAPES } from './lowering/shape.js';
 import { WINOGRAD } from './lowering/winograd.js';
 import type { OnnxModel, OnnxPort } from './model.js';
+import { tidy } from './tidy.js';
 
 export const LOWERINGS: Readonly<Record<string, Lowering>> = {
   ...CHANNELS,
@@ -41,6 +42,8 @@ export interface LowerOptions {
   /** Channels in a block of the direct convolutions; absent: plain ones. */
   block?: number | null;
   metadata?: Record<string, string>;
+  /** Whether outputs may stand under the sides in which they are made; the model's ports then say which. Default false. */
+  outputsAsMade?: boolean;
   /** See `OnnxModel.signal`. */
   signal?: string;
 }
@@ -98,36 +101,9 @@ export function lower(graph: Graph, options: LowerOptions): Lowered {
       line: 'the signal',
     });
   const { nodes, initializers } = builder;
-  return {
-    model: {
-      name: options.name,
-      nodes: mergeIdentities(nodes, inputs, initializers),
-      initializers,
-      inputs,
-      outputs,
-      metadata: options.metadata ?? {},
-      ...(signal === undefined ? {} : { signal }),
-    },
-    outputForms,
+  const model: OnnxModel = {
+    ...{ name: options.name, nodes, initializers, inputs, outputs, metadata: options.metadata ?? {} },
+    ...(signal === undefined ? {} : { signal }),
   };
-}
-
-/** Lets a node write an output directly, where only the output's Identity reads what it makes. */
-function mergeIdentities(
-  nodes: OnnxModel['nodes'],
-  inputs: OnnxPort[],
-  initializers: OnnxModel['initializers'],
-): OnnxModel['nodes'] {
-  const readers = new Map<string, number>();
-  for (const node of nodes) for (const name of node.inputs) readers.set(name, (readers.get(name) ?? 0) + 1);
-  const fixed = new Set([...inputs.map(({ name }) => name), ...initializers.keys()]);
-  const renamed = new Map<string, string>();
-  for (const node of nodes) {
-    const [from] = node.inputs;
-    if (node.op === 'Identity' && from && readers.get(from) === 1 && !fixed.has(from))
-      renamed.set(from, node.outputs[0]!);
-  }
-  return nodes
-    .filter((node) => !(node.op === 'Identity' && renamed.get(node.inputs[0]!) === node.outputs[0]))
-    .map((node) => ({ ...node, outputs: node.outputs.map((name) => renamed.get(name) ?? name) }));
+  return { model: tidy(model, { outputsAsMade: options.outputsAsMade ?? false }), outputForms };
 }

@@ -22,6 +22,8 @@ export interface OnnxNode {
   inputs: string[];
   outputs: string[];
   attributes: Readonly<Record<string, OnnxAttribute>>;
+  /** Sides of the first output, where the lowering knows them. */
+  dims?: readonly number[];
   /** The user's line behind it. */
   line: string;
 }

@@ -13,9 +13,17 @@ import { fixedPlan } from '../plan/fixed.js';
 import { measurePlan } from '../plan/measure.js';
 import { type Candidate, type Plan, type Precision, planKey, tileSizeOf } from '../plan/plan.js';
 import { record } from '../recording/record.js';
-import type { HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.js';
+import {
+  allocate,
+  type HostTensors,
+  type StepFunction,
+  sizeOf,
+  type TensorData,
+  type TensorSpec,
+  type Tensors,
+} from '../tensors.js';
 import { blockOfThisMachine } from './blocked-probe.js';
-import { emptyTensor, fromForm, toForm, wrap } from './buffers.js';
+import { fromForm, wrap } from './buffers.js';
 import { checkNextState, checkTensors, type Engine, type Step, specsOf } from './engine.js';
 import { runInPlace, SIGNAL } from './in-place.js';
 import { openSession } from './session.js';
@@ -65,11 +73,14 @@ export function recordStep(
   return optimize(graph);
 }
 
+/** A step as a model, and the forms in which its state goes in and comes out. */
+type StepModel = Lowered & { stateForms: Map<string, Form> };
+
 /**
  * Lowers the step so that its state comes out in the forms in which it goes in. Filters, their moments and averages
  * then stay in the order that convolutions want, and nothing is transposed from step to step.
  */
-function lowerStep(graph: Graph, block: number | null): Lowered & { stateForms: Map<string, Form> } {
+function lowerStep(graph: Graph, block: number | null): StepModel {
   const stateForms = new Map<string, Form>();
   for (const [name, value] of graph.inputs)
     if (name.startsWith(STATE)) stateForms.set(name.slice(STATE.length), identity(value.shape.length));
@@ -90,7 +101,14 @@ function lowerStep(graph: Graph, block: number | null): Lowered & { stateForms: 
   for (const [name, value] of graph.outputs)
     if (name.startsWith(METRIC)) outputForms.set(name, identity(value.shape.length));
   return {
-    ...lower(graph, { name: 'step', block, inputForms: forms(STATE), outputForms, signal: SIGNAL }),
+    ...lower(graph, {
+      name: 'step',
+      block,
+      inputForms: forms(STATE),
+      outputForms,
+      signal: SIGNAL,
+      outputsAsMade: true,
+    }),
     stateForms,
   };
 }
@@ -103,23 +121,32 @@ function chooseKernels(graph: Graph, block: number, plan: Plan): Graph {
   );
 }
 
+/** A tensor of the state as it goes into a step, and as it comes out: one memory, under the sides that each side declares. */
+interface Slot {
+  input: ort.Tensor;
+  output: ort.Tensor;
+}
+
 class CompiledStep implements Step {
-  private current: Record<string, ort.Tensor> = {};
-  private spare: Record<string, ort.Tensor> = {};
+  private current: Record<string, Slot> = {};
+  private spare: Record<string, Slot> = {};
   private readonly advancing: string[];
   private readonly metricSpecs: Record<string, TensorSpec>;
+  private readonly outputSides: ReadonlyMap<string, readonly number[]>;
   readonly flops: number;
 
   constructor(
     private readonly session: ort.InferenceSession,
     graph: Graph,
     readonly plan: Plan,
-    private readonly stateForms: ReadonlyMap<string, Form>,
+    { model, stateForms }: Pick<StepModel, 'model' | 'stateForms'>,
     private readonly stateSpecs: Record<string, TensorSpec>,
     private readonly batchSpecs: Record<string, TensorSpec>,
     private readonly measure: Measure,
   ) {
     this.flops = countFlops(graph);
+    this.stateForms = stateForms;
+    this.outputSides = new Map(model.outputs.map(({ name, dims }) => [name, dims as readonly number[]]));
     const named = (prefix: string) =>
       [...graph.outputs]
         .filter(([name]) => name.startsWith(prefix))
@@ -128,52 +155,65 @@ class CompiledStep implements Step {
     this.metricSpecs = Object.fromEntries(
       named(METRIC).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]),
     );
-    for (const name of this.advancing)
-      this.spare[name] = emptyTensor(this.stateSpecs[name]!, this.form(name), this.measure);
+    for (const name of this.advancing) {
+      const { dtype, shape } = this.stateSpecs[name]!;
+      this.spare[name] = this.slot(name, allocate(dtype, sizeOf(shape)));
+    }
   }
+
+  private readonly stateForms: ReadonlyMap<string, Form>;
 
   private form(name: string): Form {
     return this.stateForms.get(name)!;
   }
 
+  private slot(name: string, data: TensorData): Slot {
+    const { dtype, shape } = this.stateSpecs[name]!;
+    const sides = this.measure.sides(shape, this.form(name));
+    return {
+      input: wrap(dtype, data, sides),
+      output: wrap(dtype, data, this.outputSides.get(NEXT + name) ?? sides),
+    };
+  }
+
   async run(batch: HostTensors): Promise<HostTensors> {
     checkTensors('batch', batch, this.batchSpecs);
     const feeds: Record<string, ort.Tensor> = {};
-    for (const name of Object.keys(this.stateSpecs)) feeds[STATE + name] = this.current[name]!;
+    for (const name of Object.keys(this.stateSpecs)) feeds[STATE + name] = this.current[name]!.input;
     for (const [name, { dtype, shape, data }] of Object.entries(batch))
       feeds[BATCH + name] = wrap(dtype, data, shape);
     const fetches: Record<string, ort.Tensor> = {};
-    for (const name of this.advancing) fetches[NEXT + name] = this.spare[name]!;
-    const metrics = Object.entries(this.metricSpecs).map(([name, spec]) => ({
-      name,
-      spec,
-      tensor: emptyTensor(spec),
-    }));
-    for (const { name, tensor } of metrics) fetches[METRIC + name] = tensor;
+    for (const name of this.advancing) fetches[NEXT + name] = this.spare[name]!.output;
+    const metrics: HostTensors = {};
+    for (const [name, { dtype, shape }] of Object.entries(this.metricSpecs)) {
+      const data = allocate(dtype, sizeOf(shape));
+      metrics[name] = { dtype, shape, data };
+      fetches[METRIC + name] = wrap(dtype, data, this.outputSides.get(METRIC + name)!);
+    }
     await runInPlace(this.session, feeds, fetches);
     for (const name of this.advancing) {
       const read = this.current[name]!;
       this.current[name] = this.spare[name]!;
       this.spare[name] = read;
     }
-    return Object.fromEntries(
-      metrics.map(({ name, spec, tensor }) => [name, { ...spec, data: tensor.data as Float32Array }]),
-    );
+    return metrics;
   }
 
   async state(): Promise<HostTensors> {
     return Object.fromEntries(
       Object.entries(this.stateSpecs).map(([name, spec]) => [
         name,
-        fromForm(this.current[name]!, spec, this.form(name), this.measure),
+        fromForm(this.current[name]!.input, spec, this.form(name), this.measure),
       ]),
     );
   }
 
   load(state: HostTensors): void {
     checkTensors('state', state, this.stateSpecs);
-    for (const [name, tensor] of Object.entries(state))
-      this.current[name] = toForm(tensor, this.form(name), this.measure);
+    for (const [name, { data, shape }] of Object.entries(state)) {
+      const form = this.form(name);
+      this.current[name] = this.slot(name, this.measure.convert(data, shape, identity(shape.length), form));
+    }
   }
 
   async dispose(): Promise<void> {
@@ -219,10 +259,10 @@ export async function createCompiledEngine({
       const graph = recordStep(step, specs, batch);
       const plan = await planFor(graph);
       const chosen = block === null ? graph : chooseKernels(graph, block, plan);
-      const { model, stateForms } = lowerStep(chosen, block);
-      const session = await openSession(model, { ...onThreads, finished: block !== null });
+      const lowered = lowerStep(chosen, block);
+      const session = await openSession(lowered.model, { ...onThreads, finished: block !== null });
       const measure = new Measure(block ?? 1);
-      const compiled = new CompiledStep(session, graph, plan, stateForms, specs, batch, measure);
+      const compiled = new CompiledStep(session, graph, plan, lowered, specs, batch, measure);
       compiled.load(state);
       return compiled;
     },

@@ -64,7 +64,7 @@ export function blockedConv(
       dilations: ints([info.dilationHeight, info.dilationWidth]),
       pads: ints([p.top, p.left, p.bottom, p.right]),
     },
-    DOMAIN,
+    { ...DOMAIN, dims: [images, filters, info.outHeight, info.outWidth] },
   );
   defineBlocked(node, context, y);
 }
@@ -109,7 +109,7 @@ export function blockedBackpropInput(
       kernel_shape: ints([height, width]),
       pads: ints([height - 1 - p.top, width - 1 - p.left, height - 1 - p.bottom, width - 1 - p.right]),
     },
-    DOMAIN,
+    { ...DOMAIN, dims: [images, channels, info.inHeight, info.inWidth] },
   );
   defineBlocked(node, context, dx);
 }
@@ -223,6 +223,10 @@ export function blockedBackpropFilter(
     p.left + p.right === 0
       ? swapped
       : builder.emit('Pad', [swapped, builder.ints([0, 0, 0, p.left, 0, 0, 0, 0, p.right, 0])]);
+  const made = [
+    rows + p.top + p.bottom - (outHeight - 1) * strideHeight,
+    columns + p.left + p.right - (outWidth - 1) * strideWidth,
+  ] as const;
   const dw = builder.emit(
     'Conv',
     [
@@ -234,12 +238,8 @@ export function blockedBackpropFilter(
       dilations: ints([strideHeight, strideWidth]),
       pads: ints([p.top, 0, p.bottom, 0]),
     },
-    DOMAIN,
+    { ...DOMAIN, dims: [channels, filters, ...made] },
   );
-  const made = [
-    rows + p.top + p.bottom - (outHeight - 1) * strideHeight,
-    columns + p.left + p.right - (outWidth - 1) * strideWidth,
-  ] as const;
   const sides = forms.measure.sides([...made, channels, filters], FILTER_GRADIENT);
   const blocks = declare(context, dw, sides);
   const isExact = made[0] === height && made[1] === width;

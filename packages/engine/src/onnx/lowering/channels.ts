@@ -46,7 +46,7 @@ const affine: Lowering = (node, context) => {
     kernel_shape: ints([1, 1]),
     ...(relu ? { activation: string('Relu') } : {}),
   };
-  const y = builder.emit('Conv', names, attributes, DOMAIN);
+  const y = builder.emit('Conv', names, attributes, { ...DOMAIN, dims: declared(shape) });
   const sides = builder.ints(forms.measure.sides(shape, NCHWC));
   define(context, node, builder.emit('Reshape', [y, sides]), NCHWC);
 };

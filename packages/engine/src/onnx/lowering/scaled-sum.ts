@@ -24,13 +24,18 @@ const scaledSum: Lowering = (node, context) => {
   const form = commonForm(forms, [x, ...(sizeOf(summand.shape) === 1 ? [] : [summand])], shape.length);
   const pixels = sizeOf(shape) / block;
   const rows = rowsOf(pixels);
-  const view = (name: string) =>
-    builder.emit('Reshape', [name, builder.ints([1, block, rows, pixels / rows])]);
+  const dims = [1, block, rows, pixels / rows];
+  const view = (name: string) => builder.emit('Reshape', [name, builder.ints(dims)]);
   const factor = spread(context, forms.reshaped(scale, [1]), [block, 1, 1, 1]);
   const names = [view(forms.operand(x, shape.length, form)), factor];
   if (sizeOf(summand.shape) === 1) names.push(spread(context, forms.reshaped(summand, [1]), [block]));
   else names.push('', view(forms.operand(summand, shape.length, form)));
-  const y = builder.emit('Conv', names, { group: int(block), kernel_shape: ints([1, 1]) }, DOMAIN);
+  const y = builder.emit(
+    'Conv',
+    names,
+    { group: int(block), kernel_shape: ints([1, 1]) },
+    { ...DOMAIN, dims },
+  );
   define(context, node, builder.emit('Reshape', [y, builder.ints(forms.measure.sides(shape, form))]), form);
 };
 
