@@ -23,7 +23,10 @@ function batchOf(specs, scalars) {
 }
 
 /** @param work as steps.py reads it: { kind, model, size, channels, stem, batch } */
-export async function startOurs({ kind, model, size, channels, stem, batch }) {
+export async function startOurs(
+  { kind, model, size, channels, stem, batch },
+  { plan: kernels = 'fixed' } = {},
+) {
   const training = Training.parse({
     method: { name: kind },
     backbone: { name: model, stem },
@@ -36,15 +39,17 @@ export async function startOurs({ kind, model, size, channels, stem, batch }) {
     classes: kind === 'supervised' ? CLASSES : null,
     k: null,
   });
-  const engine = await createEngine({ engine: 'compiled', threads: THREADS });
+  const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: kernels });
   const specs = plan.batchSpecs('method');
+  const state = plan.initialState();
   const began = performance.now();
-  const step = await engine.compile(plan.step('method'), plan.initialState(), specs);
+  const step = await engine.compile(plan.step('method'), state, specs);
   const compileSeconds = (performance.now() - began) / 1000;
   const tensors = batchOf(specs, plan.scalars(1));
   return {
     compileSeconds,
     flops: step.flops,
+    plan: step.plan,
     /** Seconds of one step. */
     async step() {
       const start = performance.now();

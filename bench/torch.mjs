@@ -1,5 +1,6 @@
 // PyTorch as the peer: a process of its own that makes steps when it is told to.
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -32,7 +33,9 @@ export async function startTorch(work) {
   };
   const { setting } = await read();
   return {
-    pid: child.pid,
+    /** Peak resident memory so far. */
+    peakBytes: () =>
+      Number(readFileSync(`/proc/${child.pid}/status`, 'utf8').match(/VmHWM:\s+(\d+) kB/)[1]) * 1024,
     /** Which of its settings was the fastest. */
     setting,
     /** Seconds of one step. */

@@ -141,7 +141,7 @@ def stepper(layout, foreach):
 def best():
     """The fastest of its settings, each by the better of two steps after a first one."""
     found = None
-    for layout, foreach in itertools.product(LAYOUTS, (True, False)):
+    for layout, foreach in itertools.product(work.get("layouts", LAYOUTS), (True, False)):
         step = stepper(layout, foreach)
         step()
         seconds = min(step(), step())

@@ -1,0 +1,54 @@
+// How long does it take from a step function to a step that runs, in a fresh process, with the plan known, and to choose a plan first?
+import { quantile } from '../pairs.mjs';
+import { runAlone } from '../run-alone.mjs';
+
+const ROUNDS = 5;
+const works = {
+  'ResNet-18, 32 px': {
+    kind: 'supervised',
+    model: 'resnet18',
+    size: 32,
+    channels: 3,
+    stem: 'modified',
+    batch: 32,
+  },
+  'ResNet-50, 64 px': {
+    kind: 'supervised',
+    model: 'resnet50',
+    size: 64,
+    channels: 3,
+    stem: 'standard',
+    batch: 16,
+  },
+};
+
+/** Seconds, in a process that has compiled nothing before. */
+const compile = async (work, plan) => (await runAlone({ work, plan })).compileSeconds;
+
+export async function measure(say) {
+  const cases = [];
+  for (const [name, work] of Object.entries(works)) {
+    const seconds = [];
+    for (let round = 0; round < ROUNDS; round++) seconds.push(await compile(work, 'fixed'));
+    const choosing = await compile(work, 'measured');
+    say(
+      `${name}: ${seconds.map((value) => value.toFixed(2)).join(', ')} s; with choosing a plan ${choosing.toFixed(1)} s`,
+    );
+    const none = { unit: 's', reference: null, ratio: null, dropped: 0 };
+    cases.push({
+      name,
+      ...none,
+      value: quantile(seconds, 0.5),
+      lowerQuartile: quantile(seconds, 0.25),
+      samples: ROUNDS,
+    });
+    cases.push({
+      name: `${name}, choosing a plan`,
+      ...none,
+      value: choosing,
+      lowerQuartile: null,
+      samples: 1,
+    });
+  }
+  return cases;
+}

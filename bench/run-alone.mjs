@@ -1,0 +1,14 @@
+// Runs alone.mjs in a fresh process.
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const script = fileURLToPath(new URL('./alone.mjs', import.meta.url));
+
+/** @param options { work, steps, plan }; @returns { compileSeconds, peakBytes } */
+export async function runAlone({ work, steps = 0, plan = 'fixed' }) {
+  const { stdout } = await run(process.execPath, [script, JSON.stringify({ work, steps, plan })]);
+  // TF.js greets on stdout.
+  return JSON.parse(stdout.slice(stdout.lastIndexOf('{"compileSeconds"')));
+}
