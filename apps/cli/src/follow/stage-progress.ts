@@ -23,12 +23,17 @@ function describe(stage: StageSummary): string {
   if (!progress) return shards ?? 'waiting';
   // What has not begun is taken to be as large as what is under way.
   const behind = progress.rate ? ((total - succeeded - 1) * progress.total) / progress.rate : 0;
-  const left = progress.secondsLeft === null ? null : `${formatSeconds(progress.secondsLeft + behind)} left`;
-  return [shards ?? countOf(progress), rateOf(progress), left].filter((part) => part !== null).join(', ');
+  return wordsOf(progress, { count: shards ?? countOf(progress), behind });
+}
+
+/** @param more.behind seconds that come after what is under way */
+function wordsOf({ rate, unit, secondsLeft }: Progress, more: { count: string; behind: number }): string {
+  const speed = rate === null ? null : `${formatRate(rate)} ${unit}/s`;
+  const left = secondsLeft === null ? null : `${formatSeconds(secondsLeft + more.behind)} left`;
+  return [more.count, speed, left].filter((part) => part !== null).join(', ');
 }
 
 const countOf = ({ done, total, unit }: Progress) => `${Math.floor(done)}/${total} ${unit}`;
-const rateOf = ({ rate, unit }: Progress) => (rate === null ? null : `${formatRate(rate)} ${unit}/s`);
 
 function stateOf({ progress, total, succeeded, failed }: StageSummary): StageProgress['state'] {
   if (failed > 0) return 'failed';
@@ -64,8 +69,7 @@ export function datasetProgress({ name, status, progress, train, test }: Dataset
       return { ...group, state: 'waiting', share: 0, text: 'waiting' };
     case 'running': {
       if (!progress) return { ...group, state: 'running', share: 0, text: 'fetching' };
-      const left = progress.secondsLeft === null ? null : `${formatSeconds(progress.secondsLeft)} left`;
-      const text = [countOf(progress), rateOf(progress), left].filter((part) => part !== null).join(', ');
+      const text = wordsOf(progress, { count: countOf(progress), behind: 0 });
       const share = progress.total > 0 ? Math.min(progress.done / progress.total, 1) : 0;
       return { ...group, state: 'running', share, text };
     }

@@ -31,6 +31,11 @@ it('leaves a product that somebody else reads, products of tensors, and sums tha
   const rows: StepFunction = ({ m }, { g, beta }) => next(tf.add(tf.mul(m!, beta!), tf.sum(g!, 0)));
   expect(opsOf(rows)).toContain('Add');
   expect(opsOf(rows)).not.toContain('ScaledSum');
+  const larger: StepFunction = ({ m }, { g, beta }) => ({
+    state: {},
+    metrics: { y: tf.add(tf.mul(m!, beta!), tf.stack([g!, g!])) },
+  });
+  expect(opsOf(larger)).not.toContain('ScaledSum');
 });
 
 it('gives the numbers of the product and the sum', async () => {

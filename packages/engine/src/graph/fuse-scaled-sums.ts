@@ -19,12 +19,12 @@ export function fuseScaledSums(graph: Graph, block: number): Graph {
   const kept = new Set<GraphNode>();
   for (const node of graph.nodes) {
     const [a, b] = node.inputs;
-    const [output] = node.outputs;
-    if (node.op === 'Multiply' && fits(output!, block) && uses.get(output!) === 1 && factors(node))
-      products.set(output!, node);
+    const output = node.outputs[0]!;
+    if (node.op === 'Multiply' && fits(output, block) && uses.get(output) === 1 && factors(node))
+      products.set(output, node);
     const product = node.op === 'Add' ? (products.get(a!) ?? products.get(b!)) : undefined;
     const summand = product && (products.get(a!) === product ? b! : a!);
-    if (!product || !summand || !(isNumber(summand) || isSameShape(summand.shape, output!.shape))) {
+    if (!product || !summand || !isPlainSum(product.outputs[0]!, summand, output)) {
       kept.add(node);
       continue;
     }
@@ -39,6 +39,12 @@ export function fuseScaledSums(graph: Graph, block: number): Graph {
     });
   }
   return { ...graph, nodes: [...kept] };
+}
+
+/** Nothing is broadcast but a number. */
+function isPlainSum(product: Value, summand: Value, sum: Value): boolean {
+  if (!isSameShape(product.shape, sum.shape)) return false;
+  return isNumber(summand) || isSameShape(summand.shape, sum.shape);
 }
 
 function fits({ shape, dtype }: Value, block: number): boolean {

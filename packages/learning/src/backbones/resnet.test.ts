@@ -1,10 +1,21 @@
-import { tf } from '@rela/engine';
+import { type HostTensors, tf } from '@rela/engine';
 import { createRandom } from '@rela/random';
+import type { Tensor4D } from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { numbers, runOnce } from '../testing/eager.js';
 import { normal, tinyBackbone } from '../testing/tiny.js';
-import { createBackbone } from './backbone.js';
+import { type Backbone, createBackbone } from './backbone.js';
 import { createResnet } from './resnet.js';
+
+/** Features of [B, H, W, C] images by the running statistics. */
+function featuresOf(backbone: Backbone, weights: HostTensors, images: () => Tensor4D): Promise<number[]> {
+  return numbers(() => {
+    const tensors = Object.fromEntries(
+      Object.entries(weights).map(([key, { data, shape }]) => [key, tf.tensor(data as Float32Array, shape)]),
+    );
+    return backbone.forward(tensors, images(), 'inference').features;
+  });
+}
 
 const size = (shape: number[]) => shape.reduce((product, side) => product * side, 1);
 
@@ -48,12 +59,7 @@ it('halves the resolution of a bottleneck in its middle convolution', async () =
   expect(weights['layer2.0.conv2.weight']!.shape).toEqual([3, 3, 3, 3]);
   expect(weights['layer2.1.conv3.weight']!.shape).toEqual([1, 1, 3, 12]);
   expect(weights['layer2.0.downsample.0.weight']!.shape).toEqual([1, 1, 8, 12]);
-  const features = await numbers(() => {
-    const tensors = Object.fromEntries(
-      Object.entries(weights).map(([key, { data, shape }]) => [key, tf.tensor(data as Float32Array, shape)]),
-    );
-    return backbone.forward(tensors, tf.ones([2, 8, 8, 1]), 'inference').features;
-  });
+  const features = await featuresOf(backbone, weights, () => tf.ones([2, 8, 8, 1]));
   expect(features).toHaveLength(2 * 12);
   expect(features.every(Number.isFinite)).toBe(true);
 });
@@ -101,12 +107,7 @@ it('halves the resolution as PyTorch does: padding 1 on every side, also at stri
   tap('layer2.0.conv2.weight', 4);
   tap('layer2.0.downsample.0.weight', null);
   const image = Array.from({ length: 16 }, (_, index) => index + 1);
-  const [feature] = await numbers(() => {
-    const tensors = Object.fromEntries(
-      Object.entries(weights).map(([key, { data, shape }]) => [key, tf.tensor(data as Float32Array, shape)]),
-    );
-    return backbone.forward(tensors, tf.tensor4d(image, [1, 4, 4, 1]), 'inference').features;
-  });
+  const [feature] = await featuresOf(backbone, weights, () => tf.tensor4d(image, [1, 4, 4, 1]));
   // Of the 2 × 2 outputs, three look over the edge; the last sees row 1, column 1. Three batch norms have variance 1 + ε.
   expect(feature).toBeCloseTo(image[5]! / 4 / (1 + 1e-5) ** 1.5, 6);
 });
@@ -118,15 +119,7 @@ it('runs in both stems at odd sizes', async () => {
   ] as const) {
     const backbone = createBackbone({ name: 'resnet18-narrow', stem }, { size: pixels, channels: 1 });
     const weights = backbone.init(createRandom(1));
-    const features = await numbers(() => {
-      const tensors = Object.fromEntries(
-        Object.entries(weights).map(([key, { data, shape }]) => [
-          key,
-          tf.tensor(data as Float32Array, shape),
-        ]),
-      );
-      return backbone.forward(tensors, tf.ones([2, pixels, pixels, 1]), 'inference').features;
-    });
+    const features = await featuresOf(backbone, weights, () => tf.ones([2, pixels, pixels, 1]));
     expect(features).toHaveLength(2 * 128);
     expect(features.every(Number.isFinite)).toBe(true);
   }

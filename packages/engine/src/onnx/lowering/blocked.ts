@@ -28,6 +28,23 @@ function declare({ builder }: Context, name: string, sides: readonly number[]): 
   return builder.emit('Reshape', [name, builder.ints(sides)]);
 }
 
+/** A filter's taps, its axes 2 and 3, read from `first` on towards the beginning, every `step`-th one; −1 is the last. */
+export function backwards(
+  builder: Context['builder'],
+  filter: string,
+  first: readonly [number, number],
+  step: number,
+): string {
+  const beforeTheFirst = -(2 ** 31);
+  return builder.emit('Slice', [
+    filter,
+    builder.ints(first),
+    builder.ints([beforeTheFirst, beforeTheFirst]),
+    builder.ints([2, 3]),
+    builder.ints([-step, -step]),
+  ]);
+}
+
 /** True where the filter's channels fill whole blocks; few channels in will do where `stem` says so. */
 export function fitsBlocks({ block }: Context, channels: number, filters: number, stem = false): boolean {
   if (block === null || filters % block !== 0) return false;
@@ -87,17 +104,7 @@ export function blockedBackpropInput(
   const [height, width, channels, filters] = filter.shape as [number, number, number, number];
   const [images, rows, columns] = dy.shape as [number, number, number, number];
   const exchanged = forms.use(filter, TURNED_FILTER);
-  const far = -(2 ** 31);
-  const turned =
-    height * width === 1
-      ? exchanged
-      : builder.emit('Slice', [
-          exchanged,
-          builder.ints([-1, -1]),
-          builder.ints([far, far]),
-          builder.ints([2, 3]),
-          builder.ints([-1, -1]),
-        ]);
+  const turned = height * width === 1 ? exchanged : backwards(builder, exchanged, [-1, -1], 1);
   const { padInfo: p } = info;
   const dx = builder.emit(
     'Conv',
@@ -161,20 +168,10 @@ export function blockedBackpropStride2(
   const exchanged = forms.use(filter, TURNED_FILTER);
   const gradient = declare(context, forms.use(dy, NCHWC), [images, filters, rows, columns]);
   const maps = images * (channels / block);
-  const far = -(2 ** 31);
   const part = (v: Parity, h: Parity): string => {
     const sides = builder.ints([maps * halves[0], halves[1], block]);
     if (v.count * h.count === 0) return builder.emit('Expand', [builder.scalar(0), sides]);
-    const taps =
-      height * width === 1
-        ? exchanged
-        : builder.emit('Slice', [
-            exchanged,
-            builder.ints([v.first, h.first]),
-            builder.ints([far, far]),
-            builder.ints([2, 3]),
-            builder.ints([-2, -2]),
-          ]);
+    const taps = height * width === 1 ? exchanged : backwards(builder, exchanged, [v.first, h.first], 2);
     const dx = builder.emit(
       'Conv',
       [gradient, declare(context, taps, [channels, filters, v.count, h.count])],

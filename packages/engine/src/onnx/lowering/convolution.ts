@@ -4,6 +4,7 @@ import { convInfo } from '../../recording/shapes.js';
 import { type Form, NCHW, OIHW } from '../forms.js';
 import { int, ints } from '../model.js';
 import {
+  backwards,
   blockedBackpropFilter,
   blockedBackpropInput,
   blockedBackpropStride2,
@@ -115,17 +116,8 @@ function transposedConv(
 function turnedConv({ builder, forms }: Context, dy: string, filter: Value, found: Info): string {
   const IOHW: Form = [2, 3, 0, 1];
   const swapped = forms.use(filter, IOHW);
-  const far = -(2 ** 31);
   const turned =
-    found.filterHeight * found.filterWidth === 1
-      ? swapped
-      : builder.emit('Slice', [
-          swapped,
-          builder.ints([-1, -1]),
-          builder.ints([far, far]),
-          builder.ints([2, 3]),
-          builder.ints([-1, -1]),
-        ]);
+    found.filterHeight * found.filterWidth === 1 ? swapped : backwards(builder, swapped, [-1, -1], 1);
   const { padInfo: p, filterHeight: kh, filterWidth: kw } = found;
   const pads = [kh - 1 - p.top, kw - 1 - p.left, kh - 1 - p.bottom, kw - 1 - p.right];
   return builder.emit('Conv', [dy, turned], { kernel_shape: ints([kh, kw]), pads: ints(pads) });
