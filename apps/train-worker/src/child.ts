@@ -77,7 +77,11 @@ async function work(request: Work, signal: AbortSignal): Promise<void> {
           metrics.put(null);
         },
         switched: (step) => void tell({ type: 'switch', step }),
-        checkpoint: (written) => void tell({ type: 'checkpoint', ...written }),
+        checkpoint(written) {
+          // Before it: who goes on from this checkpoint makes none of the steps again whose metrics still wait.
+          void metrics.flush();
+          void tell({ type: 'checkpoint', ...written });
+        },
         warn: (text) => void tell({ type: 'warning', text }),
       },
       tools,
