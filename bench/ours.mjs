@@ -1,7 +1,7 @@
 // Our side of a training step: the plan of a run, compiled, on random images.
 import { Training } from '@rela/contracts';
 import { createEngine } from '@rela/engine';
-import { createTrainingPlan } from '@rela/learning';
+import { createBackbone, createTrainingPlan } from '@rela/learning';
 import { createRandom } from '@rela/random';
 
 export const THREADS = 2;
@@ -22,28 +22,32 @@ function batchOf(specs, scalars) {
   return batch;
 }
 
-/** @param work as steps.py reads it: { kind, model, size, channels, stem, batch } */
+/** @param work as steps.py reads it: { kind: supervised | byol | rela, model, size, channels, stem, batch } */
 export async function startOurs(
   { kind, model, size, channels, stem, batch },
   { plan: kernels = 'fixed' } = {},
 ) {
+  const isRela = kind === 'rela';
   const training = Training.parse({
-    method: { name: kind },
+    method: { name: isRela ? 'byol' : kind },
     backbone: { name: model, stem },
     batchSize: batch,
     seed: 1,
+    rela: isRela ? {} : null,
   });
+  const image = { size, channels };
   const plan = createTrainingPlan({
     training,
-    image: { size, channels },
+    image,
     classes: kind === 'supervised' ? CLASSES : null,
-    k: null,
+    k: isRela ? createBackbone(training.backbone, image).width : null,
   });
   const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: kernels });
-  const specs = plan.batchSpecs('method');
+  const phase = isRela ? 'rela' : 'method';
+  const specs = plan.batchSpecs(phase);
   const state = plan.initialState();
   const began = performance.now();
-  const step = await engine.compile(plan.step('method'), state, specs);
+  const step = await engine.compile(plan.step(phase), state, specs);
   const compileSeconds = (performance.now() - began) / 1000;
   const tensors = batchOf(specs, plan.scalars(1));
   return {

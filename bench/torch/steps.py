@@ -116,7 +116,28 @@ def byol(layout):
     return [online, projector, predictor], loss, follow
 
 
-KINDS = {"supervised": supervised, "byol": byol}
+def rela(layout):
+    """What a BYOL run does while the ReLA loss is on: no target network on the images, but it still follows."""
+    online, target = backbone().to(memory_format=layout), backbone().to(memory_format=layout)
+    d = online.width
+    transport, projector, slow_projector = nn.Linear(d, d), head(d, 2 * d, 256), head(d, 2 * d, 256)
+    x1, x2, y = images(layout), images(layout), torch.randn(work["batch"], d)
+    slow = [*target.parameters(), *slow_projector.parameters()]
+    fast = [*online.parameters(), *projector.parameters()]
+
+    def loss():
+        agreement = [F.cosine_similarity(transport(online(x)), y).mean() for x in (x1, x2)]
+        return 1 - 0.5 * (agreement[0] + agreement[1])
+
+    def follow():
+        with torch.no_grad():
+            torch._foreach_mul_(slow, 0.99)
+            torch._foreach_add_(slow, fast, alpha=0.01)
+
+    return [online], loss, follow
+
+
+KINDS = {"supervised": supervised, "byol": byol, "rela": rela}
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 

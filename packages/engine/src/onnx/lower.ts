@@ -1,4 +1,5 @@
 /** Lowers a recorded graph to ONNX, op by op; which op becomes what stands in `lowering/`. */
+import { availableParallelism } from 'node:os';
 import { EngineError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import { Builder } from './builder.js';
@@ -41,6 +42,8 @@ export interface LowerOptions {
   portable?: boolean;
   /** Channels in a block of the direct convolutions; absent: plain ones. */
   block?: number | null;
+  /** Threads that the graph will run on. Default: all. */
+  threads?: number | undefined;
   metadata?: Record<string, string>;
   /** Whether outputs may stand under the sides in which they are made; the model's ports then say which. Default false. */
   outputsAsMade?: boolean;
@@ -60,7 +63,13 @@ export function lower(graph: Graph, options: LowerOptions): Lowered {
   const block = options.block ?? null;
   const measure = new Measure(block ?? 1);
   const forms = new Forms(builder, measure);
-  const context: Context = { builder, forms, portable: options.portable ?? false, block };
+  const context: Context = {
+    builder,
+    forms,
+    portable: options.portable ?? false,
+    block,
+    threads: options.threads ?? availableParallelism(),
+  };
   const inputs: OnnxPort[] = [];
   for (const [name, value] of graph.inputs) {
     const form = options.inputForms?.get(name) ?? identity(value.shape.length);

@@ -36,7 +36,19 @@ async function moved(sides: number[], perm: number[]): Promise<{ ops: string[]; 
 
 const b = block ?? 16;
 const CASES: { what: string; sides: number[]; perm: number[]; ops: string[] }[] = [
-  { what: 'rows', sides: [4, b, 3, 10, 11, 16], perm: [2, 0, 3, 4, 1, 5], ops: ['Gather'] },
+  { what: 'rows', sides: [4, 3, 10, 11, 4 * b], perm: [1, 0, 2, 3, 4], ops: ['Gather'] },
+  {
+    what: 'tiles',
+    sides: [4, b, 3, 10, 11, b],
+    perm: [2, 0, 3, 4, 1, 5],
+    ops: ['ReorderInput', 'Gather', 'ReorderInput'],
+  },
+  {
+    what: 'tiles of one block',
+    sides: [4, b, 1, 30, 11, b],
+    perm: [2, 0, 3, 4, 1, 5],
+    ops: ['ReorderInput', 'ReorderInput'],
+  },
   {
     what: 'images as channels',
     sides: [4, b, 3, 10, 11, b],

@@ -41,6 +41,8 @@ export function move(
       return toChannelsLast(builder, name, [images, first * block, second, third], block);
     if (String(perm) === String(FROM_CHANNELS_LAST) && inmost === block)
       return fromChannelsLast(builder, name, [images, first, second, third * block], block);
+    const isTile = rowWidth({ sides, perm }) === block && sides[perm.at(-2)!] === block;
+    if (inner === last && isTile) return movedTiles(builder, name, { sides, perm });
     if (inner === last && rowWidth({ sides, perm }) >= SHORTEST_ROW)
       return moveRows(builder, name, { sides, perm });
     if (sides[inner] === block && inner !== last) return movedInside(builder, name, { sides, perm }, inner);
@@ -108,6 +110,21 @@ function movedInside(builder: Builder, name: string, { sides, perm }: Movement, 
   });
 }
 
+/**
+ * An axis of one block becomes the one before the innermost, of one block too: it is made the innermost, and then the two change
+ * places. Twice over memory in order; gathering rows of one block jumps at every row, and takes up to twice as long.
+ */
+function movedTiles(builder: Builder, name: string, { sides, perm }: Movement): string {
+  const axis = perm.at(-2)!;
+  const last = perm.at(-1)!;
+  const inside = movedInside(builder, name, { sides, perm: [...perm.slice(0, -2), last, axis] }, axis);
+  const block = sides[last]!;
+  const tiles = sizeOf(sides) / block ** 2;
+  const view = builder.emit('Reshape', [inside, builder.ints([tiles, block, block, 1])]);
+  const turned = builder.emit('ReorderInput', [view], {}, NCHWC);
+  return builder.emit('Reshape', [turned, builder.ints(perm.map((from) => sides[from]!))]);
+}
+
 /** The innermost axis, of one block, gets another place: what the kernels do to images on their way out. */
 function movedOutside(builder: Builder, name: string, { sides, perm }: Movement, place: number): string {
   const block = sides.at(-1)!;
@@ -130,7 +147,9 @@ function moveRows(builder: Builder, name: string, movement: Movement): string {
   const width = rowWidth(movement);
   const rows = sizeOf(sides) / width;
   const result = builder.ints(perm.map((axis) => sides[axis]!));
-  if (rows === 1) return builder.emit('Reshape', [name, result]);
+  const long = perm.filter((axis) => sides[axis]! > 1);
+  if (long.every((axis, at) => at === 0 || axis > long[at - 1]!))
+    return builder.emit('Reshape', [name, result]);
   const lists = gathered.get(builder) ?? new Map<string, string>();
   gathered.set(builder, lists);
   const key = `${sides}/${perm}`;

@@ -78,7 +78,7 @@ function trioOf({ images, height, width, channels, filters }: ConvolutionShape, 
 
 async function time(trio: Graph, candidate: Candidate, { block, threads }: MeasureOptions): Promise<number> {
   const graph = shareCommonSubexpressions(applyWinograd(trio, () => tileSizeOf(candidate)));
-  const model = settled(graph, block);
+  const model = settled(graph, block, threads);
   const session = await openSession(model, { finished: true, ...(threads === undefined ? {} : { threads }) });
   try {
     const feeds = Object.fromEntries(
@@ -103,7 +103,7 @@ async function time(trio: Graph, candidate: Candidate, { block, threads }: Measu
 }
 
 /** As in a step: maps come and go in blocks of channels, and the filter comes in the form in which its gradient is made. */
-function settled(graph: Graph, block: number) {
+function settled(graph: Graph, block: number, threads: number | undefined) {
   const blocked = ({ shape }: Value) => shape.length === 4 && shape[3]! % block === 0;
   const forms = (names: string[], from: ReadonlyMap<string, Value>) => {
     const found = new Map<string, Form>();
@@ -115,7 +115,7 @@ function settled(graph: Graph, block: number) {
   };
   const outputForms = forms(['y', 'dx'], graph.outputs);
   const inputForms = forms(['x', 'dy'], graph.inputs);
-  const options = { name: 'candidate', block, inputForms, outputForms };
+  const options = { name: 'candidate', block, threads, inputForms, outputForms };
   const made = lower(graph, options).outputForms.get('dw');
   if (made && graph.inputs.has('w')) inputForms.set('w', made);
   return lower(graph, options).model;

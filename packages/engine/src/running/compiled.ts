@@ -80,13 +80,13 @@ type StepModel = Lowered & { stateForms: Map<string, Form> };
  * Lowers the step so that its state comes out in the forms in which it goes in. Filters, their moments and averages
  * then stay in the order that convolutions want, and nothing is transposed from step to step.
  */
-function lowerStep(graph: Graph, block: number | null): StepModel {
+function lowerStep(graph: Graph, block: number | null, threads: number | undefined): StepModel {
   const stateForms = new Map<string, Form>();
   for (const [name, value] of graph.inputs)
     if (name.startsWith(STATE)) stateForms.set(name.slice(STATE.length), identity(value.shape.length));
   const forms = (prefix: string) => new Map([...stateForms].map(([name, form]) => [prefix + name, form]));
   for (let round = 0; round < FORM_ROUNDS; round++) {
-    const { outputForms } = lower(graph, { name: 'step', block, inputForms: forms(STATE) });
+    const { outputForms } = lower(graph, { name: 'step', block, threads, inputForms: forms(STATE) });
     let settled = true;
     for (const [name, form] of outputForms) {
       if (!name.startsWith(NEXT)) continue;
@@ -104,6 +104,7 @@ function lowerStep(graph: Graph, block: number | null): StepModel {
     ...lower(graph, {
       name: 'step',
       block,
+      threads,
       inputForms: forms(STATE),
       outputForms,
       signal: SIGNAL,
@@ -259,7 +260,7 @@ export async function createCompiledEngine({
       const graph = recordStep(step, specs, batch);
       const plan = await planFor(graph);
       const chosen = block === null ? graph : chooseKernels(graph, block, plan);
-      const lowered = lowerStep(chosen, block);
+      const lowered = lowerStep(chosen, block, threads);
       const session = await openSession(lowered.model, { ...onThreads, finished: block !== null });
       const measure = new Measure(block ?? 1);
       const compiled = new CompiledStep(session, graph, plan, lowered, specs, batch, measure);

@@ -1,36 +1,28 @@
 /** The step of the phase that is on, and the passage of the state from the ReLA loss to the method's own. */
-import type { RelaSpec } from '@rela/contracts';
 import type { Engine, HostTensors, Step } from '@rela/engine';
-import { createPhaseRule, type Phase, type PhaseRule, type TrainingPlan } from '@rela/learning';
-import type { Schedule } from './schedule.js';
+import type { Phase, PhaseRule, TrainingPlan } from '@rela/learning';
 
 export interface PhasedStepOptions {
   engine: Engine;
   plan: TrainingPlan;
-  rela: RelaSpec | null;
-  schedule: Schedule;
   state: HostTensors;
-  /** State of the rule in a checkpoint; null at the beginning. */
-  rule: unknown;
+  rule: PhaseRule;
 }
 
 export class PhasedStep {
   private constructor(
     private readonly options: PhasedStepOptions,
-    private readonly rule: PhaseRule,
     private compiled: Phase,
     private step: Step,
   ) {}
 
   static async open(options: PhasedStepOptions): Promise<PhasedStep> {
-    const { rela, schedule, rule: saved } = options;
-    const rule = createPhaseRule(rela, {
-      epochs: schedule.totalSteps / schedule.stepsPerEpoch,
-      stepsPerEpoch: schedule.stepsPerEpoch,
-    });
-    if (saved !== null) rule.restore(saved);
-    const phase = rule.phase;
-    return new PhasedStep(options, rule, phase, await PhasedStep.compile(options, phase, options.state));
+    const { phase } = options.rule;
+    return new PhasedStep(options, phase, await PhasedStep.compile(options, phase, options.state));
+  }
+
+  private get rule(): PhaseRule {
+    return this.options.rule;
   }
 
   private static compile(

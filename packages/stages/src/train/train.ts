@@ -13,7 +13,13 @@ import {
   type Training,
 } from '@rela/contracts';
 import type { Engine, HostTensors } from '@rela/engine';
-import { createBackbone, createTrainingPlan, exportBackbone, type TrainingPlan } from '@rela/learning';
+import {
+  createBackbone,
+  createPhaseRule,
+  createTrainingPlan,
+  exportBackbone,
+  type TrainingPlan,
+} from '@rela/learning';
 import { viewSize } from '../plan.js';
 import type { TargetsManifest } from '../targets.js';
 import { encodeTensors } from '../tensor-file.js';
@@ -85,24 +91,27 @@ export async function train(
   };
   const secondsBefore = progression.seconds;
   const seconds = () => secondsBefore + secondsSince(started);
-  const phased = await PhasedStep.open({
-    engine: options.engine,
-    plan,
-    rela: training.rela,
-    schedule,
-    state: resumed?.state ?? plan.initialState(),
-    rule: resumed ? progression.rule : null,
+  const rule = createPhaseRule(training.rela, {
+    epochs: training.epochs,
+    stepsPerEpoch: schedule.stepsPerEpoch,
   });
+  if (resumed) rule.restore(progression.rule);
+  // Its threads start, and make the first batches, while the step is compiled.
   const feed = openFeed({
     training,
     manifest,
     targets,
     image,
-    phase: phased.phase,
+    phase: rule.phase,
     batches: schedule.batches(progression.step + 1),
     threads: options.loaderThreads,
     store: tools.store,
     specsOf: (phase) => plan.batchSpecs(phase),
+  });
+  const state = resumed?.state ?? plan.initialState();
+  const phased = await PhasedStep.open({ engine: options.engine, plan, state, rule }).catch(async (error) => {
+    await feed.close();
+    throw error;
   });
 
   const save = async () => {

@@ -15,12 +15,35 @@ const FILTER: Form = [outer(3), outer(2), 0, 1, inner(2), inner(3)];
 const STEM_FILTER: Form = [outer(3), 2, 0, 1, inner(3)];
 /** In and out exchanged: the filter of the convolution that carries the gradient back. */
 const TURNED_FILTER: Form = [outer(2), outer(3), 0, 1, inner(3), inner(2)];
-/** Images [N 0, H 1, W 2, C 3] with the images as channels, and their channels as images. */
-const IMAGES_AS_CHANNELS: Form = [3, outer(0), 1, 2, inner(0)];
 /** Gradients [N 0, H 1, W 2, C 3] as a filter that has an output a channel and an input an image. */
 const GRADIENT_AS_FILTER: Form = [outer(3), outer(0), 1, 2, inner(0), inner(3)];
-/** What that convolution makes. */
-const FILTER_GRADIENT: Form = [2, outer(3), 0, 1, inner(3)];
+
+/** How x [N 0, H 1, W 2, C 3] becomes the image, of channels that are images, for the gradient of a filter. */
+interface Turned {
+  form: Form;
+  /** Channels that stand side by side in every column of the image. */
+  lanes: (block: number) => number;
+  /** The gradient [height, width, in, out] that is made of it. */
+  gradient: Form;
+}
+
+/** An image a channel. */
+const IMAGE_A_CHANNEL: Turned = {
+  form: [3, outer(0), 1, 2, inner(0)],
+  lanes: () => 1,
+  gradient: [2, outer(3), 0, 1, inner(3)],
+};
+/**
+ * An image a block of channels, whose channels are columns side by side. The filter is dilated by a block and so meets one channel
+ * at a time, and moves past all of them: [N, block, H, W, 16 c] has to be turned inside of its blocks only, one pass over memory less.
+ */
+const IMAGE_A_BLOCK: Turned = {
+  form: [outer(3), outer(0), 1, 2, inner(3), inner(0)],
+  lanes: (block) => block,
+  gradient: [outer(2), outer(3), 0, 1, inner(2), inner(3)],
+};
+/** Blocks of filters that the kernel takes at once; it spreads rows of the result of such a set over threads. */
+const BLOCKS_A_SET = 4;
 
 const DOMAIN = { domain: 'com.microsoft.nchwc' } as const;
 
@@ -199,6 +222,12 @@ export function blockedBackpropStride2(
   return true;
 }
 
+function turnedFor({ block, threads }: Context, [height, , channels, filters]: readonly number[]): Turned {
+  if (channels! % block! !== 0) return IMAGE_A_CHANNEL;
+  const sets = Math.ceil(filters! / block! / BLOCKS_A_SET);
+  return (channels! / block!) * sets * height! >= threads ? IMAGE_A_BLOCK : IMAGE_A_CHANNEL;
+}
+
 /**
  * dW[o, i, tap] = Σ_n Σ_positions dy[n, o, ·] · x[n, i, · + tap] as one convolution: the images are its channels, the
  * channels of x its images, and dy is its filter, as large as the map, dilated by the stride. The columns are padded on the
@@ -212,14 +241,18 @@ export function blockedBackpropFilter(
   info: ConvInfo,
 ): void {
   const { builder, forms } = context;
-  const [height, width, channels, filters] = node.outputs[0]!.shape as [number, number, number, number];
+  const { shape } = node.outputs[0]!;
+  const [height, width, channels, filters] = shape as [number, number, number, number];
   const [images, rows, columns] = x.shape as [number, number, number, number];
   const { padInfo: p, outHeight, outWidth, strideHeight, strideWidth } = info;
-  const swapped = forms.use(x, IMAGES_AS_CHANNELS);
+  const { form, gradient, ...turned } = turnedFor(context, shape);
+  const lanes = turned.lanes(context.block!);
+  const pads = (side: number) => form.map((part) => (part === 2 ? side : 0));
+  const image = forms.use(x, form);
   const widened =
     p.left + p.right === 0
-      ? swapped
-      : builder.emit('Pad', [swapped, builder.ints([0, 0, 0, p.left, 0, 0, 0, 0, p.right, 0])]);
+      ? image
+      : builder.emit('Pad', [image, builder.ints([...pads(p.left), ...pads(p.right)])]);
   const made = [
     rows + p.top + p.bottom - (outHeight - 1) * strideHeight,
     columns + p.left + p.right - (outWidth - 1) * strideWidth,
@@ -227,18 +260,17 @@ export function blockedBackpropFilter(
   const dw = builder.emit(
     'Conv',
     [
-      declare(context, widened, [channels, images, rows, columns + p.left + p.right]),
+      declare(context, widened, [channels / lanes, images, rows, (columns + p.left + p.right) * lanes]),
       declare(context, forms.use(dy, GRADIENT_AS_FILTER), [filters, images, outHeight, outWidth]),
     ],
     {
       kernel_shape: ints([outHeight, outWidth]),
-      dilations: ints([strideHeight, strideWidth]),
+      dilations: ints([strideHeight, strideWidth * lanes]),
       pads: ints([p.top, 0, p.bottom, 0]),
     },
-    { ...DOMAIN, dims: [channels, filters, ...made] },
+    { ...DOMAIN, dims: [channels / lanes, filters, made[0], made[1] * lanes] },
   );
-  const sides = forms.measure.sides([...made, channels, filters], FILTER_GRADIENT);
-  const blocks = declare(context, dw, sides);
+  const blocks = declare(context, dw, forms.measure.sides([...made, channels, filters], gradient));
   const isExact = made[0] === height && made[1] === width;
   // Rows that no window reaches make taps that the filter does not have.
   const cut = isExact
@@ -249,5 +281,5 @@ export function blockedBackpropFilter(
         builder.ints([height, width]),
         builder.ints([2, 3]),
       ]);
-  define(context, node, cut, FILTER_GRADIENT);
+  define(context, node, cut, gradient);
 }

@@ -13,6 +13,8 @@ export interface Context {
   readonly portable: boolean;
   /** Channels in a block of ONNX Runtime's direct convolutions; null where they are not to be used. */
   readonly block: number | null;
+  /** Threads that the graph will run on. */
+  readonly threads: number;
 }
 
 export type Lowering = (node: GraphNode, context: Context) => void;
