@@ -25,7 +25,7 @@ export const priorRun = {
   evaluation: { probe: { epochs: 10 } },
 };
 
-const shared = { method: { name: 'byol' }, backbone, epochs: 3, batchSize: 128, seed };
+const shared = { method: { name: 'byol' }, backbone, epochs: 5, batchSize: 128, seed };
 
 export const control = { ...shared, name: 'control', dataRatio: 1, rela: null };
 export const accelerated = {

@@ -17,6 +17,7 @@ function figures(run, control) {
     priorSeconds,
     steps,
     switchStep,
+    flops,
     waitShare,
     model,
     engine,
@@ -30,6 +31,7 @@ function figures(run, control) {
     share: share(run, control),
     steps,
     switchStep,
+    flops,
     waitShare,
     model,
     engine,
@@ -78,7 +80,7 @@ function verdict({ accelerated, control }) {
   const probe = (accelerated.accuracy - control.accuracy) * 100;
   const knn = (accelerated.knn - control.knn) * 100;
   const points = (value) => `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(2)}`;
-  return `With ReLA: ${points(probe)} points by the linear probe, ${points(knn)} by kNN, at ${percent(accelerated.share)} of the control's cost.`;
+  return `With ReLA: ${points(probe)} points by the linear probe, ${points(knn)} by kNN, at ${percent(accelerated.share)} of the control's cost, and ${percent(accelerated.flops / control.flops)} of its operations.`;
 }
 
 export function reportOf(result, models) {

@@ -1,14 +1,11 @@
 /** The child process that runs the step loop: one training or evaluation, then it ends. */
 import { join } from 'node:path';
-import { ProblemError, type RunMetric } from '@rela/contracts';
+import { ProblemError } from '@rela/contracts';
 import { createEngine } from '@rela/engine';
 import { evaluate, type StageTools, train } from '@rela/stages';
 import { openStore } from '@rela/storage';
 import { type FromChild, ToChild, type Work } from './messages.js';
-
-/** Metrics travel in batches: at most this long do they wait. */
-const METRICS_MS = 1000;
-const PROGRESS_MS = 250;
+import { createTelling } from './telling.js';
 
 function tell(message: FromChild): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -16,42 +13,14 @@ function tell(message: FromChild): Promise<void> {
   });
 }
 
-/** Sends at most one message an interval, and the last one when flushed. */
-function throttled<T>(intervalMs: number, send: (value: T) => Promise<void>) {
-  let held: { value: T } | null = null;
-  let sentAt = Number.NEGATIVE_INFINITY;
-  const flush = async () => {
-    if (!held) return;
-    const { value } = held;
-    held = null;
-    sentAt = performance.now();
-    await send(value);
-  };
-  return {
-    put(value: T) {
-      held = { value };
-      if (performance.now() - sentAt >= intervalMs) void flush();
-    },
-    flush,
-  };
-}
-
 async function work(request: Work, signal: AbortSignal): Promise<void> {
   const store = openStore(request.storageUrl, { cacheFolder: join(request.home, 'cache') });
   const engine = await createEngine({ engine: request.engine, threads: request.threads });
-  const progress = throttled<{ done: number; total: number; unit: string }>(PROGRESS_MS, (value) =>
-    tell({ type: 'progress', ...value }),
-  );
-  let pending: RunMetric[] = [];
-  const metrics = throttled<null>(METRICS_MS, () => {
-    const batch = pending;
-    pending = [];
-    return tell({ type: 'metrics', metrics: batch });
-  });
+  const telling = createTelling(tell);
   const tools: StageTools = {
     store,
     signal,
-    progress: (done, total, unit) => progress.put({ done, total, unit }),
+    progress: telling.progress,
   };
   try {
     if (request.type === 'evaluate') {
@@ -71,26 +40,13 @@ async function work(request: Work, signal: AbortSignal): Promise<void> {
         checkpointSeconds,
         loaderThreads: 1,
       },
-      {
-        metric(metric) {
-          pending.push(metric);
-          metrics.put(null);
-        },
-        switched: (step) => void tell({ type: 'switch', step }),
-        checkpoint(written) {
-          // Before it: who goes on from this checkpoint makes none of the steps again whose metrics still wait.
-          void metrics.flush();
-          void tell({ type: 'checkpoint', ...written });
-        },
-        warn: (text) => void tell({ type: 'warning', text }),
-      },
+      telling,
       tools,
     );
-    await metrics.flush();
-    await progress.flush();
+    await telling.flush();
     await tell({ type: 'result', result });
   } catch (error) {
-    await metrics.flush();
+    await telling.flush();
     throw error;
   } finally {
     await engine.dispose();

@@ -114,3 +114,16 @@ it('names every field that does not fit the data', () => {
     'runs[0].imageSize',
   ]);
 });
+
+it('offers a larger dataRatio for a batch that is too large only where there is one', () => {
+  const faultOf = (dataRatio: number) => {
+    try {
+      planJob(request(run('a', { batchSize: 400, dataRatio })), { dataset, manifest, prior });
+    } catch (error) {
+      return (error as ProblemError).message;
+    }
+    return 'none';
+  };
+  expect(faultOf(1)).toContain('take a batchSize of at most 300, or more images');
+  expect(faultOf(0.5)).toContain('take a batchSize of at most 150, or a larger dataRatio, or more images');
+});

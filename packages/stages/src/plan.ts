@@ -68,11 +68,17 @@ function findFaults(request: JobCreate, { manifest, prior }: KnownResources): Fa
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
     const subset = subsetSize({ count: images, ratio: run.dataRatio });
-    if (subset < run.batchSize)
+    if (subset < run.batchSize) {
+      const ways = [
+        ...(subset < 2 ? [] : [`a batchSize of at most ${subset}`]),
+        ...(run.dataRatio < 1 ? ['a larger dataRatio'] : []),
+        'more images',
+      ];
       fault(
         ['batchSize'],
-        `is ${run.batchSize}, and an epoch has ⌊${run.dataRatio} · ${images}⌋ = ${subset} images; take a batchSize of at most ${Math.max(subset, 2)}${subset < 2 ? ', or more images' : ', a larger dataRatio, or more images'}`,
+        `is ${run.batchSize}, and an epoch has ⌊${run.dataRatio} · ${images}⌋ = ${subset} images; take ${ways.join(', or ')}`,
       );
+    }
   }
   return faults;
 }
