@@ -18,9 +18,19 @@ export interface Step {
   dispose(): Promise<void>;
 }
 
+export interface CompileOptions {
+  /** The arrays of the state become the engine's, which writes to them from now on: a network and its moments less in memory. */
+  takeState?: boolean;
+}
+
 export interface Engine {
   readonly name: 'compiled' | 'eager';
-  compile(step: StepFunction, state: HostTensors, batch: Record<string, TensorSpec>): Promise<Step>;
+  compile(
+    step: StepFunction,
+    state: HostTensors,
+    batch: Record<string, TensorSpec>,
+    options?: CompileOptions,
+  ): Promise<Step>;
   dispose(): Promise<void>;
 }
 
