@@ -6,7 +6,8 @@ export type EngineErrorCode =
   | 'shape-changed'
   | 'state-mismatch'
   | 'disposed-tensor'
-  | 'engine-unavailable';
+  | 'engine-unavailable'
+  | 'unknown-plan';
 
 export class EngineError extends Error {
   override readonly name = 'EngineError';
