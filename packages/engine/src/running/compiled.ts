@@ -20,33 +20,18 @@ import {
   sizeOf,
   type TensorData,
   type TensorSpec,
-  type Tensors,
 } from '../tensors.js';
 import { blockOfThisMachine } from './blocked-probe.js';
 import { fromForm, wrap } from './buffers.js';
-import { checkNextState, checkTensors, type Engine, type Step, specsOf } from './engine.js';
+import { checkTensors, type Engine, type Step, specsOf } from './engine.js';
 import { runInPlace, SIGNAL } from './in-place.js';
+import { BATCH, METRIC, NEXT, pick, prefixed, STATE } from './names.js';
 import { openSession } from './session.js';
-
-const STATE = 'state:';
-const NEXT = 'next:';
-const BATCH = 'batch:';
-const METRIC = 'metric:';
+import { checkResult } from './step-result.js';
+import { stackedSpecs, unrollStep } from './unrolled.js';
 
 /** Forms settle after two rounds where filters meet convolutions; more would mean that two ops pull at one tensor. */
 const FORM_ROUNDS = 4;
-
-function prefixed<T>(prefix: string, entries: Record<string, T>): Record<string, T> {
-  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [prefix + name, value]));
-}
-
-function pick(prefix: string, tensors: Tensors): Tensors {
-  return Object.fromEntries(
-    Object.entries(tensors)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
-  );
-}
 
 export function recordStep(
   step: StepFunction,
@@ -55,17 +40,7 @@ export function recordStep(
 ): Graph {
   const graph = record(
     (inputs) => {
-      const result = step(pick(STATE, inputs), pick(BATCH, inputs));
-      const { state: next, metrics } = result;
-      checkNextState(
-        Object.fromEntries(
-          Object.entries(next).map(([name, { shape, dtype }]) => [
-            name,
-            { shape, dtype: dtype as TensorSpec['dtype'] },
-          ]),
-        ),
-        state,
-      );
+      const { state: next, metrics } = checkResult(step(pick(STATE, inputs), pick(BATCH, inputs)), state);
       return { ...prefixed(NEXT, next), ...prefixed(METRIC, metrics) };
     },
     { inputs: { ...prefixed(STATE, state), ...prefixed(BATCH, batch) } },
@@ -255,15 +230,16 @@ export async function createCompiledEngine({
   };
   return {
     name: 'compiled',
-    async compile(step, state, batch) {
+    async compile(step, state, batch, { unroll = 1 } = {}) {
       const specs = specsOf(state);
-      const graph = recordStep(step, specs, batch);
+      const graph = unrollStep(recordStep(step, specs, batch), unroll);
       const plan = await planFor(graph);
       const chosen = block === null ? graph : chooseKernels(graph, block, plan);
       const lowered = lowerStep(chosen, block, threads);
       const session = await openSession(lowered.model, { ...onThreads, finished: block !== null });
       const measure = new Measure(block ?? 1);
-      const compiled = new CompiledStep(session, graph, plan, lowered, specs, batch, measure);
+      const batches = stackedSpecs(batch, unroll);
+      const compiled = new CompiledStep(session, graph, plan, lowered, specs, batches, measure);
       compiled.load(state);
       return compiled;
     },

@@ -2,6 +2,7 @@
 import { type CompiledOptions, createCompiledEngine } from './compiled.js';
 import { createEagerEngine, hasTensorFlowGpu } from './eager.js';
 import type { Engine } from './engine.js';
+import { guarded } from './guard.js';
 
 export interface EngineOptions {
   /** `auto` takes tfjs-node-gpu where a GPU answers, else compiled. */
@@ -31,11 +32,12 @@ export async function createEngine({
   precision,
 }: EngineOptions): Promise<Engine> {
   const eager = engine === 'eager' || (engine === 'auto' && hasTensorFlowGpu());
-  if (eager) return createEagerEngine(backend === undefined ? {} : { backend });
-  return createCompiledEngine({
+  if (eager) return guarded(await createEagerEngine(backend === undefined ? {} : { backend }));
+  const compiled = await createCompiledEngine({
     blocked,
     ...(threads === undefined ? {} : { threads }),
     ...(plan === undefined ? {} : { plan }),
     ...(precision === undefined ? {} : { precision }),
   });
+  return guarded(compiled);
 }

@@ -6,7 +6,9 @@ import { countFlops } from '../graph/flops.js';
 import type { HostTensor, HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.js';
 import { tf } from '../tf.js';
 import { recordStep } from './compiled.js';
-import { checkNextState, checkTensors, type Engine, type Step, specsOf } from './engine.js';
+import { checkTensors, type Engine, type Step, specsOf } from './engine.js';
+import { checkResult } from './step-result.js';
+import { calledInTurn } from './unrolled.js';
 
 const require = createRequire(import.meta.url);
 
@@ -84,11 +86,11 @@ class EagerStep implements Step {
     const uploaded: Tensors = {};
     for (const [name, tensor] of Object.entries(batch)) uploaded[name] = upload(tensor);
     const kept = tf.tidy(() => {
-      const { state, metrics } = this.step({ ...this.current }, uploaded);
-      checkNextState(state as unknown as Record<string, TensorSpec>, this.stateSpecs);
+      const { state, metrics } = checkResult(this.step({ ...this.current }, uploaded), this.stateSpecs);
       // A step may return a tensor that it was given; a clone may be disposed on its own.
-      const next = Object.fromEntries(Object.entries(state).map(([name, tensor]) => [name, tensor.clone()]));
-      return { next, metrics: { ...metrics } };
+      const clones = (tensors: Tensors) =>
+        Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tensor.clone()]));
+      return { next: clones(state), metrics: clones(metrics) };
     });
     for (const [name, tensor] of Object.entries(kept.next)) {
       this.current[name]!.dispose();
@@ -130,14 +132,14 @@ export async function createEagerEngine(options: { backend?: string }): Promise<
     throw new EngineError('engine-unavailable', `The TF.js backend "${backend}" did not start.`);
   return {
     name: 'eager',
-    async compile(step, state, batch) {
+    async compile(step, state, batch, { unroll = 1 } = {}) {
       const specs = specsOf(state);
       // Recorded once all the same: it counts the operations and refuses a step that the other engine could not run.
       const flops = countFlops(recordStep(step, specs, batch));
       await tf.setBackend(backend);
       const eager = new EagerStep(backend, step, specs, batch, flops);
       eager.load(state);
-      return eager;
+      return calledInTurn(eager, unroll);
     },
     async dispose() {
       // TF.js keeps its backends for the life of the process.
