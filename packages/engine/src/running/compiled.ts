@@ -55,13 +55,22 @@ type StepModel = Lowered & { stateForms: Map<string, Form> };
  * Lowers the step so that its state comes out in the forms in which it goes in. Filters, their moments and averages
  * then stay in the order that convolutions want, and nothing is transposed from step to step.
  */
-function lowerStep(graph: Graph, block: number | null, threads: number | undefined): StepModel {
+export function lowerStep(
+  graph: Graph,
+  {
+    block,
+    threads,
+    signal,
+    portable = false,
+  }: { block: number | null; threads?: number | undefined; signal?: string; portable?: boolean },
+): StepModel {
+  const options = { name: 'step', block, threads, portable };
   const stateForms = new Map<string, Form>();
   for (const [name, value] of graph.inputs)
     if (name.startsWith(STATE)) stateForms.set(name.slice(STATE.length), identity(value.shape.length));
   const forms = (prefix: string) => new Map([...stateForms].map(([name, form]) => [prefix + name, form]));
   for (let round = 0; round < FORM_ROUNDS; round++) {
-    const { outputForms } = lower(graph, { name: 'step', block, threads, inputForms: forms(STATE) });
+    const { outputForms } = lower(graph, { ...options, inputForms: forms(STATE) });
     let settled = true;
     for (const [name, form] of outputForms) {
       if (!name.startsWith(NEXT)) continue;
@@ -77,12 +86,10 @@ function lowerStep(graph: Graph, block: number | null, threads: number | undefin
     if (name.startsWith(METRIC)) outputForms.set(name, identity(value.shape.length));
   return {
     ...lower(graph, {
-      name: 'step',
-      block,
-      threads,
+      ...options,
       inputForms: forms(STATE),
       outputForms,
-      signal: SIGNAL,
+      ...(signal === undefined ? {} : { signal }),
       outputsAsMade: true,
     }),
     stateForms,
@@ -235,7 +242,7 @@ export async function createCompiledEngine({
       const graph = unrollStep(recordStep(step, specs, batch), unroll);
       const plan = await planFor(graph);
       const chosen = block === null ? graph : chooseKernels(graph, block, plan);
-      const lowered = lowerStep(chosen, block, threads);
+      const lowered = lowerStep(chosen, { block, threads, signal: SIGNAL });
       const session = await openSession(lowered.model, { ...onThreads, finished: block !== null });
       const measure = new Measure(block ?? 1);
       const batches = stackedSpecs(batch, unroll);

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { EngineError } from '../errors.js';
 import { countFlops } from '../graph/flops.js';
+import { installs, TENSORFLOW, tensorFlowHere } from '../machine/tensorflow.js';
 import type { HostTensor, HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.js';
 import { tf } from '../tf.js';
 import { recordStep } from './compiled.js';
@@ -12,48 +13,31 @@ import { calledInTurn } from './unrolled.js';
 
 const require = createRequire(import.meta.url);
 
-/** Packages that bring a TF.js backend, in the order in which they are tried. The first two are optional peers. */
-const PACKAGES = {
-  'tensorflow-gpu': '@tensorflow/tfjs-node-gpu',
-  tensorflow: '@tensorflow/tfjs-node',
-  cpu: '@tensorflow/tfjs-backend-cpu',
-} as const;
+/** TF.js's own backend in JavaScript, for tests and comparisons. */
+const PLAIN = '@tensorflow/tfjs-backend-cpu';
 
-function load(packageName: string): boolean {
-  try {
-    require(packageName);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return false;
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    throw new EngineError('engine-unavailable', `${packageName} is installed but does not load: ${reason}`, {
-      cause: error,
-    });
-  }
-}
-
-/** True where tfjs-node-gpu is installed and finds a GPU. Never throws: an installation that does not load has no GPU. */
-export function hasTensorFlowGpu(): boolean {
-  try {
-    if (!load(PACKAGES['tensorflow-gpu'])) return false;
-    const backend = tf.findBackend('tensorflow') as unknown as { isUsingGpuDevice?: boolean } | null;
-    return backend?.isUsingGpuDevice === true;
-  } catch (error) {
-    if (error instanceof EngineError) return false;
-    throw error;
-  }
-}
-
-function chooseBackend(wanted: string | undefined): string {
+/** Loads what brings the backend, and says its name. A native library is loaded only where it has loaded in a child before. */
+async function loadBackend(wanted: string | undefined): Promise<string> {
   if (wanted === 'cpu') {
-    load(PACKAGES.cpu);
+    require(PLAIN);
     return 'cpu';
   }
   if (wanted !== undefined) return wanted;
-  if (load(PACKAGES['tensorflow-gpu']) || load(PACKAGES.tensorflow)) return 'tensorflow';
+  for (const which of ['tensorflow-gpu', 'tensorflow'] as const) {
+    const answer = await tensorFlowHere(which);
+    if (answer === null) continue;
+    const name = TENSORFLOW[which];
+    if (answer.is === 'fault')
+      throw new EngineError(
+        'engine-unavailable',
+        `${name} is installed, but ${answer.reason}. Install it again (${installs(which)}), or take the compiled engine.`,
+      );
+    require(name);
+    return 'tensorflow';
+  }
   throw new EngineError(
     'engine-unavailable',
-    'The eager engine needs a TF.js backend. Install one with: npm install --ignore-scripts=false @tensorflow/tfjs-node-gpu@4.22.0 (CUDA 11.2 and cuDNN 8.1), or @tensorflow/tfjs-node@4.22.0 without a GPU.',
+    `The eager engine needs a TF.js backend. Install one with: ${installs('tensorflow-gpu')}, or without a GPU: ${installs('tensorflow')}.`,
   );
 }
 
@@ -127,7 +111,7 @@ class EagerStep implements Step {
 
 /** @param options.backend a registered TF.js backend; absent: tfjs-node-gpu, else tfjs-node */
 export async function createEagerEngine(options: { backend?: string }): Promise<Engine> {
-  const backend = chooseBackend(options.backend);
+  const backend = await loadBackend(options.backend);
   if (!(await tf.setBackend(backend)))
     throw new EngineError('engine-unavailable', `The TF.js backend "${backend}" did not start.`);
   return {
