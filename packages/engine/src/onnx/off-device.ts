@@ -11,7 +11,7 @@ export interface OffDevice {
   mustBeForced: boolean;
 }
 
-/** The provider has no kernel. `Or` has one, but for the masks that our ops make of it none was taken. */
+/** The provider has no kernel. (Nor for casts from int64, which follow ArgMax and TopK; they are as small as what they cast.) */
 const WITHOUT_KERNEL = new Set(['IsInf', 'IsNaN', 'Or', 'Round', 'Selu', 'Sign']);
 
 export function nodesOffDevice(model: OnnxModel): OffDevice[] {
