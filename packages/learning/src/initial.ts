@@ -6,7 +6,9 @@ const elements = (shape: number[]) => shape.reduce((product, side) => product * 
 
 /** float32 of `shape`, every element `value`. */
 export function filled(shape: number[], value: number): HostTensor {
-  return { dtype: 'float32', shape, data: new Float32Array(elements(shape)).fill(value) };
+  const data = new Float32Array(elements(shape));
+  // Zeros are there already, in pages that take no memory until they are written: moments are twice a network.
+  return { dtype: 'float32', shape, data: value === 0 ? data : data.fill(value) };
 }
 
 /** float32 of shape [], for the inputs that change from step to step. */

@@ -91,6 +91,21 @@ it('shares the transforms of x, dy and the filter among the three ops', () => {
   expect(nodes.filter(({ op }) => op === 'BatchMatMul')).toHaveLength(3);
 });
 
+it('makes large transforms of the forward pass again for the backward one, and gives the same numbers', async () => {
+  const [wide, filters] = [[1, 4, 4, 384] as Shape, 384];
+  const specs = {
+    x: { shape: wide, dtype: 'float32' as const },
+    w: { shape: [3, 3, 384, 384], dtype: 'float32' as const },
+    weights: { shape: [1, 4, 4, 384], dtype: 'float32' as const },
+  };
+  const { nodes } = shareCommonSubexpressions(applyWinograd(recordStep(step, {}, specs), () => 4));
+  expect(nodes.filter(({ op }) => op === 'WinogradTiles')).toHaveLength(2);
+  expect(nodes.filter(({ op }) => op === 'WinogradFilter')).toHaveLength(2);
+  const [plain, tiled] = [await run(wide, filters, 'direct'), await run(wide, filters, 'winograd4')];
+  for (const key of ['y', 'dx', 'dw'])
+    expect(apart(tiled[key]!.data, plain[key]!.data), key).toBeLessThan(2e-5);
+});
+
 it('leaves other convolutions alone', () => {
   const strided: StepFunction = (_, { x, w }) => ({
     state: {},

@@ -2,7 +2,7 @@
  * Writes 3 × 3 convolutions and their gradients as Winograd's: both sides are transformed tile by tile and meet in one product
  * of matrices a place, which takes 2.25 (m = 2) or 4 (m = 4) times fewer multiplications. The backward pass is the exact
  * adjoint of the forward one, so the transforms of x, dy and the filter, which two ops each ask for, are computed once
- * (`common-subexpressions.ts`). Measured gain: `npm run bench -- train-step`, and per shape by the plan.
+ * (`common-subexpressions.ts`), but for large ones of the forward pass. Measured gain: `npm run bench -- train-step`, and per shape by the plan.
  *
  *   y  = A · (V U)       V = B x        U = G g
  *   dx = Bᵀ · (dM Uᵀ)    dM = Aᵀ dy
@@ -83,6 +83,17 @@ export function applyWinograd(graph: Graph, choose: (shape: ConvolutionShape) =>
   return { ...graph, nodes };
 }
 
+/** Transforms of the forward pass of at least this size are made again by the backward pass. */
+const LARGE_BYTES = 2 ** 24;
+
+/**
+ * What the forward pass makes of x and the filter is wanted again at the other end of the backward pass. To keep it takes up to four
+ * times the memory of what it is made from, all layers at once; to make it again takes two to three hundredths of a step.
+ */
+function isMadeAgain(op: string, shape: readonly number[]): boolean {
+  return op !== 'Conv2D' && 4 * sizeOf(shape) >= LARGE_BYTES;
+}
+
 type Emit = (op: string, inputs: Value[], attributes: Attributes, to: readonly number[] | Value) => Value;
 
 function writeWinograd(node: GraphNode, shape: ConvolutionShape, m: TileSize, emit: Emit): void {
@@ -90,9 +101,20 @@ function writeWinograd(node: GraphNode, shape: ConvolutionShape, m: TileSize, em
   const places = placesOf(m) ** 2;
   const tiles = images * tilesOf(m, height) * tilesOf(m, width);
   const of = (matrix: TileAttributes['matrix']): Attributes => ({ matrix, m, images, height, width });
-  const toTiles = (map: Value, matrix: TileAttributes['matrix']) =>
-    emit('WinogradTiles', [map], of(matrix), [places, tiles, map.shape[3]!]);
-  const toFilter = (filter: Value) => emit('WinogradFilter', [filter], { m }, [places, channels, filters]);
+  const again = (shape: number[]) => (isMadeAgain(node.op, shape) ? { again: true } : {});
+  const toTiles = (map: Value, matrix: TileAttributes['matrix']) => {
+    const shape = [places, tiles, map.shape[3]!];
+    return emit(
+      'WinogradTiles',
+      [map],
+      { ...of(matrix), ...(matrix === 'input' ? again(shape) : {}) },
+      shape,
+    );
+  };
+  const toFilter = (filter: Value) => {
+    const shape = [places, channels, filters];
+    return emit('WinogradFilter', [filter], { m, ...again(shape) }, shape);
+  };
   const multiply = (a: Value, b: Value, transposeA: boolean, transposeB: boolean, to: number[]) =>
     emit('BatchMatMul', [a, b], { transposeA, transposeB }, to);
   const [a, b] = node.inputs as [Value, Value];

@@ -17,6 +17,8 @@ export class Builder {
   readonly initializers = new Map<string, OnnxTensor>();
   /** The user's line behind what is emitted now. */
   line = 'an unknown line';
+  /** Whether what is emitted now is to be computed though an equal node exists. */
+  again = false;
   private readonly shared = new Map<string, string>();
   private count = 0;
 
@@ -40,7 +42,7 @@ export class Builder {
     { domain = '', outputs = 1, dims }: EmitOptions = {},
   ): string[] {
     const names = Array.from({ length: outputs }, () => this.name());
-    const known = dims ? { dims } : {};
+    const known = { ...(dims ? { dims } : {}), ...(this.again ? { again: true } : {}) };
     this.nodes.push({ op, domain, inputs, outputs: names, attributes, line: this.line, ...known });
     return names;
   }

@@ -85,6 +85,7 @@ export function lower(graph: Graph, options: LowerOptions): Lowered {
         `The op ${node.op}, called at ${node.line}, has no translation to ONNX. Write it with other ops, or run the step with the eager engine.`,
       );
     builder.line = node.line;
+    builder.again = node.attributes.again === true;
     lowering(node, context);
   }
   const outputs: OnnxPort[] = [];

@@ -24,6 +24,8 @@ export interface OnnxNode {
   attributes: Readonly<Record<string, OnnxAttribute>>;
   /** Sides of the first output, where the lowering knows them. */
   dims?: readonly number[];
+  /** Computed though an equal node may exist, because keeping that one's result would take memory for long. */
+  again?: boolean;
   /** The user's line behind it. */
   line: string;
 }

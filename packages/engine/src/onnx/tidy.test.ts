@@ -57,6 +57,16 @@ it('computes once what stands there twice, and drops what nobody reads', () => {
   expect(lines(tidy(model, whole))).toEqual(['a = Exp x', 'y = Add a a']);
 });
 
+it('computes twice what is to be made again', () => {
+  const model = modelOf([
+    node('Exp', ['x'], ['a']),
+    node('Exp', ['x'], ['b'], { again: true }),
+    node('Add', ['a', 'b'], ['c']),
+    node('Identity', ['c'], ['y']),
+  ]);
+  expect(lines(tidy(model, whole))).toEqual(['a = Exp x', 'b = Exp x', 'y = Add a b']);
+});
+
 it('tells nodes apart by their attributes and by how many results they give', () => {
   const model = modelOf(
     [

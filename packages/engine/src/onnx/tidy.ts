@@ -63,7 +63,8 @@ class Views {
     for (const given of nodes) {
       const node = { ...given, inputs: given.inputs.map((name) => this.same.get(name) ?? name) };
       if (this.isNothing(node)) continue;
-      const key = JSON.stringify([node.op, node.domain, node.inputs, node.attributes, node.outputs.length]);
+      const { op, domain, inputs, attributes, again } = node;
+      const key = JSON.stringify([op, domain, inputs, attributes, node.outputs.length, again]);
       const first = node.outputs.some((name) => outputs.has(name)) ? undefined : seen.get(key);
       if (first) {
         for (const [index, name] of node.outputs.entries()) this.same.set(name, first.outputs[index]!);

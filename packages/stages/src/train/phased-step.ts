@@ -5,7 +5,6 @@ import type { Phase, PhaseRule, TrainingPlan } from '@rela/learning';
 export interface PhasedStepOptions {
   engine: Engine;
   plan: TrainingPlan;
-  state: HostTensors;
   rule: PhaseRule;
 }
 
@@ -16,9 +15,10 @@ export class PhasedStep {
     private step: Step,
   ) {}
 
-  static async open(options: PhasedStepOptions): Promise<PhasedStep> {
+  /** @param state of the first step; it is copied and not kept. */
+  static async open(options: PhasedStepOptions, state: HostTensors): Promise<PhasedStep> {
     const { phase } = options.rule;
-    return new PhasedStep(options, phase, await PhasedStep.compile(options, phase, options.state));
+    return new PhasedStep(options, phase, await PhasedStep.compile(options, phase, state));
   }
 
   private get rule(): PhaseRule {

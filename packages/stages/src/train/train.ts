@@ -108,8 +108,11 @@ export async function train(
     store: tools.store,
     specsOf: (phase) => plan.batchSpecs(phase),
   });
-  const state = resumed?.state ?? plan.initialState();
-  const phased = await PhasedStep.open({ engine: options.engine, plan, state, rule }).catch(async (error) => {
+  const opening = PhasedStep.open(
+    { engine: options.engine, plan, rule },
+    resumed?.state ?? plan.initialState(),
+  );
+  const phased = await opening.catch(async (error) => {
     await feed.close();
     throw error;
   });
