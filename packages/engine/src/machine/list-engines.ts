@@ -74,6 +74,8 @@ function withGpuSeen(about: string): string {
 
 async function onCuda(): Promise<Entry> {
   const entry = { engine: 'compiled', on: 'cuda' } as const;
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    return unusable(entry, 'ONNX Runtime for Node has CUDA on Linux x64 only', null);
   const answer = await providerHere('cuda');
   if (answer.is === 'answer') return { ...entry, usable: true, about: 'CUDA runs graphs', remedy: null };
   const about = `ONNX Runtime: ${answer.reason}`;
