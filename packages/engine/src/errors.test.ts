@@ -17,6 +17,15 @@ it('an op that cannot be recorded is named with the line that called it', async 
   ).rejects.toThrow(/Unique.*errors\.test\.ts:\d+/s);
 });
 
+it('an op without a gradient is named with the line that asks for one', async () => {
+  const refused = compile((_, { x }) => {
+    const largest = (values: unknown) => tf.sum(tf.topk(values as Tensor, 2).values);
+    return { state: {}, metrics: { dx: tf.grad(largest as never)(x!) } };
+  });
+  await expect(refused).rejects.toEqual(code('unsupported-op'));
+  await expect(refused).rejects.toThrow(/TopK.*errors\.test\.ts:\d+.*customGrad/s);
+});
+
 it('an op that ONNX Runtime refuses is named with the line that called it', async () => {
   await expect(
     compile((_, { x }) => ({ state: {}, metrics: { y: tf.exp(tf.cast(x!, 'int32')) } })),

@@ -31,6 +31,13 @@ function inOurTerms(error: unknown): unknown {
       `The op ${op}, called at ${line}, cannot be recorded. Write it with other ops, or run the step with the eager engine.`,
       { cause: error },
     );
+  const [, withoutGradient] = /gradient function not found for (\w+)/.exec(error.message) ?? [];
+  if (withoutGradient !== undefined)
+    return new EngineError(
+      'unsupported-op',
+      `TF.js has no gradient of the op ${withoutGradient}, which the call at ${line} differentiates. Write it with other ops, keep it out of the gradient, or give it one with tf.customGrad.`,
+      { cause: error },
+    );
   return error.message === 'Tensor is disposed.' ? disposedTensor('The call', line) : error;
 }
 

@@ -3,6 +3,7 @@
  * SwiftShader (VK_ICD_FILENAMES names its file).
  */
 import type { Tensor4D } from '@tensorflow/tfjs-core';
+import * as ort from 'onnxruntime-node';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { listEngines } from '../machine/list-engines.js';
 import type { HostTensors, StepFunction, TensorSpec } from '../tensors.js';
@@ -71,6 +72,32 @@ describe.skipIf(!found('webgpu').usable)('on a WebGPU adapter', () => {
     expect(after.flag).toEqual(state.flag);
     expect(after.frozen).toEqual(state.frozen);
     await device.dispose();
+  });
+
+  it('the state stays on the device from run to run, also what the step never changes', async () => {
+    const device = await open('webgpu');
+    await device.run(batch(0));
+    const { prototype } = ort.InferenceSession as unknown as { prototype: ort.InferenceSession };
+    const original = prototype.run;
+    /** Where the inputs of every run are when it begins; afterwards the step lets go of them. */
+    const locations: Record<string, string>[] = [];
+    const run = vi.spyOn(prototype, 'run').mockImplementation(function (this: ort.InferenceSession, feeds) {
+      const inputs = Object.entries(feeds as Record<string, ort.Tensor>);
+      locations.push(Object.fromEntries(inputs.map(([name, { location }]) => [name, location])));
+      return Reflect.apply(original, this, [feeds]);
+    });
+    try {
+      await device.run(batch(1));
+      expect(locations).toHaveLength(1);
+      expect(locations[0]).toEqual({
+        ...Object.fromEntries(Object.keys(state).map((name) => [`state:${name}`, 'gpu-buffer'])),
+        'batch:x': 'cpu',
+        'batch:rate': 'cpu',
+      });
+    } finally {
+      run.mockRestore();
+      await device.dispose();
+    }
   });
 
   it('what the processor has to do in its place is a warning with the ops and their lines', async () => {

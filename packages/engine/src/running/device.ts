@@ -5,6 +5,7 @@
 import type * as ort from 'onnxruntime-node';
 import { countFlops } from '../graph/flops.js';
 import { type Form, identity, Measure } from '../onnx/forms.js';
+import type { OnnxModel } from '../onnx/model.js';
 import { nodesOffDevice, type OffDevice } from '../onnx/off-device.js';
 import { nodeName } from '../onnx/write.js';
 import type { HostTensors, TensorData, TensorSpec } from '../tensors.js';
@@ -13,7 +14,7 @@ import { lowerStep, recordStep } from './compiled.js';
 import { checkTensors, type Engine, type Step, specsOf } from './engine.js';
 import { BATCH, METRIC, NEXT, pick, STATE } from './names.js';
 import { type DeviceProvider, keepsTensors } from './provider.js';
-import { openSession } from './session.js';
+import { inTermsOf, openSession } from './session.js';
 import { Transfer } from './transfer.js';
 import { stackedSpecs, unrollStep } from './unrolled.js';
 
@@ -22,6 +23,7 @@ const MEASURE = new Measure(1);
 
 interface DeviceStepParts {
   session: ort.InferenceSession;
+  model: OnnxModel;
   /** Null where the state goes through the host in every run. */
   transfer: Transfer | null;
   stateSpecs: Record<string, TensorSpec>;
@@ -45,14 +47,16 @@ class DeviceStep implements Step {
   }
 
   async run(batch: HostTensors): Promise<HostTensors> {
-    const { session, transfer, batchSpecs, metricSpecs, advancing } = this.parts;
+    const { session, model, transfer, batchSpecs, metricSpecs, advancing } = this.parts;
     checkTensors('batch', batch, batchSpecs);
     if (transfer) this.current = await transfer.toDevice(this.current);
     const feeds: Record<string, ort.Tensor> = {};
     for (const [name, tensor] of Object.entries(this.current)) feeds[STATE + name] = tensor;
     for (const [name, { dtype, shape, data }] of Object.entries(batch))
       feeds[BATCH + name] = wrap(dtype, data, shape);
-    const results = await session.run(feeds);
+    const results = await session.run(feeds).catch((error: unknown) => {
+      throw inTermsOf(model, error);
+    });
     for (const name of advancing) {
       this.current[name]!.dispose();
       this.current[name] = results[NEXT + name]!;
@@ -127,6 +131,7 @@ export function createDeviceEngine(provider: DeviceProvider): Engine {
       );
       const ready = new DeviceStep({
         session,
+        model,
         transfer: stays ? new Transfer(provider, stateSpecs, sides) : null,
         stateSpecs,
         stateForms,

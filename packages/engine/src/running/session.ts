@@ -46,14 +46,19 @@ export async function openSession(model: OnnxModel, options: SessionOptions): Pr
       logSeverityLevel: 3,
     });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    // The writer numbers its nodes: Exp_12 is the twelfth.
-    const node = model.nodes[Number(/node ?\(\w+_(\d+)\)/i.exec(reason)?.[1] ?? -1)];
-    if (!node) throw error;
-    throw new EngineError(
-      'unsupported-op',
-      `ONNX Runtime refuses ${node.op}, which the call at ${node.line} became: ${reason}`,
-      { cause: error },
-    );
+    throw inTermsOf(model, error);
   }
+}
+
+/** An error of ONNX Runtime's by the op and the user's line, where it names a node. */
+export function inTermsOf(model: OnnxModel, error: unknown): unknown {
+  const reason = error instanceof Error ? error.message : String(error);
+  // The writer numbers its nodes: Exp_12 is the twelfth.
+  const node = model.nodes[Number(/(?:node ?\(|Name:')\w*?_(\d+)[_')]/i.exec(reason)?.[1] ?? -1)];
+  if (!node) return error;
+  return new EngineError(
+    'unsupported-op',
+    `ONNX Runtime refuses ${node.op}, which the call at ${node.line} became: ${reason}`,
+    { cause: error },
+  );
 }
