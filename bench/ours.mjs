@@ -47,7 +47,7 @@ export async function startOurs(
   const specs = plan.batchSpecs(phase);
   const state = plan.initialState();
   const began = performance.now();
-  const step = await engine.compile(plan.step(phase), state, specs);
+  const step = await engine.compile(plan.step(phase), state, specs, { takeState: true });
   const compileSeconds = (performance.now() - began) / 1000;
   const tensors = batchOf(specs, plan.scalars(1));
   return {

@@ -42,12 +42,7 @@ export async function compile<State extends HostTensors, Batch extends Record<st
 ): Promise<Step> {
   if (typeof step !== 'function')
     throw new EngineError('bad-option', 'compile takes a step function and { state, batch }.');
-  const { state, batch, unroll, engine: name = 'auto', ...others } = options ?? {};
+  const { state, batch, unroll = 1, takeState = false, engine: name = 'auto', ...others } = options ?? {};
   const engine = await sharedEngine({ engine: name, ...others });
-  return engine.compile(
-    step as unknown as StepFunction,
-    state,
-    batch,
-    unroll === undefined ? {} : { unroll },
-  );
+  return engine.compile(step as unknown as StepFunction, state, batch, { unroll, takeState });
 }

@@ -110,6 +110,18 @@ interface Slot {
   output: ort.Tensor;
 }
 
+/** The arrays of the tensors by name; one that several share, as a network that begins as a copy does, goes to the first. */
+function memoryOf(tensors: HostTensors): Map<string, TensorData> {
+  const seen = new Set<TensorData>();
+  return new Map(
+    Object.entries(tensors).flatMap(([name, { data }]) => {
+      if (seen.has(data)) return [];
+      seen.add(data);
+      return [[name, data] as const];
+    }),
+  );
+}
+
 class CompiledStep implements Step {
   private current: Record<string, Slot> = {};
   private spare: Record<string, Slot> = {};
@@ -126,6 +138,8 @@ class CompiledStep implements Step {
     private readonly stateSpecs: Record<string, TensorSpec>,
     private readonly batchSpecs: Record<string, TensorSpec>,
     private readonly measure: Measure,
+    /** Tensors whose memory may be written to: the state that the step begins with, once it is loaded. */
+    taken: HostTensors,
   ) {
     this.flops = countFlops(graph);
     this.stateForms = stateForms;
@@ -138,9 +152,10 @@ class CompiledStep implements Step {
     this.metricSpecs = Object.fromEntries(
       named(METRIC).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]),
     );
+    const memory = memoryOf(taken);
     for (const name of this.advancing) {
       const { dtype, shape } = this.stateSpecs[name]!;
-      this.spare[name] = this.slot(name, allocate(dtype, sizeOf(shape)));
+      this.spare[name] = this.slot(name, memory.get(name) ?? allocate(dtype, sizeOf(shape)));
     }
   }
 
@@ -237,7 +252,7 @@ export async function createCompiledEngine({
   };
   return {
     name: 'compiled',
-    async compile(step, state, batch, { unroll = 1 } = {}) {
+    async compile(step, state, batch, { unroll = 1, takeState = false } = {}) {
       const specs = specsOf(state);
       const graph = unrollStep(recordStep(step, specs, batch), unroll);
       const plan = await planFor(graph);
@@ -246,7 +261,16 @@ export async function createCompiledEngine({
       const session = await openSession(lowered.model, { ...onThreads, finished: block !== null });
       const measure = new Measure(block ?? 1);
       const batches = stackedSpecs(batch, unroll);
-      const compiled = new CompiledStep(session, graph, plan, lowered, specs, batches, measure);
+      const compiled = new CompiledStep(
+        session,
+        graph,
+        plan,
+        lowered,
+        specs,
+        batches,
+        measure,
+        takeState ? state : {},
+      );
       compiled.load(state);
       return compiled;
     },

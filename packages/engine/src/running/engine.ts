@@ -34,6 +34,8 @@ export interface StepOptions {
    * come out stacked, and the state goes through. Default 1.
    */
   unroll?: number;
+  /** The arrays of the state become the engine's, which writes to them from now on: a network and its moments less in memory. */
+  takeState?: boolean;
 }
 
 export interface Engine {

@@ -15,7 +15,7 @@ export class PhasedStep {
     private step: Step,
   ) {}
 
-  /** @param state of the first step; it is copied and not kept. */
+  /** @param state of the first step; its arrays are the step's from now on. */
   static async open(options: PhasedStepOptions, state: HostTensors): Promise<PhasedStep> {
     const { phase } = options.rule;
     return new PhasedStep(options, phase, await PhasedStep.compile(options, phase, state));
@@ -30,7 +30,7 @@ export class PhasedStep {
     phase: Phase,
     state: HostTensors,
   ): Promise<Step> {
-    return engine.compile(plan.step(phase), state, plan.batchSpecs(phase));
+    return engine.compile(plan.step(phase), state, plan.batchSpecs(phase), { takeState: true });
   }
 
   /** The phase of the step that comes next. */
