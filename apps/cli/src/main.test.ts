@@ -72,6 +72,18 @@ describe('rela', () => {
     }
   });
 
+  it('lists the engines of this machine without a service, and which one auto takes', async () => {
+    const shown = await rela('--url', nobody, 'engines');
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    expect(shown.stdout).toMatch(/^ENGINE +ON +USABLE +ABOUT\ncompiled +ONNX Runtime, processor +yes/);
+    expect(shown.stdout.match(/yes, auto/g)).toHaveLength(1);
+    const engines = JSON.parse((await rela('--json', 'engines')).stdout);
+    expect(engines).toHaveLength(5);
+    expect(engines[0]).toMatchObject({ engine: 'compiled', on: 'cpu', usable: true });
+    for (const { usable, about } of engines)
+      expect([typeof usable, about.includes('\n')]).toEqual(['boolean', false]);
+  });
+
   it('says which address did not answer', async () => {
     const ended = await rela('--url', nobody, 'jobs', 'list');
     expect(ended).toMatchObject({ code: 1, stdout: '' });

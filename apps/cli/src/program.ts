@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { parseUrl } from './commands/arguments.js';
 import { addDatasets } from './commands/datasets.js';
+import { addEngines } from './commands/engines.js';
 import { addJobs, addRun } from './commands/jobs.js';
 import { addPriors } from './commands/priors.js';
 import { addModels, addRuns } from './commands/runs.js';
@@ -14,6 +15,7 @@ export function createProgram(version: string): Command {
     .option('--json', 'one JSON document on stdout, errors as problem documents on stderr')
     .option('--url <address>', 'address of the service; default: the one that `rela up` runs', parseUrl)
     .option('--home <folder>', 'folder of `rela up`; default: RELA_HOME');
-  for (const add of [addUp, addDatasets, addPriors, addRun, addJobs, addRuns, addModels]) add(program);
+  for (const add of [addUp, addDatasets, addPriors, addRun, addJobs, addRuns, addModels, addEngines])
+    add(program);
   return program;
 }

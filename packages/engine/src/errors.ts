@@ -1,13 +1,31 @@
 /** What can go wrong between a TF.js function and a running graph. Every text names the op, the line and the way out. */
 
+/**
+ * - `unsupported-op`: an op that cannot be recorded, or has no translation
+ * - `data-dependent`: a step that reads a value, draws a random number or waits
+ * - `bad-result`: a step that returns something else than named tensors
+ * - `variable-assigned`: a step that writes into a variable
+ * - `disposed-tensor`, `kept-tensor`: a captured tensor that is gone, or that is left from an earlier recording
+ * - `shape-changed`, `state-mismatch`: a batch or a state that is not what the step was compiled for
+ * - `step-busy`, `step-disposed`: a step that is used while it runs, or after its end
+ * - `bad-option`: an option or a shape that no step can have
+ * - `unknown-plan`: a stored plan with kernels that this version does not have
+ * - `engine-unavailable`: a library or a device that is missing
+ */
 export type EngineErrorCode =
   | 'unsupported-op'
   | 'data-dependent'
+  | 'bad-result'
+  | 'variable-assigned'
+  | 'disposed-tensor'
+  | 'kept-tensor'
   | 'shape-changed'
   | 'state-mismatch'
-  | 'disposed-tensor'
-  | 'engine-unavailable'
-  | 'unknown-plan';
+  | 'step-busy'
+  | 'step-disposed'
+  | 'bad-option'
+  | 'unknown-plan'
+  | 'engine-unavailable';
 
 export class EngineError extends Error {
   override readonly name = 'EngineError';

@@ -1,8 +1,11 @@
+export { type CompileOptions, compile } from './compile.js';
 export { EngineError, type EngineErrorCode } from './errors.js';
 export { type ExportOptions, exportOnnx } from './export.js';
+export { type EngineListing, listEngines } from './machine/list-engines.js';
 export * as ops from './ops.js';
 export { type Candidate, type Plan, type Precision, parsePlan } from './plan/plan.js';
 export { createEngine, type EngineOptions } from './running/create.js';
-export type { CompileOptions, Engine, Step } from './running/engine.js';
+export type { Engine, Step, StepOptions } from './running/engine.js';
+export type { Provider } from './running/provider.js';
 export type { DType, HostTensor, HostTensors, StepFunction, TensorSpec, Tensors } from './tensors.js';
 export { tf } from './tf.js';

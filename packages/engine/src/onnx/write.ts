@@ -73,10 +73,13 @@ function writeAttribute(message: Message, name: string, attribute: OnnxAttribute
   message.int(20, type);
 }
 
+/** The name under which ONNX Runtime speaks of a node. */
+export const nodeName = ({ op }: OnnxNode, index: number) => `${op}_${index}`;
+
 function writeNode(message: Message, node: OnnxNode, index: number): void {
   for (const input of node.inputs) message.text(1, input);
   for (const output of node.outputs) message.text(2, output);
-  message.text(3, `${node.op}_${index}`).text(4, node.op);
+  message.text(3, nodeName(node, index)).text(4, node.op);
   for (const [name, attribute] of Object.entries(node.attributes))
     message.message(5, (inner) => writeAttribute(inner, name, attribute));
   if (node.domain) message.text(7, node.domain);

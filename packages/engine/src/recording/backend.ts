@@ -16,8 +16,20 @@ function asDType(dtype: string, op: string): DType {
   );
 }
 
+export function disposedTensor(op: string, line: string): EngineError {
+  return new EngineError(
+    'disposed-tensor',
+    `${op} at ${line} uses a tensor that was made outside the step and is disposed. Hand it in as state or batch, or keep it (tf.keep).`,
+  );
+}
+
+/** Every tensor of every recording, so that one that is left behind is told from one that was disposed. */
+const recorded = new WeakSet<DataId>();
+
 /** What is written down while one function runs. */
 export class Tape {
+  /** A value was read. Kept, since the user's code may catch it, or wait for it for ever. */
+  refusal: EngineError | null = null;
   readonly inputs = new Map<string, Value>();
   readonly constants = new Map<Value, TensorData>();
   readonly nodes: GraphNode[] = [];
@@ -29,7 +41,12 @@ export class Tape {
   private newValue(id: DataId, shape: readonly number[], dtype: DType): Value {
     const value = { id: this.count++, shape: [...shape], dtype };
     this.valueOf.set(id, value);
+    recorded.add(id);
     return value;
+  }
+
+  private isOfAnotherRecording(id: DataId): boolean {
+    return recorded.has(id) && !this.valueOf.has(id);
   }
 
   input(name: string, { shape, dtype }: TensorSpec): DataId {
@@ -60,11 +77,12 @@ export class Tape {
     const known = shapes.get(String(shape));
     if (known) return known;
     const owner = tf.engine().state.tensorInfo.get(dataId)?.backend;
-    if (!owner || owner instanceof RecordingBackend)
+    if (this.isOfAnotherRecording(dataId) || owner instanceof RecordingBackend)
       throw new EngineError(
-        'disposed-tensor',
-        `${op} at ${sourceLine()} uses a tensor that was made outside the step and is disposed. Hand it in as state or batch, or keep it (tf.keep).`,
+        'kept-tensor',
+        `${op} at ${sourceLine()} uses a tensor that an earlier recording of a step has left behind: it never had numbers. What a step keeps for the next one is returned as its state.`,
       );
+    if (!owner) throw disposedTensor(op, sourceLine());
     // Read where it is: TF.js would move it here, and nobody outside could use it any more.
     const data = owner.readSync(dataId) as ArrayLike<number>;
     const value = this.addConstant({ id: this.count++, shape: [...shape], dtype: asDType(dtype, op) }, data);
@@ -119,15 +137,23 @@ export class RecordingBackend extends tf.KernelBackend {
     return this.current.lookUp(tensor, op);
   }
 
-  override readSync(): never {
-    throw new EngineError(
+  private refuse(): EngineError {
+    const refusal = new EngineError(
       'data-dependent',
       `A value of the step is read at ${sourceLine()}. While a step is recorded its tensors have no numbers: control flow cannot depend on them. Use tf.where in place of if, and return what you want to look at as a metric.`,
     );
+    if (this.tape) this.tape.refusal ??= refusal;
+    return refusal;
   }
 
-  override async read(): Promise<never> {
-    return this.readSync();
+  override readSync(): never {
+    throw this.refuse();
+  }
+
+  /** Never settles: a rejection that the step does not wait for would end the process. The recording throws in its place. */
+  override read(): Promise<never> {
+    this.refuse();
+    return new Promise<never>(() => undefined);
   }
 
   override numDataIds(): number {

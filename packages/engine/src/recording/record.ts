@@ -4,7 +4,8 @@ import { EngineError } from '../errors.js';
 import type { Graph, Value } from '../graph/graph.js';
 import type { HostTensors, TensorSpec, Tensors } from '../tensors.js';
 import { tf } from '../tf.js';
-import { BACKEND, RecordingBackend, Tape } from './backend.js';
+import { BACKEND, disposedTensor, RecordingBackend, Tape } from './backend.js';
+import { forbidSurprises } from './forbidden.js';
 import { registerRecording } from './kernels.js';
 import { STACK_DEPTH, sourceLine } from './source-line.js';
 
@@ -19,18 +20,31 @@ function missingKernel(error: unknown): string | undefined {
   return /Kernel '([^']+)' not registered for backend 'recording'/.exec(text)?.[1];
 }
 
-/** Stands in for Math.random while a step is recorded: what it draws would be the same in every run of the graph. */
-function refuseRandomness(): never {
-  throw new EngineError(
-    'data-dependent',
-    `A random number is drawn at ${sourceLine()}. A step is recorded once, so the number would be the same in every step: draw it outside and hand it in with the batch, or give a seed if it is meant to stay the same.`,
-  );
+/** What an error of TF.js means for someone who records a step; other errors are the user's own. */
+function inOurTerms(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const line = sourceLine(error.stack);
+  const op = missingKernel(error);
+  if (op !== undefined)
+    return new EngineError(
+      'unsupported-op',
+      `The op ${op}, called at ${line}, cannot be recorded. Write it with other ops, or run the step with the eager engine.`,
+      { cause: error },
+    );
+  const [, withoutGradient] = /gradient function not found for (\w+)/.exec(error.message) ?? [];
+  if (withoutGradient !== undefined)
+    return new EngineError(
+      'unsupported-op',
+      `TF.js has no gradient of the op ${withoutGradient}, which the call at ${line} differentiates. Write it with other ops, keep it out of the gradient, or give it one with tf.customGrad.`,
+      { cause: error },
+    );
+  return error.message === 'Tensor is disposed.' ? disposedTensor('The call', line) : error;
 }
 
 /**
  * @throws EngineError `unsupported-op` naming the op and the user's line, `data-dependent` where a value is read or
- *   a random number drawn,
- *   `disposed-tensor` where a captured tensor is gone
+ *   a random number drawn, `variable-assigned`, `disposed-tensor` where a captured tensor is gone, `kept-tensor` where it
+ *   is of an earlier recording
  */
 export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, options: RecordOptions): Graph {
   const backend = registerRecording(() => new RecordingBackend());
@@ -39,8 +53,8 @@ export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, opt
   const tfEngine = tf.engine();
   const before = tfEngine.backendName;
   const depth = Error.stackTraceLimit;
-  const random = Math.random;
   const tape = new Tape();
+  const allow = forbidSurprises();
   backend.tape = tape;
   Error.stackTraceLimit = STACK_DEPTH;
   try {
@@ -59,8 +73,8 @@ export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, opt
         tf.tensor(data, shape, dtype),
       ]),
     );
-    Math.random = refuseRandomness;
     const results = fn(inputs, constants);
+    if (tape.refusal) throw tape.refusal;
     const outputs = new Map<string, Value>(
       Object.entries(results).map(([name, tensor]) => [
         name,
@@ -69,16 +83,9 @@ export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, opt
     );
     return tape.finish(outputs);
   } catch (error) {
-    const op = missingKernel(error);
-    if (op === undefined) throw error;
-    const line = sourceLine(error instanceof Error ? error.stack : undefined);
-    throw new EngineError(
-      'unsupported-op',
-      `The op ${op}, called at ${line}, cannot be recorded. Write it with other ops, or run the step with the eager engine.`,
-      { cause: error },
-    );
+    throw tape.refusal ?? inOurTerms(error);
   } finally {
-    Math.random = random;
+    allow();
     Error.stackTraceLimit = depth;
     tfEngine.endScope();
     backend.tape = null;

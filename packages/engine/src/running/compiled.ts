@@ -20,33 +20,18 @@ import {
   sizeOf,
   type TensorData,
   type TensorSpec,
-  type Tensors,
 } from '../tensors.js';
 import { blockOfThisMachine } from './blocked-probe.js';
 import { fromForm, wrap } from './buffers.js';
-import { checkNextState, checkTensors, type Engine, type Step, specsOf } from './engine.js';
+import { checkTensors, type Engine, type Step, specsOf } from './engine.js';
 import { runInPlace, SIGNAL } from './in-place.js';
+import { BATCH, METRIC, NEXT, pick, prefixed, STATE } from './names.js';
 import { openSession } from './session.js';
-
-const STATE = 'state:';
-const NEXT = 'next:';
-const BATCH = 'batch:';
-const METRIC = 'metric:';
+import { checkResult } from './step-result.js';
+import { stackedSpecs, unrollStep } from './unrolled.js';
 
 /** Forms settle after two rounds where filters meet convolutions; more would mean that two ops pull at one tensor. */
 const FORM_ROUNDS = 4;
-
-function prefixed<T>(prefix: string, entries: Record<string, T>): Record<string, T> {
-  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [prefix + name, value]));
-}
-
-function pick(prefix: string, tensors: Tensors): Tensors {
-  return Object.fromEntries(
-    Object.entries(tensors)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
-  );
-}
 
 export function recordStep(
   step: StepFunction,
@@ -55,17 +40,7 @@ export function recordStep(
 ): Graph {
   const graph = record(
     (inputs) => {
-      const result = step(pick(STATE, inputs), pick(BATCH, inputs));
-      const { state: next, metrics } = result;
-      checkNextState(
-        Object.fromEntries(
-          Object.entries(next).map(([name, { shape, dtype }]) => [
-            name,
-            { shape, dtype: dtype as TensorSpec['dtype'] },
-          ]),
-        ),
-        state,
-      );
+      const { state: next, metrics } = checkResult(step(pick(STATE, inputs), pick(BATCH, inputs)), state);
       return { ...prefixed(NEXT, next), ...prefixed(METRIC, metrics) };
     },
     { inputs: { ...prefixed(STATE, state), ...prefixed(BATCH, batch) } },
@@ -80,13 +55,22 @@ type StepModel = Lowered & { stateForms: Map<string, Form> };
  * Lowers the step so that its state comes out in the forms in which it goes in. Filters, their moments and averages
  * then stay in the order that convolutions want, and nothing is transposed from step to step.
  */
-function lowerStep(graph: Graph, block: number | null, threads: number | undefined): StepModel {
+export function lowerStep(
+  graph: Graph,
+  {
+    block,
+    threads,
+    signal,
+    portable = false,
+  }: { block: number | null; threads?: number | undefined; signal?: string; portable?: boolean },
+): StepModel {
+  const options = { name: 'step', block, threads, portable };
   const stateForms = new Map<string, Form>();
   for (const [name, value] of graph.inputs)
     if (name.startsWith(STATE)) stateForms.set(name.slice(STATE.length), identity(value.shape.length));
   const forms = (prefix: string) => new Map([...stateForms].map(([name, form]) => [prefix + name, form]));
   for (let round = 0; round < FORM_ROUNDS; round++) {
-    const { outputForms } = lower(graph, { name: 'step', block, threads, inputForms: forms(STATE) });
+    const { outputForms } = lower(graph, { ...options, inputForms: forms(STATE) });
     let settled = true;
     for (const [name, form] of outputForms) {
       if (!name.startsWith(NEXT)) continue;
@@ -102,12 +86,10 @@ function lowerStep(graph: Graph, block: number | null, threads: number | undefin
     if (name.startsWith(METRIC)) outputForms.set(name, identity(value.shape.length));
   return {
     ...lower(graph, {
-      name: 'step',
-      block,
-      threads,
+      ...options,
       inputForms: forms(STATE),
       outputForms,
-      signal: SIGNAL,
+      ...(signal === undefined ? {} : { signal }),
       outputsAsMade: true,
     }),
     stateForms,
@@ -278,21 +260,22 @@ export async function createCompiledEngine({
   };
   return {
     name: 'compiled',
-    async compile(step, state, batch, { takeState = false, plan: given = {} } = {}) {
+    async compile(step, state, batch, { unroll = 1, takeState = false, plan: given = {} } = {}) {
       const specs = specsOf(state);
-      const graph = recordStep(step, specs, batch);
+      const graph = unrollStep(recordStep(step, specs, batch), unroll);
       const plan = await planFor(graph, given);
       const chosen = block === null ? graph : chooseKernels(graph, block, plan);
-      const lowered = lowerStep(chosen, block, threads);
+      const lowered = lowerStep(chosen, { block, threads, signal: SIGNAL });
       const session = await openSession(lowered.model, { ...onThreads, finished: block !== null });
       const measure = new Measure(block ?? 1);
+      const batches = stackedSpecs(batch, unroll);
       const compiled = new CompiledStep(
         session,
         graph,
         plan,
         lowered,
         specs,
-        batch,
+        batches,
         measure,
         takeState ? state : {},
       );

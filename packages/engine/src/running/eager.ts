@@ -3,55 +3,41 @@ import { createRequire } from 'node:module';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { EngineError } from '../errors.js';
 import { countFlops } from '../graph/flops.js';
+import { installs, TENSORFLOW, tensorFlowHere } from '../machine/tensorflow.js';
 import type { HostTensor, HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.js';
 import { tf } from '../tf.js';
 import { recordStep } from './compiled.js';
-import { checkNextState, checkTensors, type Engine, type Step, specsOf } from './engine.js';
+import { checkTensors, type Engine, type Step, specsOf } from './engine.js';
+import { checkResult } from './step-result.js';
+import { calledInTurn } from './unrolled.js';
 
 const require = createRequire(import.meta.url);
 
-/** Packages that bring a TF.js backend, in the order in which they are tried. The first two are optional peers. */
-const PACKAGES = {
-  'tensorflow-gpu': '@tensorflow/tfjs-node-gpu',
-  tensorflow: '@tensorflow/tfjs-node',
-  cpu: '@tensorflow/tfjs-backend-cpu',
-} as const;
+/** TF.js's own backend in JavaScript, for tests and comparisons. */
+const PLAIN = '@tensorflow/tfjs-backend-cpu';
 
-function load(packageName: string): boolean {
-  try {
-    require(packageName);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return false;
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    throw new EngineError('engine-unavailable', `${packageName} is installed but does not load: ${reason}`, {
-      cause: error,
-    });
-  }
-}
-
-/** True where tfjs-node-gpu is installed and finds a GPU. Never throws: an installation that does not load has no GPU. */
-export function hasTensorFlowGpu(): boolean {
-  try {
-    if (!load(PACKAGES['tensorflow-gpu'])) return false;
-    const backend = tf.findBackend('tensorflow') as unknown as { isUsingGpuDevice?: boolean } | null;
-    return backend?.isUsingGpuDevice === true;
-  } catch (error) {
-    if (error instanceof EngineError) return false;
-    throw error;
-  }
-}
-
-function chooseBackend(wanted: string | undefined): string {
+/** Loads what brings the backend, and says its name. A native library is loaded only where it has loaded in a child before. */
+async function loadBackend(wanted: string | undefined): Promise<string> {
   if (wanted === 'cpu') {
-    load(PACKAGES.cpu);
+    require(PLAIN);
     return 'cpu';
   }
   if (wanted !== undefined) return wanted;
-  if (load(PACKAGES['tensorflow-gpu']) || load(PACKAGES.tensorflow)) return 'tensorflow';
+  for (const which of ['tensorflow-gpu', 'tensorflow'] as const) {
+    const answer = await tensorFlowHere(which);
+    if (answer === null) continue;
+    const name = TENSORFLOW[which];
+    if (answer.is === 'fault')
+      throw new EngineError(
+        'engine-unavailable',
+        `${name} is installed, but ${answer.reason}. Install it again (${installs(which)}), or take the compiled engine.`,
+      );
+    require(name);
+    return 'tensorflow';
+  }
   throw new EngineError(
     'engine-unavailable',
-    'The eager engine needs a TF.js backend. Install one with: npm install --ignore-scripts=false @tensorflow/tfjs-node-gpu@4.22.0 (CUDA 11.2 and cuDNN 8.1), or @tensorflow/tfjs-node@4.22.0 without a GPU.',
+    `The eager engine needs a TF.js backend. Install one with: ${installs('tensorflow-gpu')}, or without a GPU: ${installs('tensorflow')}.`,
   );
 }
 
@@ -84,11 +70,11 @@ class EagerStep implements Step {
     const uploaded: Tensors = {};
     for (const [name, tensor] of Object.entries(batch)) uploaded[name] = upload(tensor);
     const kept = tf.tidy(() => {
-      const { state, metrics } = this.step({ ...this.current }, uploaded);
-      checkNextState(state as unknown as Record<string, TensorSpec>, this.stateSpecs);
+      const { state, metrics } = checkResult(this.step({ ...this.current }, uploaded), this.stateSpecs);
       // A step may return a tensor that it was given; a clone may be disposed on its own.
-      const next = Object.fromEntries(Object.entries(state).map(([name, tensor]) => [name, tensor.clone()]));
-      return { next, metrics: { ...metrics } };
+      const clones = (tensors: Tensors) =>
+        Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tensor.clone()]));
+      return { next: clones(state), metrics: clones(metrics) };
     });
     for (const [name, tensor] of Object.entries(kept.next)) {
       this.current[name]!.dispose();
@@ -125,19 +111,19 @@ class EagerStep implements Step {
 
 /** @param options.backend a registered TF.js backend; absent: tfjs-node-gpu, else tfjs-node */
 export async function createEagerEngine(options: { backend?: string }): Promise<Engine> {
-  const backend = chooseBackend(options.backend);
+  const backend = await loadBackend(options.backend);
   if (!(await tf.setBackend(backend)))
     throw new EngineError('engine-unavailable', `The TF.js backend "${backend}" did not start.`);
   return {
     name: 'eager',
-    async compile(step, state, batch) {
+    async compile(step, state, batch, { unroll = 1 } = {}) {
       const specs = specsOf(state);
       // Recorded once all the same: it counts the operations and refuses a step that the other engine could not run.
       const flops = countFlops(recordStep(step, specs, batch));
       await tf.setBackend(backend);
       const eager = new EagerStep(backend, step, specs, batch, flops);
       eager.load(state);
-      return eager;
+      return calledInTurn(eager, unroll);
     },
     async dispose() {
       // TF.js keeps its backends for the life of the process.

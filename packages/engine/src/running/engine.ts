@@ -1,24 +1,39 @@
 /** What an engine is: something that makes a step run, and keeps its state. */
 import { EngineError } from '../errors.js';
 import type { Plan } from '../plan/plan.js';
-import { type HostTensors, isSameShape, type StepFunction, type TensorSpec } from '../tensors.js';
+import {
+  type DType,
+  type HostTensors,
+  isSameShape,
+  type StepFunction,
+  sizeOf,
+  type TensorSpec,
+} from '../tensors.js';
 
 /** A ready step with its state. */
 export interface Step {
-  /** Runs the step on a batch and returns its metrics; the state moves on. @throws EngineError `shape-changed` */
+  /**
+   * Runs the step on a batch, as it is at the call, and returns its metrics; the state moves on.
+   * @throws EngineError `shape-changed`; `step-busy` before an earlier call has ended
+   */
   run(batch: HostTensors): Promise<HostTensors>;
   /** A copy of the state. */
   state(): Promise<HostTensors>;
   /** Replaces the state. @throws EngineError `state-mismatch` naming the key */
   load(state: HostTensors): void;
-  /** Multiply-adds times two of the convolutions and matrix products of one step. */
+  /** Multiply-adds times two of the convolutions and matrix products of one run. */
   readonly flops: number;
   /** The kernels that were chosen; with it another engine makes the same step. Empty where there was nothing to choose. */
   readonly plan: Plan;
   dispose(): Promise<void>;
 }
 
-export interface CompileOptions {
+export interface StepOptions {
+  /**
+   * Steps that one run makes. More than one: batches are handed in stacked along a new first axis, the metrics of every step
+   * come out stacked, and the state goes through. Default 1.
+   */
+  unroll?: number;
   /** The arrays of the state become the engine's, which writes to them from now on: a network and its moments less in memory. */
   takeState?: boolean;
   /** Kernels to take whatever the engine would choose, as for a run that goes on; it chooses for shapes that are not in it. */
@@ -27,11 +42,12 @@ export interface CompileOptions {
 
 export interface Engine {
   readonly name: 'compiled' | 'eager';
+  /** @throws EngineError naming the op, the user's line and the way out */
   compile(
     step: StepFunction,
     state: HostTensors,
     batch: Record<string, TensorSpec>,
-    options?: CompileOptions,
+    options?: StepOptions,
   ): Promise<Step>;
   dispose(): Promise<void>;
 }
@@ -42,7 +58,25 @@ export function specsOf(tensors: HostTensors): Record<string, TensorSpec> {
   );
 }
 
-const describe = ({ dtype, shape }: TensorSpec) => `${dtype} [${shape.join(', ')}]`;
+export const describe = ({ dtype, shape }: TensorSpec) => `${dtype} [${shape.join(', ')}]`;
+
+const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+const DTYPES = Object.keys(ARRAYS) as DType[];
+
+/** Shapes and types that a step can have. @throws EngineError `bad-option` naming the key */
+export function checkSpecs(kind: 'state' | 'batch', specs: Record<string, TensorSpec>): void {
+  if (typeof specs !== 'object' || specs === null)
+    throw new EngineError('bad-option', `A step is compiled with its ${kind}: tensors by name, such as {}.`);
+  for (const [name, spec] of Object.entries(specs)) {
+    const isShape =
+      Array.isArray(spec?.shape) && spec.shape.every((side) => Number.isInteger(side) && side >= 0);
+    if (!isShape || !DTYPES.includes(spec.dtype))
+      throw new EngineError(
+        'bad-option',
+        `The ${kind}'s "${name}" needs a shape of whole numbers and a dtype of ${DTYPES.join(', ')}, such as { shape: [2, 3], dtype: 'float32' }.`,
+      );
+  }
+}
 
 /** @throws EngineError where `given` is not what the step was compiled for */
 export function checkTensors(
@@ -50,38 +84,27 @@ export function checkTensors(
   given: HostTensors,
   expected: Record<string, TensorSpec>,
 ): void {
-  const code = kind === 'state' ? 'state-mismatch' : 'shape-changed';
+  const fault = (text: string) =>
+    new EngineError(kind === 'state' ? 'state-mismatch' : 'shape-changed', `The ${kind}${text}`);
+  if (typeof given !== 'object' || given === null)
+    throw fault(` is ${String(given)}; a step runs on tensors by name.`);
   for (const [name, spec] of Object.entries(expected)) {
     const tensor = given[name];
-    if (!tensor)
-      throw new EngineError(
-        code,
-        `The ${kind} has no "${name}"; the step was compiled with ${describe(spec)}.`,
-      );
+    if (!tensor) throw fault(` has no "${name}"; the step was compiled with ${describe(spec)}.`);
     if (tensor.dtype !== spec.dtype || !isSameShape(tensor.shape, spec.shape))
-      throw new EngineError(
-        code,
-        `The ${kind}'s "${name}" is ${describe(tensor)}; the step was compiled with ${describe(spec)}. Compile it again for other shapes.`,
+      throw fault(
+        `'s "${name}" is ${describe(tensor)}; the step was compiled with ${describe(spec)}. Compile it again for other shapes.`,
+      );
+    const { data } = tensor;
+    const wanted = ARRAYS[spec.dtype];
+    if (!(data instanceof wanted) || data.length !== sizeOf(spec.shape))
+      throw fault(
+        `'s "${name}" is ${describe(spec)}, but its data is not: it must be a ${wanted.name} of ${sizeOf(spec.shape)} elements.`,
       );
   }
   const strange = Object.keys(given).find((name) => !(name in expected));
   if (strange !== undefined)
-    throw new EngineError(
-      code,
-      `The ${kind} has "${strange}", which the step was compiled without. Known: ${Object.keys(expected).join(', ')}.`,
+    throw fault(
+      ` has "${strange}", which the step was compiled without. Known: ${Object.keys(expected).join(', ')}.`,
     );
-}
-
-/** What a step function may return. @throws EngineError naming the key that does not fit */
-export function checkNextState(next: Record<string, TensorSpec>, state: Record<string, TensorSpec>): void {
-  for (const [name, made] of Object.entries(next)) {
-    const spec = state[name];
-    if (!spec)
-      throw new EngineError('state-mismatch', `The step returns a state "${name}" that it was not given.`);
-    if (made.dtype !== spec.dtype || !isSameShape(made.shape, spec.shape))
-      throw new EngineError(
-        'state-mismatch',
-        `The step returns its state "${name}" as ${describe(made)}; it was given ${describe(spec)}. A step keeps the shapes of its state.`,
-      );
-  }
 }

@@ -1,11 +1,11 @@
-import type { CompileOptions, Engine, Plan, Step } from '@rela/engine';
+import type { Engine, Plan, Step, StepOptions } from '@rela/engine';
 import { createPhaseRule, type TrainingPlan } from '@rela/learning';
 import { expect, it } from 'vitest';
 import { PhasedStep } from './phased-step.js';
 
 /** An engine that chooses `chosen` for what nobody gave it, one plan a compilation, and notes what it was given. */
 function noting(chosen: Plan[]) {
-  const given: CompileOptions[] = [];
+  const given: StepOptions[] = [];
   const engine: Engine = {
     name: 'compiled',
     async compile(_step, _state, _batch, options = {}) {

@@ -12,6 +12,7 @@ import {
   fitsBlocks,
 } from './blocked.js';
 import { type Context, define, input, type Lowering, output, unsupported } from './context.js';
+import { product } from './product.js';
 
 export type ConvInfo = ReturnType<typeof convInfo>;
 type Info = ConvInfo;
@@ -229,16 +230,13 @@ function pointwiseBackpropFilter(node: GraphNode, context: Context, x: Value, dy
           builder.ints([strideHeight, strideWidth]),
         ]);
   const rows = images * outHeight * outWidth;
-  const product = builder.emit(
-    'FusedMatMul',
-    [
-      builder.emit('Reshape', [seen, builder.ints([rows, channels])]),
-      builder.emit('Reshape', [forms.use(dy), builder.ints([rows, filters])]),
-    ],
-    { transA: int(1) },
-    { domain: 'com.microsoft', dims: [channels, filters] },
+  const gradient = product(
+    context,
+    builder.emit('Reshape', [seen, builder.ints([rows, channels])]),
+    builder.emit('Reshape', [forms.use(dy), builder.ints([rows, filters])]),
+    { transposeA: true, ranks: [2, 2], dims: [channels, filters] },
   );
-  define(context, node, builder.emit('Reshape', [product, builder.ints([1, 1, channels, filters])]));
+  define(context, node, builder.emit('Reshape', [gradient, builder.ints([1, 1, channels, filters])]));
 }
 
 /**
@@ -266,12 +264,7 @@ const backpropFilter: Lowering = (node, context) => {
   const joined = parts.length === 1 ? parts[0]! : builder.emit('Concat', parts, { axis: int(1) });
   const rows = builder.emit('Reshape', [joined, builder.ints([images, parts.length * channels, positions])]);
   const gradient = builder.emit('Reshape', [forms.use(dy, NCHW), builder.ints([images, filters, positions])]);
-  const products = builder.emit(
-    'FusedMatMul',
-    [gradient, rows],
-    { transB: int(1) },
-    { domain: 'com.microsoft' },
-  );
+  const products = product(context, gradient, rows, { transposeB: true, ranks: [3, 3] });
   const summed = builder.emit('ReduceSum', [products, builder.ints([0])], { keepdims: int(0) });
   // [O, tap · I] → [O, tap, I]: TF.js's axes (height, width, in, out) in the order out, height, width, in.
   const split = builder.emit('Reshape', [summed, builder.ints([filters, height, width, channels])]);

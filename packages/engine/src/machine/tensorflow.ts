@@ -1,0 +1,58 @@
+/** The eager engine's libraries: which of them load here, and whether one finds a GPU. */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { type Answer, askChild, PACKAGE_FOLDER } from './child.js';
+
+/** Packages that bring TF.js's native backend, both optional peers. */
+export const TENSORFLOW = {
+  'tensorflow-gpu': '@tensorflow/tfjs-node-gpu',
+  tensorflow: '@tensorflow/tfjs-node',
+} as const;
+export type TensorFlow = keyof typeof TENSORFLOW;
+
+const VERSION = '4.22.0';
+const NEEDS: Record<TensorFlow, string> = {
+  'tensorflow-gpu': ' (CUDA 11.2 and cuDNN 8.1)',
+  tensorflow: '',
+};
+
+/** The command that installs it; its library is a download that an install script makes. */
+export const installs = (which: TensorFlow) =>
+  `npm install --ignore-scripts=false ${TENSORFLOW[which]}@${VERSION}${NEEDS[which]}`;
+
+export interface Loaded {
+  gpu: boolean;
+}
+
+const LOADS = `
+const tf = require(given);
+return { gpu: tf.backend().isUsingGpuDevice === true };`;
+
+const asked = new Map<string, Promise<Answer<Loaded>>>();
+
+/** Whether the library loads, as a child process finds out once; null where it is not installed. */
+export async function tensorFlowHere(
+  which: TensorFlow,
+  { folder = PACKAGE_FOLDER, patienceMs }: { folder?: string; patienceMs?: number } = {},
+): Promise<Answer<Loaded> | null> {
+  const name = TENSORFLOW[which];
+  if (!isInstalled(name, folder)) return null;
+  const key = `${name} ${folder}`;
+  const known = asked.get(key);
+  if (known) return known;
+  const question = { code: LOADS, given: name, folder, ...(patienceMs === undefined ? {} : { patienceMs }) };
+  const answer = askChild<Loaded>(question);
+  asked.set(key, answer);
+  return answer;
+}
+
+function isInstalled(name: string, folder: string): boolean {
+  try {
+    createRequire(join(folder, 'package.json')).resolve(name);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'MODULE_NOT_FOUND') return false;
+    throw error;
+  }
+}
