@@ -1,4 +1,5 @@
 /** The compiled engine: the step is recorded once, becomes one ONNX graph, and ONNX Runtime runs it. */
+import { availableParallelism } from 'node:os';
 import type * as ort from 'onnxruntime-node';
 import { shareCommonSubexpressions } from '../graph/common-subexpressions.js';
 import { countFlops } from '../graph/flops.js';
@@ -9,6 +10,7 @@ import { optimize } from '../graph/optimize.js';
 import { applyWinograd } from '../graph/winograd.js';
 import { type Form, identity, Measure } from '../onnx/forms.js';
 import { type Lowered, lower } from '../onnx/lower.js';
+import { writeModel } from '../onnx/write.js';
 import { fixedPlan } from '../plan/fixed.js';
 import { measurePlan } from '../plan/measure.js';
 import { type Candidate, type Plan, type Precision, planKey, tileSizeOf } from '../plan/plan.js';
@@ -26,7 +28,9 @@ import { fromForm, wrap } from './buffers.js';
 import { checkTensors, type Engine, type Step, specsOf } from './engine.js';
 import { runInPlace, SIGNAL } from './in-place.js';
 import { BATCH, METRIC, NEXT, pick, prefixed, STATE } from './names.js';
-import { openSession } from './session.js';
+import { inTermsOf, openSession } from './session.js';
+import { type LoweredStep, StepCache } from './step-cache.js';
+import { stepKey } from './step-key.js';
 import { checkResult } from './step-result.js';
 import { stackedSpecs, unrollStep } from './unrolled.js';
 
@@ -104,6 +108,10 @@ function chooseKernels(graph: Graph, block: number, plan: Plan): Graph {
   );
 }
 
+function asLowered({ model, stateForms }: StepModel): LoweredStep {
+  return { bytes: writeModel(model), outputs: model.outputs, stateForms };
+}
+
 /** A tensor of the state as it goes into a step, and as it comes out: one memory, under the sides that each side declares. */
 interface Slot {
   input: ort.Tensor;
@@ -134,7 +142,7 @@ class CompiledStep implements Step {
     private readonly session: ort.InferenceSession,
     graph: Graph,
     readonly plan: Plan,
-    { model, stateForms }: Pick<StepModel, 'model' | 'stateForms'>,
+    { outputs, stateForms }: Pick<LoweredStep, 'outputs' | 'stateForms'>,
     private readonly stateSpecs: Record<string, TensorSpec>,
     private readonly batchSpecs: Record<string, TensorSpec>,
     private readonly measure: Measure,
@@ -143,7 +151,7 @@ class CompiledStep implements Step {
   ) {
     this.flops = countFlops(graph);
     this.stateForms = stateForms;
-    this.outputSides = new Map(model.outputs.map(({ name, dims }) => [name, dims as readonly number[]]));
+    this.outputSides = new Map(outputs.map(({ name, dims }) => [name, dims as readonly number[]]));
     const named = (prefix: string) =>
       [...graph.outputs]
         .filter(([name]) => name.startsWith(prefix))
@@ -229,6 +237,8 @@ export interface CompiledOptions {
   plan?: 'fixed' | 'measured' | Plan;
   /** Default: fast. */
   precision?: Precision;
+  /** Folder where lowered steps outlive the process; absent: they are kept in memory alone. */
+  cacheFolder?: string;
 }
 
 /** What `plan` says of the shapes of `wanted`. */
@@ -241,9 +251,13 @@ export async function createCompiledEngine({
   blocked = true,
   plan: wanted = 'fixed',
   precision = 'fast',
+  cacheFolder,
 }: CompiledOptions): Promise<Engine> {
   const block = blocked ? await blockOfThisMachine() : null;
   const onThreads = threads === undefined ? {} : { threads };
+  const cache = new StepCache(cacheFolder ?? null);
+  const kernelsOf = (graph: Graph, plan: Plan) =>
+    block === null ? graph : chooseKernels(graph, block, plan);
   /** What was timed for steps before. */
   const measured: Record<string, Candidate> = {};
   const planFor = async (graph: Graph, given: Plan): Promise<Plan> => {
@@ -264,9 +278,15 @@ export async function createCompiledEngine({
       const specs = specsOf(state);
       const graph = unrollStep(recordStep(step, specs, batch), unroll);
       const plan = await planFor(graph, given);
-      const chosen = block === null ? graph : chooseKernels(graph, block, plan);
-      const lowered = lowerStep(chosen, { block, threads, signal: SIGNAL });
-      const session = await openSession(lowered.model, { ...onThreads, finished: block !== null });
+      const key = stepKey(graph, { block, threads: threads ?? availableParallelism(), plan });
+      const sessionOptions = { ...onThreads, finished: block !== null };
+      const cached = await cache.get(key);
+      const made = cached ? null : lowerStep(kernelsOf(graph, plan), { block, threads, signal: SIGNAL });
+      const lowered = cached ?? asLowered(made!);
+      const session = await openSession(lowered.bytes, sessionOptions).catch((error: unknown) => {
+        throw made ? inTermsOf(made.model, error) : error;
+      });
+      if (made) await cache.put(key, lowered);
       const measure = new Measure(block ?? 1);
       const batches = stackedSpecs(batch, unroll);
       const compiled = new CompiledStep(

@@ -28,13 +28,17 @@ function executionProvider({ provider = 'cpu', offDevice = [] }: SessionOptions)
 }
 
 /**
+ * @param model bytes: as `writeModel` gives them; errors are then ONNX Runtime's own
  * @throws EngineError `unsupported-op` naming the op and the user's line, where ONNX Runtime names a node
  */
-export async function openSession(model: OnnxModel, options: SessionOptions): Promise<ort.InferenceSession> {
+export async function openSession(
+  model: OnnxModel | Uint8Array,
+  options: SessionOptions,
+): Promise<ort.InferenceSession> {
   const { threads, finished, onDevice = [] } = options;
   const locations = onDevice.map((name) => [name, 'gpu-buffer' as const] as const);
   try {
-    return await ort.InferenceSession.create(writeModel(model), {
+    return await ort.InferenceSession.create(model instanceof Uint8Array ? model : writeModel(model), {
       ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
       executionProviders: [executionProvider(options)],
       ...(locations.length === 0 ? {} : { preferredOutputLocation: Object.fromEntries(locations) }),
@@ -46,7 +50,7 @@ export async function openSession(model: OnnxModel, options: SessionOptions): Pr
       logSeverityLevel: 3,
     });
   } catch (error) {
-    throw inTermsOf(model, error);
+    throw model instanceof Uint8Array ? error : inTermsOf(model, error);
   }
 }
 
