@@ -25,7 +25,7 @@ function batchOf(specs, scalars) {
 /** @param work as steps.py reads it: { kind: supervised | byol | rela, model, size, channels, stem, batch } */
 export async function startOurs(
   { kind, model, size, channels, stem, batch },
-  { plan: kernels = 'fixed', blocked = true } = {},
+  { plan: kernels = 'fixed', blocked = true, cacheFolder } = {},
 ) {
   const isRela = kind === 'rela';
   const training = Training.parse({
@@ -42,7 +42,13 @@ export async function startOurs(
     classes: kind === 'supervised' ? CLASSES : null,
     k: isRela ? createBackbone(training.backbone, image).width : null,
   });
-  const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: kernels, blocked });
+  const engine = await createEngine({
+    engine: 'compiled',
+    threads: THREADS,
+    plan: kernels,
+    blocked,
+    ...(cacheFolder ? { cacheFolder } : {}),
+  });
   const phase = isRela ? 'rela' : 'method';
   const specs = plan.batchSpecs(phase);
   const state = plan.initialState();

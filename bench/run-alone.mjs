@@ -6,9 +6,12 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const script = fileURLToPath(new URL('./alone.mjs', import.meta.url));
 
-/** @param options { work, steps, plan }; @returns { compileSeconds, peakBytes } */
-export async function runAlone({ work, steps = 0, plan = 'fixed' }) {
-  const { stdout } = await run(process.execPath, [script, JSON.stringify({ work, steps, plan })]);
+/** @param options { work, steps, plan, cacheFolder }; @returns { compileSeconds, peakBytes } */
+export async function runAlone({ work, steps = 0, plan = 'fixed', cacheFolder = null }) {
+  const { stdout } = await run(process.execPath, [
+    script,
+    JSON.stringify({ work, steps, plan, cacheFolder }),
+  ]);
   // TF.js greets on stdout.
   return JSON.parse(stdout.slice(stdout.lastIndexOf('{"compileSeconds"')));
 }
