@@ -15,7 +15,12 @@ function tell(message: FromChild): Promise<void> {
 
 async function work(request: Work, signal: AbortSignal): Promise<void> {
   const store = openStore(request.storageUrl, { cacheFolder: join(request.home, 'cache') });
-  const engine = await createEngine({ engine: request.engine, threads: request.threads });
+  const engine = await createEngine({
+    engine: request.engine,
+    threads: request.threads,
+    plan: request.kernels,
+    precision: request.precision,
+  });
   const telling = createTelling(tell);
   const tools: StageTools = {
     store,

@@ -33,6 +33,8 @@ export function createHandlers(parts: HandlerParts): { train: StageHandler; eval
     storageUrl: config.storageUrl,
     home: config.home,
     engine: config.engine,
+    kernels: config.kernels,
+    precision: config.precision,
     threads: config.threads,
   });
 

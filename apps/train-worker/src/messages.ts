@@ -16,6 +16,8 @@ const common = {
   storageUrl: z.string(),
   home: z.string(),
   engine: z.enum(['auto', 'compiled', 'eager']),
+  kernels: z.enum(['fixed', 'measured']),
+  precision: z.enum(['fast', 'strict']),
   threads: z.int().positive(),
 };
 

@@ -30,6 +30,16 @@ export const Settings = z.object({
     .describe('largest uploaded artifact'),
   MAX_PIXELS: z.coerce.number().int().positive().default(64e6).describe('largest image that is decoded'),
   ENGINE: z.enum(['auto', 'compiled', 'eager']).default('auto').describe('what runs training steps'),
+  KERNELS: z
+    .enum(['fixed', 'measured'])
+    .default('fixed')
+    .describe(
+      'kernels of convolutions: the same on every machine, or the fastest here, timed once a shape; a run keeps those it began with',
+    ),
+  PRECISION: z
+    .enum(['fast', 'strict'])
+    .default('fast')
+    .describe('strict leaves out the least accurate kernels'),
   THREADS: z.coerce
     .number()
     .int()
@@ -62,6 +72,8 @@ export interface Config {
   api: { host: string; port: number; maxUploadBytes: number };
   maxPixels: number;
   engine: 'auto' | 'compiled' | 'eager';
+  kernels: 'fixed' | 'measured';
+  precision: 'fast' | 'strict';
   threads: number;
   embedConcurrency: number;
   trainConcurrency: number;
@@ -95,6 +107,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     api: { host: read.API_HOST, port: read.API_PORT, maxUploadBytes: read.MAX_UPLOAD_BYTES },
     maxPixels: read.MAX_PIXELS,
     engine: read.ENGINE,
+    kernels: read.KERNELS,
+    precision: read.PRECISION,
     threads: read.THREADS,
     embedConcurrency: read.EMBED_CONCURRENCY,
     trainConcurrency: read.TRAIN_CONCURRENCY,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { Digest, Timestamp } from './identifiers.js';
 import { JobStatus } from './job.js';
-import { RunSpec } from './training.js';
+import { Kernels, RunSpec } from './training.js';
 
 /** What a run did and cost. Seconds are wall-clock seconds of the work itself, waiting in queues not counted. */
 export const RunResult = z
@@ -26,6 +26,7 @@ export const RunResult = z
     waitShare: z.number().describe('share of the training time in which the step waited for data'),
     model: Digest.nullable().describe('the backbone as ONNX, at /v1/models/:digest'),
     engine: z.string(),
+    kernels: Kernels,
   })
   .meta({ id: 'RunResult' });
 export type RunResult = z.infer<typeof RunResult>;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { DatasetCreate, ShardReference } from './dataset.js';
 import { Digest } from './identifiers.js';
 import { Preprocessing } from './prior.js';
-import { Training } from './training.js';
+import { Kernels, Training } from './training.js';
 
 export const StageKind = z.enum(['ingest', 'embed', 'reduce', 'train', 'evaluate']);
 export type StageKind = z.infer<typeof StageKind>;
@@ -95,6 +95,7 @@ export const TrainResult = z.object({
   finalLoss: z.number().nullable(),
   waitShare: z.number(),
   engine: z.string(),
+  kernels: Kernels,
 });
 export const EvaluateResult = z.object({
   kind: z.literal('evaluate'),

@@ -7,7 +7,7 @@ import type { HostTensors, StepFunction, TensorSpec, Tensors } from './tensors.j
 
 export interface CompileOptions<State extends HostTensors, Batch extends Record<string, TensorSpec>>
   extends Partial<EngineOptions>,
-    StepOptions {
+    Omit<StepOptions, 'plan'> {
   /** The state that the first step is given. */
   state: State;
   /** Shapes and types of a batch; an example batch will do. */

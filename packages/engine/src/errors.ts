@@ -9,6 +9,7 @@
  * - `shape-changed`, `state-mismatch`: a batch or a state that is not what the step was compiled for
  * - `step-busy`, `step-disposed`: a step that is used while it runs, or after its end
  * - `bad-option`: an option or a shape that no step can have
+ * - `unknown-plan`: a stored plan with kernels that this version does not have
  * - `engine-unavailable`: a library or a device that is missing
  */
 export type EngineErrorCode =
@@ -23,6 +24,7 @@ export type EngineErrorCode =
   | 'step-busy'
   | 'step-disposed'
   | 'bad-option'
+  | 'unknown-plan'
   | 'engine-unavailable';
 
 export class EngineError extends Error {

@@ -3,7 +3,7 @@ export { EngineError, type EngineErrorCode } from './errors.js';
 export { type ExportOptions, exportOnnx } from './export.js';
 export { type EngineListing, listEngines } from './machine/list-engines.js';
 export * as ops from './ops.js';
-export type { Candidate, Plan, Precision } from './plan/plan.js';
+export { type Candidate, type Plan, type Precision, parsePlan } from './plan/plan.js';
 export { createEngine, type EngineOptions } from './running/create.js';
 export type { Engine, Step, StepOptions } from './running/engine.js';
 export type { Provider } from './running/provider.js';

@@ -68,7 +68,7 @@ function resultOf(claim: Claim, model: string, modelBytes: number): StageResult 
   if (claim.input.kind === 'train')
     return {
       ...{ kind: 'train', model, modelBytes, width: 128, weights: model, seconds: 1.5, steps: 8 },
-      ...{ switchStep: null, flops: 1e9, finalLoss: 0.5, waitShare: 0, engine: 'test' },
+      ...{ switchStep: null, flops: 1e9, finalLoss: 0.5, waitShare: 0, engine: 'test', kernels: {} },
     };
   if (claim.input.kind === 'evaluate')
     return { kind: 'evaluate', accuracy: 0.75, accuracyStd: 0.01, knn: 0.7, seconds: 0.5 };

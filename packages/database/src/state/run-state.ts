@@ -126,6 +126,7 @@ export async function assembleResult(tx: Transaction, id: string): Promise<void>
     waitShare: train.waitShare,
     model: train.model,
     engine: train.engine,
+    kernels: train.kernels,
   };
   await tx.run.update({ where: { id }, data: { result, reused: found.trainReused ?? false } });
 }

@@ -64,6 +64,7 @@ const RESULTS: { [K in StageKind]: StageResultOf<K> } = {
     },
     ...{ seconds: 40, steps: 200, switchStep: 80, flops: 1e12, finalLoss: 0.25, waitShare: 0.01 },
     engine: 'compiled',
+    kernels: {},
   },
   evaluate: { kind: 'evaluate', accuracy: 0.9, accuracyStd: 0.01, knn: 0.8, seconds: 5 },
 };

@@ -69,6 +69,15 @@ it('is measured for every shape, and gives another engine the same numbers to th
   await Promise.all([one.dispose(), other.dispose()]);
 });
 
+it('is what the caller gives for a step, before what the engine would choose, and for its own shapes alone', async () => {
+  const engine = await createEngine({ engine: 'compiled', threads: 1 });
+  const given = { '16×4×4 128→128': 'winograd2', '1×1×1 1→1': 'direct' } as const;
+  const compiled = await engine.compile(step, first, specs, { plan: given });
+  if (Object.keys(compiled.plan).length > 0)
+    expect(compiled.plan).toEqual({ '16×4×4 128→128': 'winograd2', '16×4×4 128→16': 'direct' });
+  await compiled.dispose();
+});
+
 it('never chooses tiles of four where it is strict', async () => {
   const strict = await createEngine({
     engine: 'compiled',

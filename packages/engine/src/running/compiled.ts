@@ -231,6 +231,11 @@ export interface CompiledOptions {
   precision?: Precision;
 }
 
+/** What `plan` says of the shapes of `wanted`. */
+function only(wanted: Plan, plan: Plan): Plan {
+  return Object.fromEntries(Object.entries(plan).filter(([shape]) => shape in wanted));
+}
+
 export async function createCompiledEngine({
   threads,
   blocked = true,
@@ -241,21 +246,24 @@ export async function createCompiledEngine({
   const onThreads = threads === undefined ? {} : { threads };
   /** What was timed for steps before. */
   const measured: Record<string, Candidate> = {};
-  const planFor = async (graph: Graph): Promise<Plan> => {
+  const planFor = async (graph: Graph, given: Plan): Promise<Plan> => {
     // Plain convolutions have no candidates.
     if (block === null) return {};
-    if (wanted === 'fixed') return fixedPlan(graph, precision);
-    if (wanted !== 'measured') return { ...fixedPlan(graph, precision), ...wanted };
-    const plan = await measurePlan(graph, { block, precision, known: measured, ...onThreads });
+    if (wanted !== 'measured') {
+      const fixed = fixedPlan(graph, precision);
+      return { ...fixed, ...only(fixed, wanted === 'fixed' ? {} : wanted), ...only(fixed, given) };
+    }
+    const known = { ...measured, ...given };
+    const plan = await measurePlan(graph, { block, precision, known, ...onThreads });
     Object.assign(measured, plan);
     return plan;
   };
   return {
     name: 'compiled',
-    async compile(step, state, batch, { unroll = 1, takeState = false } = {}) {
+    async compile(step, state, batch, { unroll = 1, takeState = false, plan: given = {} } = {}) {
       const specs = specsOf(state);
       const graph = unrollStep(recordStep(step, specs, batch), unroll);
-      const plan = await planFor(graph);
+      const plan = await planFor(graph, given);
       const chosen = block === null ? graph : chooseKernels(graph, block, plan);
       const lowered = lowerStep(chosen, { block, threads, signal: SIGNAL });
       const session = await openSession(lowered.model, { ...onThreads, finished: block !== null });

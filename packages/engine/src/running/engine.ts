@@ -36,6 +36,8 @@ export interface StepOptions {
   unroll?: number;
   /** The arrays of the state become the engine's, which writes to them from now on: a network and its moments less in memory. */
   takeState?: boolean;
+  /** Kernels to take whatever the engine would choose, as for a run that goes on; it chooses for shapes that are not in it. */
+  plan?: Plan;
 }
 
 export interface Engine {

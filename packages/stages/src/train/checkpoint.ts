@@ -1,5 +1,5 @@
 /** Checkpoints: everything that a run needs to go on as if it had never stopped. */
-import { ProblemError } from '@rela/contracts';
+import { Kernels, ProblemError } from '@rela/contracts';
 import type { HostTensors } from '@rela/engine';
 import type { ArtifactStore } from '@rela/storage';
 import { z } from 'zod';
@@ -15,6 +15,8 @@ export const Progression = z.object({
   waitedSeconds: z.number().nonnegative(),
   flops: z.number().nonnegative(),
   finalLoss: z.number().nullable(),
+  /** Kernels that the run's convolutions got; who goes on takes the same. */
+  kernels: Kernels,
   /** State of the rule that leaves the ReLA loss. */
   rule: z.unknown(),
 });

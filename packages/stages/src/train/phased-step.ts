@@ -1,11 +1,14 @@
 /** The step of the phase that is on, and the passage of the state from the ReLA loss to the method's own. */
-import type { Engine, HostTensors, Step } from '@rela/engine';
+import type { Kernels } from '@rela/contracts';
+import { type Engine, type HostTensors, parsePlan, type Step } from '@rela/engine';
 import type { Phase, PhaseRule, TrainingPlan } from '@rela/learning';
 
 export interface PhasedStepOptions {
   engine: Engine;
   plan: TrainingPlan;
   rule: PhaseRule;
+  /** Those that the run began with; none at its beginning. */
+  kernels: Kernels;
 }
 
 export class PhasedStep {
@@ -13,12 +16,14 @@ export class PhasedStep {
     private readonly options: PhasedStepOptions,
     private compiled: Phase,
     private step: Step,
+    private before: Kernels,
   ) {}
 
   /** @param state of the first step; its arrays are the step's from now on. */
   static async open(options: PhasedStepOptions, state: HostTensors): Promise<PhasedStep> {
     const { phase } = options.rule;
-    return new PhasedStep(options, phase, await PhasedStep.compile(options, phase, state));
+    const step = await PhasedStep.compile(options, phase, state);
+    return new PhasedStep(options, phase, step, options.kernels);
   }
 
   private get rule(): PhaseRule {
@@ -26,11 +31,12 @@ export class PhasedStep {
   }
 
   private static compile(
-    { engine, plan }: PhasedStepOptions,
+    { engine, plan, kernels }: PhasedStepOptions,
     phase: Phase,
     state: HostTensors,
   ): Promise<Step> {
-    return engine.compile(plan.step(phase), state, plan.batchSpecs(phase), { takeState: true });
+    const options = { takeState: true, plan: parsePlan(kernels) };
+    return engine.compile(plan.step(phase), state, plan.batchSpecs(phase), options);
   }
 
   /** The phase of the step that comes next. */
@@ -60,8 +66,9 @@ export class PhasedStep {
   async advance(): Promise<boolean> {
     if (this.rule.phase === this.compiled) return false;
     const state = await this.step.state();
+    this.before = this.kernels;
     await this.step.dispose();
-    this.step = await PhasedStep.compile(this.options, this.rule.phase, state);
+    this.step = await PhasedStep.compile({ ...this.options, kernels: this.before }, this.rule.phase, state);
     this.compiled = this.rule.phase;
     return true;
   }
@@ -73,6 +80,11 @@ export class PhasedStep {
   /** Tells the rule the loss of the step that ran. */
   observe(loss: number): void {
     this.rule.observe(loss);
+  }
+
+  /** Kernels of all steps so far: a shape keeps those that it got first. */
+  get kernels(): Kernels {
+    return { ...this.step.plan, ...this.before };
   }
 
   ruleState(): unknown {

@@ -87,6 +87,7 @@ export async function train(
     waitedSeconds: 0,
     flops: 0,
     finalLoss: null,
+    kernels: {},
     rule: null,
   };
   const secondsBefore = progression.seconds;
@@ -109,7 +110,7 @@ export async function train(
     specsOf: (phase) => plan.batchSpecs(phase),
   });
   const opening = PhasedStep.open(
-    { engine: options.engine, plan, rule },
+    { engine: options.engine, plan, rule, kernels: progression.kernels },
     resumed?.state ?? plan.initialState(),
   );
   const phased = await opening.catch(async (error) => {
@@ -121,7 +122,12 @@ export async function train(
     const state = await phased.state();
     const broken = firstNonFinite(state);
     if (broken) throw notFinite(`the tensor "${broken}"`, progression, training);
-    const snapshot = { ...progression, seconds: seconds(), rule: phased.ruleState() };
+    const snapshot = {
+      ...progression,
+      seconds: seconds(),
+      kernels: phased.kernels,
+      rule: phased.ruleState(),
+    };
     observer.checkpoint({
       step: snapshot.step,
       ...(await writeCheckpoint(tools.store, { progression: snapshot, state })),
@@ -243,5 +249,6 @@ async function finish(
     finalLoss: progression.finalLoss,
     waitShare: seconds > 0 ? progression.waitedSeconds / seconds : 0,
     engine: engine.name,
+    kernels: phased.kernels,
   };
 }
