@@ -74,4 +74,4 @@ function reasonOf(
   return `it ended the process while it was loaded (exit code ${String(ended?.code ?? 0)})`;
 }
 
-const firstLine = (text: string) => text.trim().split('\n')[0]!;
+const firstLine = (text: string) => text.trim().split('\n')[0]!.trim().replace(/\.$/, '');

@@ -60,21 +60,33 @@ describe('a library of the eager engine', () => {
       'misses a library of the system',
       "throw new Error('libcudnn.so.8: cannot open shared object file: No such file or directory\\n    at a stack');",
       /but the library libcudnn\.so\.8 is missing$/,
+      /^CUDA 11\.2 and cuDNN/,
     ],
     [
       'says on stderr which library it misses',
       "console.error('Could not load dynamic library; dlerror: libcudart.so.11.0: cannot open shared object file'); throw new Error('x');",
       /but the library libcudart\.so\.11\.0 is missing$/,
+      /^CUDA 11\.2 and cuDNN/,
+    ],
+    [
+      'was installed without its binary',
+      "throw new Error('The addon (tfjs_binding.node) can not be found at path: /a/b.node. \\nPlease run …');",
+      /but The addon \(tfjs_binding\.node\) can not be found at path: \/a\/b\.node$/,
+      /^npm rebuild --ignore-scripts=false @tensorflow\/tfjs-node-gpu/,
     ],
     ['throws', "throw new Error('not built for this Node\\nmore');", /but not built for this Node$/],
     ['crashes', "process.kill(process.pid, 'SIGSEGV');", /but it crashed while it was loaded \(SIGSEGV\)$/],
     ['ends the process', 'process.exit(7);', /but it ended the process while it was loaded \(exit code 7\)$/],
     ['prints while it loads', `console.log('{"value":1}'); ${withGpu(true)}`, /^a GPU answers$/],
-  ])('that %s is told in one line', async (name, code, about) => {
-    const entry = await entryOf(await machineWith(name, 'tensorflow-gpu', code));
-    expect(entry.about).toMatch(about);
-    expect(entry.about).not.toContain('\n');
-  });
+  ])(
+    'that %s is told in one line, with what mends it',
+    async (name, code, about, remedy = /^npm rebuild/) => {
+      const entry = await entryOf(await machineWith(name, 'tensorflow-gpu', code));
+      expect(entry.about).toMatch(about);
+      expect(entry.about).not.toContain('\n');
+      if (!entry.usable) expect(entry.remedy).toMatch(remedy);
+    },
+  );
 
   it('that hangs while it loads is given up', async () => {
     const machine = await machineWith('hangs', 'tensorflow-gpu', 'for (;;);');

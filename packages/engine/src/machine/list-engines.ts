@@ -5,7 +5,7 @@ import { blockOfThisMachine } from '../running/blocked-probe.js';
 import type { DeviceProvider } from '../running/provider.js';
 import type { Answer } from './child.js';
 import { providerHere } from './provider-here.js';
-import { installs, TENSORFLOW, type TensorFlow, tensorFlowHere } from './tensorflow.js';
+import { installs, mends, TENSORFLOW, type TensorFlow, tensorFlowHere } from './tensorflow.js';
 
 export interface EngineListing {
   engine: 'compiled' | 'eager';
@@ -108,7 +108,7 @@ export function eagerEntry(which: TensorFlow, answer: Answer<{ gpu: boolean }> |
   const told = (about: string) => (needsGpu ? withGpuSeen(about) : about);
   if (answer === null) return unusable(entry, told(`${name} is not installed`), installs(which));
   if (answer.is === 'fault')
-    return unusable(entry, told(`${name} is installed, but ${answer.reason}`), installs(which));
+    return unusable(entry, told(`${name} is installed, but ${answer.reason}`), mends(which, answer.reason));
   if (needsGpu && !answer.value.gpu) return unusable(entry, told(`${name} loads, but finds no GPU`), null);
   return { ...entry, usable: true, about: needsGpu ? 'a GPU answers' : 'on the processor', remedy: null };
 }

@@ -11,14 +11,19 @@ export const TENSORFLOW = {
 export type TensorFlow = keyof typeof TENSORFLOW;
 
 const VERSION = '4.22.0';
-const NEEDS: Record<TensorFlow, string> = {
-  'tensorflow-gpu': ' (CUDA 11.2 and cuDNN 8.1)',
-  tensorflow: '',
-};
+const CUDA = 'CUDA 11.2 and cuDNN 8.1';
+const needs = (which: TensorFlow) => (which === 'tensorflow-gpu' ? ` (${CUDA})` : '');
 
 /** The command that installs it; its library is a download that an install script makes. */
 export const installs = (which: TensorFlow) =>
-  `npm install --ignore-scripts=false ${TENSORFLOW[which]}@${VERSION}${NEEDS[which]}`;
+  `npm install --ignore-scripts=false ${TENSORFLOW[which]}@${VERSION}${needs(which)}`;
+
+/** What mends an installation that does not load. @param reason as the child has told it */
+export function mends(which: TensorFlow, reason: string): string {
+  // Its own library is there then, and misses one of the system's.
+  if (which === 'tensorflow-gpu' && /^the library (?!libtensorflow)/.test(reason)) return CUDA;
+  return `npm rebuild --ignore-scripts=false ${TENSORFLOW[which]}${needs(which)}`;
+}
 
 export interface Loaded {
   gpu: boolean;

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { EngineError } from '../errors.js';
 import { countFlops } from '../graph/flops.js';
-import { installs, TENSORFLOW, tensorFlowHere } from '../machine/tensorflow.js';
+import { installs, mends, TENSORFLOW, tensorFlowHere } from '../machine/tensorflow.js';
 import type { HostTensor, HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.js';
 import { tf } from '../tf.js';
 import { recordStep } from './compiled.js';
@@ -30,7 +30,7 @@ async function loadBackend(wanted: string | undefined): Promise<string> {
     if (answer.is === 'fault')
       throw new EngineError(
         'engine-unavailable',
-        `${name} is installed, but ${answer.reason}. Install it again (${installs(which)}), or take the compiled engine.`,
+        `${name} is installed, but ${answer.reason}. It needs: ${mends(which, answer.reason)}. Or take the compiled engine.`,
       );
     require(name);
     return 'tensorflow';
