@@ -22,11 +22,11 @@ function batchOf(specs, scalars) {
   return batch;
 }
 
-/** @param work as steps.py reads it: { kind: supervised | byol | rela, model, size, channels, stem, batch } */
-export async function startOurs(
-  { kind, model, size, channels, stem, batch },
-  { plan: kernels = 'fixed' } = {},
-) {
+/**
+ * @param work as steps.py reads it: { kind: supervised | byol | rela, model, size, channels, stem, batch }
+ * @param options of createEngine; the compiled engine with its fixed plan where they are absent
+ */
+export async function startOurs({ kind, model, size, channels, stem, batch }, options = {}) {
   const isRela = kind === 'rela';
   const training = Training.parse({
     method: { name: isRela ? 'byol' : kind },
@@ -42,7 +42,7 @@ export async function startOurs(
     classes: kind === 'supervised' ? CLASSES : null,
     k: isRela ? createBackbone(training.backbone, image).width : null,
   });
-  const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: kernels });
+  const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: 'fixed', ...options });
   const phase = isRela ? 'rela' : 'method';
   const specs = plan.batchSpecs(phase);
   const state = plan.initialState();
