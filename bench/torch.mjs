@@ -1,22 +1,16 @@
 // PyTorch as the peer: a process of its own that makes steps when it is told to.
-import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { findTorch } from '../tests/torch/torch.js';
 import { startPeer } from './peer.mjs';
 
 const script = fileURLToPath(new URL('./torch/steps.py', import.meta.url));
-const CANDIDATES = ['python3', '/usr/bin/python3'];
 
-function answers(python) {
-  return new Promise((resolve) => {
-    const child = spawn(python, ['-c', 'import torch'], { stdio: 'ignore' });
-    child.once('error', () => resolve(false));
-    child.once('exit', (code) => resolve(code === 0));
-  });
-}
-
-async function findTorch() {
-  for (const python of CANDIDATES) if (await answers(python)) return python;
-  throw new Error('There is no Python with PyTorch here. On Debian: apt-get install python3-torch');
+/** @throws where there is none */
+export async function requireTorch() {
+  const python = await findTorch();
+  if (python === null)
+    throw new Error('There is no Python with PyTorch here. On Debian: apt-get install python3-torch');
+  return python;
 }
 
 /**
@@ -24,6 +18,6 @@ async function findTorch() {
  * @returns a peer, and as `setting` which of its settings was the fastest
  */
 export async function startTorch(work) {
-  const peer = await startPeer([await findTorch(), script, JSON.stringify(work)], 'PyTorch');
+  const peer = await startPeer([await requireTorch(), script, JSON.stringify(work)], 'PyTorch');
   return { ...peer, setting: peer.told.setting };
 }
