@@ -1,5 +1,5 @@
 // Is a training step of ResNet-18 on small images as fast as PyTorch's? Forward, backward and AdamW on two threads.
-import { stepAgainstTorch } from '../against-torch.mjs';
+import { stepAgainstTorch } from '../against-peer.mjs';
 
 const work = { kind: 'supervised', model: 'resnet18', size: 32, channels: 3, stem: 'modified' };
 

@@ -3,75 +3,18 @@ import itertools
 import json
 import sys
 import time
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "torch"))
+from resnet import ResNet
+
 work = json.loads(sys.argv[1])
 torch.set_num_threads(work["threads"])
 torch.manual_seed(0)
-
-
-def normed(inputs, outputs, kernel, stride=1):
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)
-    )
-
-
-class Basic(nn.Module):
-    expansion = 1
-
-    def __init__(self, inputs, width, stride):
-        super().__init__()
-        self.first, self.second = normed(inputs, width, 3, stride), normed(width, width, 3)
-        same = stride == 1 and inputs == width
-        self.shortcut = nn.Identity() if same else normed(inputs, width, 1, stride)
-
-    def forward(self, x):
-        return F.relu(self.second(F.relu(self.first(x), inplace=True)) + self.shortcut(x), inplace=True)
-
-
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, inputs, width, stride):
-        super().__init__()
-        outputs = 4 * width
-        self.first, self.second, self.third = normed(inputs, width, 1), normed(width, width, 3, stride), normed(width, outputs, 1)
-        same = stride == 1 and inputs == outputs
-        self.shortcut = nn.Identity() if same else normed(inputs, outputs, 1, stride)
-
-    def forward(self, x):
-        y = F.relu(self.second(F.relu(self.first(x), inplace=True)), inplace=True)
-        return F.relu(self.third(y) + self.shortcut(x), inplace=True)
-
-
-SHAPES = {
-    "resnet18": (Basic, (64, 128, 256, 512), (2, 2, 2, 2)),
-    "resnet18-narrow": (Basic, (16, 32, 64, 128), (2, 2, 2, 2)),
-    "resnet50": (Bottleneck, (64, 128, 256, 512), (3, 4, 6, 3)),
-}
-
-
-class ResNet(nn.Module):
-    def __init__(self, name, channels, stem):
-        super().__init__()
-        block, widths, depths = SHAPES[name]
-        first = widths[0]
-        layers = [*normed(channels, first, 3)] if stem == "modified" else [*normed(channels, first, 7, 2)]
-        layers.append(nn.ReLU(inplace=True))
-        if stem == "standard":
-            layers.append(nn.MaxPool2d(3, 2, 1))
-        inputs = first
-        for stage, (width, depth) in enumerate(zip(widths, depths)):
-            for number in range(depth):
-                layers.append(block(inputs, width, 2 if stage > 0 and number == 0 else 1))
-                inputs = width * block.expansion
-        self.body, self.width = nn.Sequential(*layers), inputs
-
-    def forward(self, x):
-        return self.body(x).mean((2, 3))
 
 
 def head(inputs, hidden, outputs):

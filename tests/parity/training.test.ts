@@ -2,17 +2,18 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { OptimizerSpec, Training } from '@rela/contracts';
 import { createEngine, type HostTensors } from '@rela/engine';
 import { createTrainingPlan, type Phase, type TrainingPlan } from '@rela/learning';
 import { createRandom } from '@rela/random';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { findTorch, runPython } from './python.js';
+import { findTorch, readTensors, runPython, writeTensors } from '../torch/torch.js';
 
 const STEPS = 10;
 const BATCH = 16;
 const IMAGE = { size: 16, channels: 1 };
-const WIDTHS = [16, 32, 64, 128];
+const SCRIPT = fileURLToPath(new URL('byol_rela.py', import.meta.url));
 const K = 64;
 
 const python = await findTorch();
@@ -56,33 +57,6 @@ function batchOf(specs: ReturnType<TrainingPlan['batchSpecs']>, step: number): H
   return batch;
 }
 
-async function writeTensors(file: string, tensors: HostTensors): Promise<void> {
-  const index: Record<string, { shape: number[]; at: number }> = {};
-  const parts: Buffer[] = [];
-  let at = 0;
-  for (const [key, { shape, data }] of Object.entries(tensors)) {
-    index[key] = { shape, at };
-    at += data.length;
-    parts.push(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
-  }
-  await writeFile(join(folder, `${file}.bin`), Buffer.concat(parts));
-  await writeFile(join(folder, `${file}.json`), JSON.stringify(index));
-}
-
-async function readTensors(file: string): Promise<Map<string, Float32Array>> {
-  const bytes = await readFile(join(folder, `${file}.bin`));
-  const numbers = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-  const index: Record<string, { shape: number[]; at: number }> = JSON.parse(
-    await readFile(join(folder, `${file}.json`), 'utf8'),
-  );
-  return new Map(
-    Object.entries(index).map(([key, { shape, at }]) => [
-      key,
-      numbers.subarray(at, at + shape.reduce((product, side) => product * side, 1)),
-    ]),
-  );
-}
-
 /** ‖Δa − Δb‖ / ‖Δb‖ over all tensors, Δ being the way from `start`. Biases alone are too near 0 to tell a share of. */
 function apart(a: HostTensors, b: Map<string, Float32Array>, start: HostTensors): number {
   let [difference, length] = [0, 0];
@@ -103,7 +77,7 @@ it.skipIf(!python).for(['method', 'rela'] as const)(
     const specs = plan.batchSpecs(phase);
     const engine = await createEngine({ engine: 'compiled' });
     const start = plan.initialState();
-    await writeTensors('start', start);
+    await writeTensors(folder, 'start', start);
     const step = await engine.compile(plan.step(phase), start, specs);
     const losses: number[] = [];
     const batches: Buffer[] = [];
@@ -116,17 +90,17 @@ it.skipIf(!python).for(['method', 'rela'] as const)(
     }
     await writeFile(join(folder, 'batches.bin'), Buffer.concat(batches));
     const run = {
-      ...{ phase, widths: WIDTHS, k: K, ...IMAGE, batch: BATCH, momentum: 0.99 },
+      ...{ phase, model: 'resnet18-narrow', k: K, ...IMAGE, batch: BATCH, momentum: 0.99 },
       optimizer: OPTIMIZER,
     };
     await writeFile(join(folder, 'run.json'), JSON.stringify(run));
-    await runPython(python!, 'byol_rela.py', [folder]);
+    await runPython(python!, SCRIPT, [folder]);
 
     const theirs: number[] = JSON.parse(await readFile(join(folder, 'losses.json'), 'utf8'));
     expect(theirs).toHaveLength(STEPS);
     // After some steps a ReLU somewhere is on in one program and off in the other, by float32's rounding.
     for (const [index, loss] of losses.entries()) expect(loss).toBeCloseTo(theirs[index]!, index < 4 ? 4 : 3);
-    expect(apart(await step.state(), await readTensors('end'), start)).toBeLessThan(0.01);
+    expect(apart(await step.state(), await readTensors(folder, 'end'), start)).toBeLessThan(0.01);
     await step.dispose();
     await engine.dispose();
   },

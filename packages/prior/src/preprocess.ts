@@ -29,6 +29,10 @@ interface Plan {
   scale: number[];
   shift: number[];
   size: SizePlan | null;
+  /** Rows of the width of the input, their colours apart: [rows, channels, width]. Kept from image to image. */
+  narrowed: Float32Array;
+  /** [channels, width]: the row that is being made. */
+  line: Float32Array;
 }
 
 const plans = new WeakMap<Preprocessing, Plan>();
@@ -41,6 +45,8 @@ function planOf(preprocessing: Preprocessing): Plan {
     scale: preprocessing.std.map((std) => 1 / (unit * std)),
     shift: preprocessing.mean.map((mean, channel) => -mean / preprocessing.std[channel]!),
     size: null,
+    narrowed: new Float32Array(),
+    line: new Float32Array(3 * preprocessing.width),
   };
   plans.set(preprocessing, plan);
   return plan;
@@ -103,25 +109,35 @@ export function preprocess(
     plan.size = planSize(image, preprocessing);
   const { columns, rows, top, bottom } = plan.size;
   const { height, width } = preprocessing;
+  const { line } = plan;
+  const isResized = image.height !== height || image.width !== width;
   const rowLength = width * image.channels;
-  const resized =
-    image.height === height && image.width === width ? null : new Float32Array((bottom - top) * rowLength);
-  if (resized)
+  if (isResized) {
+    const needed = (bottom - top) * rowLength;
+    if (plan.narrowed.length < needed) plan.narrowed = new Float32Array(needed);
     resampleColumns(
       image.data,
       { width: image.width, channels: image.channels, top, bottom },
       columns,
-      resized,
+      plan.narrowed,
     );
-  const line = new Float32Array(rowLength);
+  }
   for (let row = 0; row < height; row++) {
-    if (resized) resampleRow(resized, { top, rowLength, row }, rows, line);
-    else line.set(image.data.subarray(row * rowLength, (row + 1) * rowLength));
+    if (isResized) resampleRow(plan.narrowed, { top, rowLength, row }, rows, line);
+    else takeRow(image, row, line);
     writeLine(line, image.channels, { preprocessing, plan, row }, into, offset);
   }
 }
 
-/** Converts channels, normalises and lays out one row of [width, channels] floats from 0 to 255. */
+/** A row of an image that has the right size, its colours apart. */
+function takeRow({ data, width, channels }: DecodedImage, row: number, line: Float32Array): void {
+  const start = row * width * channels;
+  for (let channel = 0; channel < channels; channel++)
+    for (let column = 0; column < width; column++)
+      line[channel * width + column] = data[start + column * channels + channel]!;
+}
+
+/** Converts channels, normalises and lays out one row of [channels, width] floats from 0 to 255. */
 function writeLine(
   line: Float32Array,
   channels: 1 | 3,
@@ -133,17 +149,16 @@ function writeLine(
   if (channels === 3 && wanted === 1)
     for (let column = 0; column < width; column++)
       line[column] =
-        LUMA[0] * line[column * 3]! + LUMA[1] * line[column * 3 + 1]! + LUMA[2] * line[column * 3 + 2]!;
-  const step = channels === 3 && wanted === 3 ? 3 : 1;
+        LUMA[0] * line[column]! + LUMA[1] * line[width + column]! + LUMA[2] * line[2 * width + column]!;
   const round = into instanceof Uint8Array ? 0.5 : 0;
   for (let channel = 0; channel < wanted; channel++) {
-    const from = step === 3 ? channel : 0;
+    const from = channels === 3 && wanted === 3 ? channel * width : 0;
     const stride = layout === 'nchw' ? 1 : wanted;
     const start =
       offset + (layout === 'nchw' ? (channel * height + row) * width : row * width * wanted + channel);
     const scale = plan.scale[channel]!;
     const shift = plan.shift[channel]! + round;
     for (let column = 0; column < width; column++)
-      into[start + column * stride] = line[column * step + from]! * scale + shift;
+      into[start + column * stride] = line[from + column]! * scale + shift;
   }
 }
