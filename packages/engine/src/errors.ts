@@ -6,15 +6,27 @@ export type EngineErrorCode =
   | 'shape-changed'
   | 'state-mismatch'
   | 'disposed-tensor'
-  | 'engine-unavailable';
+  | 'engine-unavailable'
+  | 'fixed-batch'
+  | 'invalid-model'
+  | 'unknown-output'
+  | 'unknown-size';
+
+interface EngineErrorOptions extends ErrorOptions {
+  op?: string;
+}
 
 export class EngineError extends Error {
   override readonly name = 'EngineError';
+  /** Of `unsupported-op`: the op, and what of it, without where it was called. */
+  readonly op: string | undefined;
+
   constructor(
     readonly code: EngineErrorCode,
     message: string,
-    options?: ErrorOptions,
+    options: EngineErrorOptions = {},
   ) {
     super(message, options);
+    this.op = options.op;
   }
 }

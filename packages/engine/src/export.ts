@@ -25,7 +25,7 @@ const SECOND = 3;
 
 /**
  * @returns the bytes of an .onnx file
- * @throws EngineError `unsupported-op`, also where an op fixes the batch size although it should vary
+ * @throws EngineError `unsupported-op`; `fixed-batch` where an op fixes the batch size although it should vary
  */
 export function exportOnnx(
   fn: (inputs: Tensors, weights: Tensors) => Tensors,
@@ -89,7 +89,7 @@ function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
 
 function fixedBatch(op: string, line: string): EngineError {
   return new EngineError(
-    'unsupported-op',
+    'fixed-batch',
     `${op} at ${line} depends on the batch size in a way that cannot vary. Export with dynamicBatch: false, or write it without the batch size.`,
   );
 }

@@ -1,5 +1,8 @@
 export { EngineError, type EngineErrorCode } from './errors.js';
 export { type ExportOptions, exportOnnx } from './export.js';
+export { MODEL_FILE, type ModelFiles } from './model/artifacts.js';
+export { type ImageModel, loadModel, type ModelExportOptions } from './model/load.js';
+export type { ModelInput } from './model/predictor.js';
 export * as ops from './ops.js';
 export type { Candidate, Plan, Precision } from './plan/plan.js';
 export { createEngine, type EngineOptions } from './running/create.js';

@@ -4,6 +4,7 @@ import { EngineError } from '../errors.js';
 import type { Attributes, Graph, GraphNode, Value } from '../graph/graph.js';
 import { allocate, type DType, sizeOf, type TensorData, type TensorSpec } from '../tensors.js';
 import { tf } from '../tf.js';
+import { hostValue, type InputNames } from './host-values.js';
 import { sourceLine } from './source-line.js';
 
 export const BACKEND = 'recording';
@@ -86,6 +87,12 @@ export class Tape {
     return made.map(({ dataId, value }) => ({ dataId, shape: [...value.shape], dtype: value.dtype }));
   }
 
+  /** The numbers of a tensor of this tape where they depend on no input, else null. */
+  read(id: DataId, namesOf: InputNames): TensorData | null {
+    const value = this.valueOf.get(id);
+    return value ? hostValue(value, this, namesOf) : null;
+  }
+
   finish(outputs: Map<string, Value>): Graph {
     return { inputs: this.inputs, outputs, constants: this.constants, nodes: this.nodes };
   }
@@ -93,11 +100,15 @@ export class Tape {
 
 /**
  * TF.js asks its backend to store what it makes from numbers (`write`) and to hand numbers out (`read`).
- * The first becomes a constant of the tape, the second is refused: a graph has no numbers yet.
+ * The first becomes a constant of the tape. The second is refused where numbers depend on an input: a graph has none yet.
  */
 export class RecordingBackend extends tf.KernelBackend {
   tape: Tape | null = null;
   private readonly mover = new tf.DataStorage<true>(this, tf.engine());
+
+  constructor(private readonly inputNames: InputNames) {
+    super();
+  }
 
   private get current(): Tape {
     if (!this.tape) throw new Error('The recording backend is used outside a recording.');
@@ -119,15 +130,17 @@ export class RecordingBackend extends tf.KernelBackend {
     return this.current.lookUp(tensor, op);
   }
 
-  override readSync(): never {
+  override readSync(id: DataId): BackendValues {
+    const data = this.tape?.read(id, this.inputNames);
+    if (data) return data.slice();
     throw new EngineError(
       'data-dependent',
       `A value of the step is read at ${sourceLine()}. While a step is recorded its tensors have no numbers: control flow cannot depend on them. Use tf.where in place of if, and return what you want to look at as a metric.`,
     );
   }
 
-  override async read(): Promise<never> {
-    return this.readSync();
+  override async read(id: DataId): Promise<BackendValues> {
+    return this.readSync(id);
   }
 
   override numDataIds(): number {

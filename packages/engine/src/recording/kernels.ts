@@ -3,6 +3,7 @@ import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import type { Attributes } from '../graph/graph.js';
 import { tf } from '../tf.js';
 import { BACKEND, type RecordingBackend } from './backend.js';
+import { FUSED_KERNELS, recordFused } from './fused.js';
 import * as shapes from './shapes.js';
 
 interface Kernel {
@@ -142,6 +143,16 @@ export function registerRecording(create: () => RecordingBackend): RecordingBack
       backendName: BACKEND,
       kernelFunc: ({ inputs, attrs }) =>
         record(backend, kernelName, kernel, inputs, (attrs ?? {}) as Attributes),
+    });
+  for (const kernelName of FUSED_KERNELS)
+    tf.registerKernel({
+      kernelName,
+      backendName: BACKEND,
+      kernelFunc: ({ inputs, attrs }) =>
+        recordFused(kernelName, inputs, (attrs ?? {}) as Attributes, (op, parts, attributes = {}) => {
+          const made = record(backend, op, KERNELS.get(op)!, parts, attributes);
+          return Array.isArray(made) ? made[0]! : made;
+        }),
     });
   registered = backend;
   return backend;

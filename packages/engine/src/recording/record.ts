@@ -5,7 +5,7 @@ import type { Graph, Value } from '../graph/graph.js';
 import type { HostTensors, TensorSpec, Tensors } from '../tensors.js';
 import { tf } from '../tf.js';
 import { BACKEND, RecordingBackend, Tape } from './backend.js';
-import { registerRecording } from './kernels.js';
+import { KERNELS, registerRecording } from './kernels.js';
 import { STACK_DEPTH, sourceLine } from './source-line.js';
 
 export interface RecordOptions {
@@ -28,12 +28,11 @@ function refuseRandomness(): never {
 }
 
 /**
- * @throws EngineError `unsupported-op` naming the op and the user's line, `data-dependent` where a value is read or
- *   a random number drawn,
- *   `disposed-tensor` where a captured tensor is gone
+ * @throws EngineError `unsupported-op` naming the op and the user's line, `data-dependent` where a value that
+ *   depends on an input is read, or a random number drawn; `disposed-tensor` where a captured tensor is gone
  */
 export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, options: RecordOptions): Graph {
-  const backend = registerRecording(() => new RecordingBackend());
+  const backend = registerRecording(() => new RecordingBackend((op) => KERNELS.get(op)?.inputs));
   if (backend.tape)
     throw new Error('A recording is under way already; a recorded function cannot compile another.');
   const tfEngine = tf.engine();
@@ -75,7 +74,7 @@ export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, opt
     throw new EngineError(
       'unsupported-op',
       `The op ${op}, called at ${line}, cannot be recorded. Write it with other ops, or run the step with the eager engine.`,
-      { cause: error },
+      { cause: error, op },
     );
   } finally {
     Math.random = random;
