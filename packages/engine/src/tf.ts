@@ -11,4 +11,4 @@ const require = createRequire(import.meta.url);
 
 export const tf = require('@tensorflow/tfjs') as typeof Core &
   Pick<typeof Converter, 'loadGraphModel'> &
-  Pick<typeof Layers, 'input' | 'layers' | 'loadLayersModel' | 'model' | 'sequential'>;
+  Pick<typeof Layers, 'initializers' | 'input' | 'layers' | 'loadLayersModel' | 'model' | 'sequential'>;
