@@ -1,4 +1,5 @@
 /** Exports a TF.js function with its weights as an ONNX model that any runtime can read. */
+import { isDeepStrictEqual } from 'node:util';
 import { EngineError } from './errors.js';
 import { optimize } from './graph/optimize.js';
 import { NCHW } from './onnx/forms.js';
@@ -55,7 +56,8 @@ function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
   const initializers = new Map<string, OnnxTensor>(first.initializers);
   for (const [index, node] of first.nodes.entries()) {
     const other = second.nodes[index];
-    if (!other || other.op !== node.op) throw fixedBatch(node.op, node.line);
+    if (!other || other.op !== node.op || !isDeepStrictEqual(other.attributes, node.attributes))
+      throw fixedBatch(node.op, node.line);
     for (const [at, name] of node.inputs.entries()) {
       const a = first.initializers.get(name);
       const b = second.initializers.get(other.inputs[at]!);
