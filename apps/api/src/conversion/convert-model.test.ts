@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ProblemError } from '@rela/contracts';
 import { inspectPrior } from '@rela/prior';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { filesIn, saveModel, smallNetwork } from '../testing/tfjs-model.js';
+import { byteNetwork, filesIn, saveModel, smallNetwork } from '../testing/tfjs-model.js';
 import { type Conversion, type ConversionLimits, convertModel } from './convert-model.js';
 
 let folder: string;
@@ -50,6 +50,13 @@ it('a model for images of any size asks for the size by field, and takes it', as
     {},
   );
   expect(sized.preprocessing).toMatchObject({ height: 9, width: 7, channels: 3 });
+});
+
+it('a model that takes whole numbers is fed bytes', async () => {
+  await saveModel(byteNetwork(), join(folder, 'bytes'));
+  const files = await filesIn(join(folder, 'bytes'));
+  const { preprocessing } = await inspectPrior(await convertModel({ files, maxBytes: 2 ** 20 }), {});
+  expect(preprocessing).toMatchObject({ dtype: 'float32', scale: 'byte', mean: [0, 0, 0], std: [1, 1, 1] });
 });
 
 it('a conversion that takes too long or reads too much is refused, and the next one runs', async () => {

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type PriorInput, RelaApiError } from '@rela/sdk';
 import { createRandomPrior } from '@rela/stages';
@@ -64,8 +64,11 @@ it('makes the same prior of the same model, wherever it comes from', async () =>
 it('makes the same prior of a TF.js model that is uploaded file by file and of its folder on the server', async () => {
   const folder = join(service.folder, 'tfjs');
   await saveModel(smallNetwork(12), folder);
+  const names = (await readdir(folder)).sort();
+  await mkdir(join(folder, 'checkpoints'));
+  await writeFile(join(folder, '.hidden'), 'no part of the model');
   const files = await service.client.artifacts.uploadFolder(folder);
-  expect(Object.keys(files)).toContain('model.json');
+  expect(Object.keys(files)).toEqual(names);
   const sources: PriorInput['source'][] = [
     { kind: 'tfjs', files },
     { kind: 'path', path: folder },

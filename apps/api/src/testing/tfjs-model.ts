@@ -40,5 +40,14 @@ export function smallNetwork(side: number | null, units = 6): Model {
   return tf.model({ inputs: images, outputs: [features, classes] as never });
 }
 
+/** Takes whole numbers from 0 to 255. */
+export function byteNetwork(): Model {
+  void tf.setBackend('cpu');
+  const images = tf.input({ shape: [8, 8, 3], dtype: 'int32', name: 'bytes' });
+  const values = tf.layers.rescaling({ scale: 1 / 255 }).apply(images);
+  const maps = tf.layers.conv2d({ filters: 4, kernelSize: 3, name: 'maps' }).apply(values);
+  return tf.model({ inputs: images, outputs: maps as never });
+}
+
 export const filesIn = async (folder: string): Promise<[string, string][]> =>
   (await readdir(folder)).map((name) => [name, join(folder, name)]);
