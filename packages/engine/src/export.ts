@@ -47,8 +47,14 @@ export function exportOnnx(
     );
     return lower(graph, { name, inputForms, outputForms, portable: true, metadata }).model;
   };
-  if (!dynamicBatch) return writeModel(make(undefined));
-  return writeModel(withVaryingBatch(make(FIRST), make(SECOND)));
+  const model = dynamicBatch ? withVaryingBatch(make(FIRST), make(SECOND)) : make(undefined);
+  return writeModel(withoutUnread(model));
+}
+
+/** ONNX Runtime complains of initializers that nobody reads. */
+function withoutUnread(model: OnnxModel): OnnxModel {
+  const read = new Set(model.nodes.flatMap((node) => node.inputs));
+  return { ...model, initializers: new Map([...model.initializers].filter(([name]) => read.has(name))) };
 }
 
 /** Replaces what differs between the two batch sizes by "whatever remains" (−1 of a Reshape). */
@@ -79,11 +85,9 @@ function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
       ...port,
       dims: port.dims.map((side, axis) => (side === others[index]!.dims[axis] ? side : 'N')),
     }));
-  const read = new Set(first.nodes.flatMap((node) => node.inputs));
   return {
     ...first,
-    // A size that was replaced is read by nobody any more, and ONNX Runtime complains of such.
-    initializers: new Map([...initializers].filter(([name]) => read.has(name))),
+    initializers,
     inputs: named(first.inputs, second.inputs),
     outputs: named(first.outputs, second.outputs),
   };

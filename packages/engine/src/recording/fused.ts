@@ -65,3 +65,18 @@ function activate(
     `${kernel} with activation ${activation}, called at ${sourceLine()}, cannot be recorded. Write the activation as an op of its own.`,
   );
 }
+
+/**
+ * Batch norm whose statistics are not one number a channel, as layer normalisation calls it: (x − μ)/√(σ² + ε)·γ + β, element
+ * by element.
+ */
+export function recordElementwiseNorm(
+  { x, mean, variance, offset, scale }: Readonly<Record<string, TensorInfo | undefined>>,
+  epsilon: TensorInfo,
+  record: RecordPart,
+): TensorInfo {
+  const inverse = record('Rsqrt', { x: record('Add', { a: variance!, b: epsilon }) });
+  const centred = record('Multiply', { a: record('Sub', { a: x!, b: mean! }), b: inverse });
+  const scaled = scale ? record('Multiply', { a: centred, b: scale }) : centred;
+  return offset ? record('Add', { a: scaled, b: offset }) : scaled;
+}
