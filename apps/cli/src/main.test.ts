@@ -46,6 +46,11 @@ describe('rela', () => {
     expect((await rela('datasets', 'add', 'a')).stderr).toContain('--recipe NAME, --folder PATH');
     expect((await rela('datasets', 'add', 'a', '--recipe', 'mnist', '--idx-images', 'b')).code).toBe(2);
     expect((await rela('priors', 'add', 'a', '--random', 'resnet18')).stderr).toContain('--image-size');
+    expect(await rela('priors', 'add', 'a', '--tfjs', folder)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/holds no model\.json .*--tfjs takes the folder/),
+    });
+    expect((await rela('priors', 'add', 'a', '--tfjs', folder, '--onnx', 'b')).code).toBe(2);
     expect((await rela('--url', 'nonsense', 'jobs', 'list')).code).toBe(2);
   });
 

@@ -20,13 +20,33 @@ export const Preprocessing = z
   .meta({ id: 'Preprocessing' });
 export type Preprocessing = z.infer<typeof Preprocessing>;
 
+/** Shards of a TF.js model have four mebibytes each; so many are more than one upload may have by default. */
+const MAX_MODEL_FILES = 1000;
+
+/** A plain name: no folder, no address. */
+const FileName = z
+  .string()
+  .max(255)
+  .regex(/^(?!\.{1,2}$)[^/\\:\0]+$/);
+
 export const PriorSource = z.discriminatedUnion('kind', [
   z
     .strictObject({ kind: z.literal('artifact'), digest: Digest })
     .describe('an ONNX file uploaded to /v1/artifacts'),
   z
     .strictObject({ kind: z.literal('path'), path: z.string().min(1) })
-    .describe('an ONNX file that the server can read'),
+    .describe('an ONNX file that the server can read, or the folder of a TF.js model'),
+  z
+    .strictObject({
+      kind: z.literal('tfjs'),
+      files: z
+        .record(FileName, Digest)
+        .refine((files) => Object.keys(files).length <= MAX_MODEL_FILES, {
+          message: `has more than ${MAX_MODEL_FILES} files`,
+        })
+        .describe('digests by file name: model.json and the weight files that it names'),
+    })
+    .describe('a TF.js LayersModel or GraphModel, its files uploaded to /v1/artifacts'),
   z
     .strictObject({ kind: z.literal('model'), digest: Digest })
     .describe('a model that an earlier run trained'),

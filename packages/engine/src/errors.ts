@@ -11,6 +11,8 @@
  * - `bad-option`: an option or a shape that no step can have
  * - `unknown-plan`: a stored plan with kernels that this version does not have
  * - `engine-unavailable`: a library or a device that is missing
+ * - `invalid-model`, `unknown-output`: a TF.js model that cannot be read, or has no such output
+ * - `fixed-batch`, `unknown-size`: a function that needs the number of images, or a size that only the numbers tell
  */
 export type EngineErrorCode =
   | 'unsupported-op'
@@ -25,15 +27,27 @@ export type EngineErrorCode =
   | 'step-disposed'
   | 'bad-option'
   | 'unknown-plan'
-  | 'engine-unavailable';
+  | 'engine-unavailable'
+  | 'fixed-batch'
+  | 'invalid-model'
+  | 'unknown-output'
+  | 'unknown-size';
+
+interface EngineErrorOptions extends ErrorOptions {
+  op?: string;
+}
 
 export class EngineError extends Error {
   override readonly name = 'EngineError';
+  /** Of `unsupported-op`: the op, and what of it, without where it was called. */
+  readonly op: string | undefined;
+
   constructor(
     readonly code: EngineErrorCode,
     message: string,
-    options?: ErrorOptions,
+    options: EngineErrorOptions = {},
   ) {
     super(message, options);
+    this.op = options.op;
   }
 }

@@ -1,4 +1,5 @@
 /** Exports a TF.js function with its weights as an ONNX model that any runtime can read. */
+import { isDeepStrictEqual } from 'node:util';
 import { EngineError } from './errors.js';
 import { optimize } from './graph/optimize.js';
 import { NCHW } from './onnx/forms.js';
@@ -25,7 +26,7 @@ const SECOND = 3;
 
 /**
  * @returns the bytes of an .onnx file
- * @throws EngineError `unsupported-op`, also where an op fixes the batch size although it should vary
+ * @throws EngineError `unsupported-op`; `fixed-batch` where an op fixes the batch size although it should vary
  */
 export function exportOnnx(
   fn: (inputs: Tensors, weights: Tensors) => Tensors,
@@ -46,8 +47,14 @@ export function exportOnnx(
     );
     return lower(graph, { name, inputForms, outputForms, portable: true, metadata }).model;
   };
-  if (!dynamicBatch) return writeModel(make(undefined));
-  return writeModel(withVaryingBatch(make(FIRST), make(SECOND)));
+  const model = dynamicBatch ? withVaryingBatch(make(FIRST), make(SECOND)) : make(undefined);
+  return writeModel(withoutUnread(model));
+}
+
+/** ONNX Runtime complains of initializers that nobody reads. */
+function withoutUnread(model: OnnxModel): OnnxModel {
+  const read = new Set(model.nodes.flatMap((node) => node.inputs));
+  return { ...model, initializers: new Map([...model.initializers].filter(([name]) => read.has(name))) };
 }
 
 /** Replaces what differs between the two batch sizes by "whatever remains" (−1 of a Reshape). */
@@ -55,7 +62,8 @@ function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
   const initializers = new Map<string, OnnxTensor>(first.initializers);
   for (const [index, node] of first.nodes.entries()) {
     const other = second.nodes[index];
-    if (!other || other.op !== node.op) throw fixedBatch(node.op, node.line);
+    if (!other || other.op !== node.op || !isDeepStrictEqual(other.attributes, node.attributes))
+      throw fixedBatch(node.op, node.line);
     for (const [at, name] of node.inputs.entries()) {
       const a = first.initializers.get(name);
       const b = second.initializers.get(other.inputs[at]!);
@@ -77,11 +85,9 @@ function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
       ...port,
       dims: port.dims.map((side, axis) => (side === others[index]!.dims[axis] ? side : 'N')),
     }));
-  const read = new Set(first.nodes.flatMap((node) => node.inputs));
   return {
     ...first,
-    // A size that was replaced is read by nobody any more, and ONNX Runtime complains of such.
-    initializers: new Map([...initializers].filter(([name]) => read.has(name))),
+    initializers,
     inputs: named(first.inputs, second.inputs),
     outputs: named(first.outputs, second.outputs),
   };
@@ -89,7 +95,7 @@ function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
 
 function fixedBatch(op: string, line: string): EngineError {
   return new EngineError(
-    'unsupported-op',
+    'fixed-batch',
     `${op} at ${line} depends on the batch size in a way that cannot vary. Export with dynamicBatch: false, or write it without the batch size.`,
   );
 }

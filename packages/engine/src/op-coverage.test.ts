@@ -5,6 +5,7 @@ import { KERNELS } from './recording/kernels.js';
 import { record } from './recording/record.js';
 import type { StepFunction, TensorSpec } from './tensors.js';
 import { numbers, onBothEngines, tensorOf, worstOf } from './testing/compare.js';
+import { FUSED_CASES } from './testing/fused-cases.js';
 import type { OpCase as Case } from './testing/op-case.js';
 import { PLACE_CASES } from './testing/place-cases.js';
 import { tf } from './tf.js';
@@ -44,6 +45,7 @@ const integer = (x: Tensor) => tf.cast(x, 'int32');
 
 const CASES: Case[] = [
   ...PLACE_CASES,
+  ...FUSED_CASES,
   unary('Abs', tf.abs),
   unary('Acos', tf.acos, [-0.9, 0.9]),
   unary('Acosh', tf.acosh, [1.1, 3]),

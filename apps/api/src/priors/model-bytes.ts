@@ -1,7 +1,9 @@
 /** Gets the bytes of a prior's model from wherever the request says they are. */
-import { readFile, stat } from 'node:fs/promises';
-import { type PriorSource, ProblemError } from '@rela/contracts';
+import { opendir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { type PriorCreate, ProblemError } from '@rela/contracts';
 import { createRandomPrior } from '@rela/stages';
+import { type Conversion, convertModel } from '../conversion/convert-model.js';
 import type { ApiDependencies } from '../dependencies.js';
 
 type Needs = Pick<ApiDependencies, 'database' | 'store' | 'config'>;
@@ -13,8 +15,20 @@ const fileErrors: Record<string, string> = {
   EPERM: 'the service may not read it',
 };
 
-/** @throws ProblemError `invalid-request` saying why the file cannot be read */
-async function readModelFile(path: string, maxBytes: number): Promise<Uint8Array> {
+/** A TF.js model is a folder with this file. */
+const TFJS_FILE = 'model.json';
+
+/** Files of a folder beyond these are no shards of one model. */
+const MAX_FOLDER_FILES = 10_000;
+
+type Files = Conversion['files'];
+
+/** @throws ProblemError `invalid-request` saying why the file or folder cannot be read */
+async function readPath(
+  path: string,
+  maxBytes: number,
+  convert: (files: Files) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
   const refuse = (reason: string, cause?: unknown) =>
     new ProblemError(
       'invalid-request',
@@ -25,7 +39,14 @@ async function readModelFile(path: string, maxBytes: number): Promise<Uint8Array
   try {
     // Looked at before it is opened: opening a pipe would wait for its writer.
     const found = await stat(path);
-    if (found.isDirectory()) throw refuse('it is a folder');
+    if (found.isDirectory() || basename(path) === TFJS_FILE) {
+      const folder = found.isDirectory() ? path : dirname(path);
+      const files = await filesIn(folder);
+      if (!files) throw refuse(`it has more than ${MAX_FOLDER_FILES} files`);
+      if (!files.some(([name]) => name === TFJS_FILE))
+        throw refuse(`it is a folder without ${TFJS_FILE}, so no TF.js model`);
+      return await convert(files);
+    }
     if (!found.isFile()) throw refuse('it is not a file');
     if (found.size > maxBytes) throw refuse(`it has ${found.size} bytes and the limit is ${maxBytes}`);
     return await readFile(path);
@@ -38,19 +59,37 @@ async function readModelFile(path: string, maxBytes: number): Promise<Uint8Array
   }
 }
 
-/** @throws ProblemError `not-found` for an unknown digest, `invalid-request` for a file that cannot be read */
+/** Null where there are too many. */
+async function filesIn(folder: string): Promise<Files | null> {
+  const files: Files = [];
+  for await (const { name } of await opendir(folder)) {
+    if (files.length === MAX_FOLDER_FILES) return null;
+    files.push([name, join(folder, name)]);
+  }
+  return files;
+}
+
+/** @throws ProblemError `not-found` naming the field whose digest is unknown */
+async function assertArtifact({ database }: Needs, digest: string, field: string): Promise<void> {
+  if (await database.artifacts.get(digest)) return;
+  throw new ProblemError(
+    'not-found',
+    `There is no artifact ${digest}. Upload the file to /v1/artifacts first.`,
+    [{ field, message: 'is not the digest of an artifact' }],
+  );
+}
+
+/** @throws ProblemError `not-found` for an unknown digest, `invalid-request` for a file that cannot be read, `invalid-model` */
 export async function readModel(
-  { database, store, config }: Needs,
-  source: PriorSource,
+  needs: Needs,
+  { source, output, preprocessing }: Omit<PriorCreate, 'name'>,
 ): Promise<Uint8Array> {
+  const { database, store } = needs;
+  const maxBytes = needs.config.api.maxUploadBytes;
+  const convert = (files: Files) => convertModel({ files, maxBytes, output, preprocessing });
   switch (source.kind) {
     case 'artifact':
-      if (!(await database.artifacts.get(source.digest)))
-        throw new ProblemError(
-          'not-found',
-          `There is no artifact ${source.digest}. Upload the file to /v1/artifacts first.`,
-          [{ field: 'source.digest', message: 'is not the digest of an artifact' }],
-        );
+      await assertArtifact(needs, source.digest, 'source.digest');
       return store.read(source.digest);
     case 'model':
       if (!(await database.models.get(source.digest)))
@@ -61,7 +100,15 @@ export async function readModel(
         );
       return store.read(source.digest);
     case 'path':
-      return readModelFile(source.path, config.api.maxUploadBytes);
+      return readPath(source.path, maxBytes, convert);
+    case 'tfjs': {
+      const files: Files = [];
+      for (const [name, digest] of Object.entries(source.files)) {
+        await assertArtifact(needs, digest, `source.files.${name}`);
+        files.push([name, await store.localPath(digest)]);
+      }
+      return convert(files);
+    }
     case 'random':
       return createRandomPrior(source);
     default:

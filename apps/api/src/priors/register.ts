@@ -9,9 +9,10 @@ export const ONNX_TYPE = 'application/onnx';
 /** @throws ProblemError `invalid-model` where it cannot be a prior, `invalid-request` for what has to be given */
 export async function registerPrior(
   { database, store, config }: Pick<ApiDependencies, 'database' | 'store' | 'config'>,
-  { name, source, output, preprocessing }: PriorCreate,
+  { name, ...asked }: PriorCreate,
 ): Promise<Prior> {
-  const given = await readModel({ database, store, config }, source);
+  const { source, output, preprocessing } = asked;
+  const given = await readModel({ database, store, config }, asked);
   const inspected = await inspectPrior(given, {
     ...(output === undefined ? {} : { output }),
     ...(preprocessing === undefined ? {} : { preprocessing }),

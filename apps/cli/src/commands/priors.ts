@@ -1,5 +1,6 @@
 /** `rela priors`: register a model as a prior, look at the registered ones. */
-import { resolve } from 'node:path';
+import { access } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { BackboneSpec, type Prior } from '@rela/contracts';
 import type { PriorInput, RelaClient } from '@rela/sdk';
 import { type Command, Option } from 'commander';
@@ -13,6 +14,7 @@ import { openSession } from './session.js';
 
 interface AddOptions {
   onnx?: string;
+  tfjs?: string;
   path?: string;
   model?: string;
   random?: BackboneSpec['name'];
@@ -43,13 +45,31 @@ function randomSource(backbone: BackboneSpec['name'], { imageSize, channels, see
   };
 }
 
+const TFJS_FILE = 'model.json';
+
+/** Which of the files the model needs is the service's to know. */
+async function uploadTfjs(given: string, client: RelaClient, output: Output): Promise<Source> {
+  const folder = basename(given) === TFJS_FILE ? dirname(given) : given;
+  await access(join(folder, TFJS_FILE)).catch((cause: Error) => {
+    throw new UsageError(
+      `${folder} holds no ${TFJS_FILE} (${cause.message}). --tfjs takes the folder that TF.js or tensorflowjs_converter wrote.`,
+      { cause },
+    );
+  });
+  output.note(`Uploading ${folder} …`);
+  return { kind: 'tfjs', files: await client.artifacts.uploadFolder(folder) };
+}
+
 async function sourceOf(options: AddOptions, client: RelaClient, output: Output): Promise<Source> {
-  const { onnx, path, model, random } = options;
-  if ([onnx, path, model, random].filter((value) => value !== undefined).length !== 1)
-    throw new UsageError('Give one of --onnx FILE, --path FILE, --model DIGEST and --random BACKBONE.');
+  const { onnx, tfjs, path, model, random } = options;
+  if ([onnx, tfjs, path, model, random].filter((value) => value !== undefined).length !== 1)
+    throw new UsageError(
+      'Give one of --onnx FILE, --tfjs FOLDER, --path PATH, --model DIGEST and --random BACKBONE.',
+    );
   if (random !== undefined) return randomSource(random, options);
   if (model !== undefined) return { kind: 'model', digest: model };
   if (path !== undefined) return { kind: 'path', path: resolve(path) };
+  if (tfjs !== undefined) return uploadTfjs(tfjs, client, output);
   output.note(`Uploading ${onnx} …`);
   const { digest } = await client.artifacts.upload(onnx ?? '');
   return { kind: 'artifact', digest };
@@ -91,20 +111,23 @@ function describe(prior: Prior): string {
 }
 
 export function addPriors(program: Command): void {
-  const priors = program.command('priors').description('priors: ONNX models whose embeddings become targets');
+  const priors = program
+    .command('priors')
+    .description('priors: ONNX or TF.js models whose embeddings become targets');
   priors
     .command('add')
     .description('register a prior; the service opens it and runs it once')
     .argument('<name>', 'name to refer to it by')
     .option('--onnx <file>', 'ONNX file, uploaded')
-    .option('--path <file>', 'ONNX file that the service can read')
+    .option('--tfjs <folder>', 'TF.js LayersModel or GraphModel: model.json and its weight files, uploaded')
+    .option('--path <path>', 'ONNX file, or folder of a TF.js model, that the service can read')
     .option('--model <digest>', 'model that an earlier run trained')
     .addOption(
       new Option('--random <backbone>', 'freshly initialised').choices(BackboneSpec.shape.name.options),
     )
     .option('--image-size <n>', 'side of its images in pixels (--random)', parseNumber)
     .option('--seed <n>', 'of its weights (--random)', parseNumber)
-    .option('--output <name>', 'output or inner node to use')
+    .option('--output <name>', 'output, inner node or layer to use')
     .option('--height <n>', 'input height in pixels', parseNumber)
     .option('--width <n>', 'input width in pixels', parseNumber)
     .option('--channels <n>', '1 or 3', parseNumber)

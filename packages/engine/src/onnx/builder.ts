@@ -22,8 +22,12 @@ export class Builder {
   private readonly shared = new Map<string, string>();
   private count = 0;
 
+  /** @param taken names of inputs and outputs, which users choose */
+  constructor(private readonly taken: ReadonlySet<string> = new Set()) {}
+
   name(prefix = 't'): string {
-    return `${prefix}${this.count++}`;
+    const name = `${prefix}${this.count++}`;
+    return this.taken.has(name) ? this.name(prefix) : name;
   }
 
   emit(

@@ -59,7 +59,7 @@ export interface Lowered {
 
 /** @throws EngineError `unsupported-op` naming the op and the user's line */
 export function lower(graph: Graph, options: LowerOptions): Lowered {
-  const builder = new Builder();
+  const builder = new Builder(new Set([...graph.inputs.keys(), ...graph.outputs.keys()]));
   const block = options.block ?? null;
   const measure = new Measure(block ?? 1);
   const forms = new Forms(builder, measure);
@@ -83,6 +83,7 @@ export function lower(graph: Graph, options: LowerOptions): Lowered {
       throw new EngineError(
         'unsupported-op',
         `The op ${node.op}, called at ${node.line}, has no translation to ONNX. Write it with other ops, or run the step with the eager engine.`,
+        { op: node.op },
       );
     builder.line = node.line;
     builder.again = node.attributes.again === true;

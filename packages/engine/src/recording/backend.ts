@@ -4,6 +4,7 @@ import { EngineError } from '../errors.js';
 import type { Attributes, Graph, GraphNode, Value } from '../graph/graph.js';
 import { allocate, type DType, sizeOf, type TensorData, type TensorSpec } from '../tensors.js';
 import { tf } from '../tf.js';
+import { hostValue, type InputNames } from './host-values.js';
 import { sourceLine } from './source-line.js';
 
 export const BACKEND = 'recording';
@@ -104,6 +105,12 @@ export class Tape {
     return made.map(({ dataId, value }) => ({ dataId, shape: [...value.shape], dtype: value.dtype }));
   }
 
+  /** The numbers of a tensor of this tape where they depend on no input, else null. */
+  read(id: DataId, namesOf: InputNames): TensorData | null {
+    const value = this.valueOf.get(id);
+    return value ? hostValue(value, this, namesOf) : null;
+  }
+
   finish(outputs: Map<string, Value>): Graph {
     return { inputs: this.inputs, outputs, constants: this.constants, nodes: this.nodes };
   }
@@ -111,11 +118,15 @@ export class Tape {
 
 /**
  * TF.js asks its backend to store what it makes from numbers (`write`) and to hand numbers out (`read`).
- * The first becomes a constant of the tape, the second is refused: a graph has no numbers yet.
+ * The first becomes a constant of the tape. The second is refused where numbers depend on an input: a graph has none yet.
  */
 export class RecordingBackend extends tf.KernelBackend {
   tape: Tape | null = null;
   private readonly mover = new tf.DataStorage<true>(this, tf.engine());
+
+  constructor(private readonly inputNames: InputNames) {
+    super();
+  }
 
   private get current(): Tape {
     if (!this.tape) throw new Error('The recording backend is used outside a recording.');
@@ -146,12 +157,19 @@ export class RecordingBackend extends tf.KernelBackend {
     return refusal;
   }
 
-  override readSync(): never {
-    throw this.refuse();
+  override readSync(id: DataId): BackendValues {
+    const known = this.tape?.read(id, this.inputNames);
+    if (!known) throw this.refuse();
+    return known.slice();
   }
 
-  /** Never settles: a rejection that the step does not wait for would end the process. The recording throws in its place. */
-  override read(): Promise<never> {
+  /**
+   * Never settles where there are no numbers: a rejection that the step does not wait for would end the process. The recording throws
+   * in its place.
+   */
+  override read(id: DataId): Promise<BackendValues> {
+    const known = this.tape?.read(id, this.inputNames);
+    if (known) return Promise.resolve(known.slice());
     this.refuse();
     return new Promise<never>(() => undefined);
   }

@@ -3,6 +3,7 @@ import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import type { Attributes } from '../graph/graph.js';
 import { tf } from '../tf.js';
 import { BACKEND, type RecordingBackend } from './backend.js';
+import { FUSED_KERNELS, type RecordPart, recordElementwiseNorm, recordFused } from './fused.js';
 import * as shapes from './shapes.js';
 
 interface Kernel {
@@ -136,12 +137,28 @@ export function registerRecording(create: () => RecordingBackend): RecordingBack
   if (registered) return registered;
   const backend = create();
   tf.registerBackend(BACKEND, () => backend);
+  const recordPart: RecordPart = (op, parts, attributes = {}) => {
+    const made = record(backend, op, KERNELS.get(op)!, parts, attributes);
+    return Array.isArray(made) ? made[0]! : made;
+  };
   for (const [kernelName, kernel] of KERNELS)
     tf.registerKernel({
       kernelName,
       backendName: BACKEND,
+      kernelFunc: ({ inputs, attrs }) => {
+        const attributes = (attrs ?? {}) as Attributes;
+        if (kernelName !== 'FusedBatchNorm' || inputs.mean!.shape.length === 1)
+          return record(backend, kernelName, kernel, inputs, attributes);
+        const dataId = backend.write(Float32Array.of(attributes.varianceEpsilon as number), [], 'float32');
+        return recordElementwiseNorm(inputs, { dataId, shape: [], dtype: 'float32' }, recordPart);
+      },
+    });
+  for (const kernelName of FUSED_KERNELS)
+    tf.registerKernel({
+      kernelName,
+      backendName: BACKEND,
       kernelFunc: ({ inputs, attrs }) =>
-        record(backend, kernelName, kernel, inputs, (attrs ?? {}) as Attributes),
+        recordFused(kernelName, inputs, (attrs ?? {}) as Attributes, recordPart),
     });
   registered = backend;
   return backend;

@@ -6,7 +6,7 @@ import type { HostTensors, TensorSpec, Tensors } from '../tensors.js';
 import { tf } from '../tf.js';
 import { BACKEND, disposedTensor, RecordingBackend, Tape } from './backend.js';
 import { forbidSurprises } from './forbidden.js';
-import { registerRecording } from './kernels.js';
+import { KERNELS, registerRecording } from './kernels.js';
 import { STACK_DEPTH, sourceLine } from './source-line.js';
 
 export interface RecordOptions {
@@ -29,7 +29,7 @@ function inOurTerms(error: unknown): unknown {
     return new EngineError(
       'unsupported-op',
       `The op ${op}, called at ${line}, cannot be recorded. Write it with other ops, or run the step with the eager engine.`,
-      { cause: error },
+      { cause: error, op },
     );
   const [, withoutGradient] = /gradient function not found for (\w+)/.exec(error.message) ?? [];
   if (withoutGradient !== undefined)
@@ -42,12 +42,12 @@ function inOurTerms(error: unknown): unknown {
 }
 
 /**
- * @throws EngineError `unsupported-op` naming the op and the user's line, `data-dependent` where a value is read or
- *   a random number drawn, `variable-assigned`, `disposed-tensor` where a captured tensor is gone, `kept-tensor` where it
- *   is of an earlier recording
+ * @throws EngineError `unsupported-op` naming the op and the user's line, `data-dependent` where a value that depends on an
+ *   input is read or a random number drawn, `variable-assigned`, `disposed-tensor` where a captured tensor is gone,
+ *   `kept-tensor` where it is of an earlier recording
  */
 export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, options: RecordOptions): Graph {
-  const backend = registerRecording(() => new RecordingBackend());
+  const backend = registerRecording(() => new RecordingBackend((op) => KERNELS.get(op)?.inputs));
   if (backend.tape)
     throw new Error('A recording is under way already; a recorded function cannot compile another.');
   const tfEngine = tf.engine();

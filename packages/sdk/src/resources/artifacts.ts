@@ -1,6 +1,7 @@
 /** Artifacts: uploads bytes, which the service then knows by their digest. */
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { Artifact } from '@rela/contracts';
 import type { RequestOptions, Transport } from '../transport.js';
@@ -54,5 +55,20 @@ export class ArtifactsApi {
       body: upload.body,
       retry: upload.repeatable,
     });
+  }
+
+  /**
+   * The files of a folder, without those of folders in it and hidden ones.
+   * @returns digests by file name
+   * @throws the file system's error where the folder cannot be read.
+   */
+  async uploadFolder(folder: string, options: UploadOptions = {}): Promise<Record<string, string>> {
+    const digests: Record<string, string> = {};
+    for (const name of (await readdir(folder)).sort()) {
+      const path = join(folder, name);
+      if (name.startsWith('.') || !(await stat(path)).isFile()) continue;
+      digests[name] = (await this.upload(path, options)).digest;
+    }
+    return digests;
   }
 }

@@ -45,5 +45,6 @@ export function unsupported(node: GraphNode, what: string): EngineError {
   return new EngineError(
     'unsupported-op',
     `${node.op} ${what}, called at ${node.line}, has no translation to ONNX. Write it with other ops, or run the step with the eager engine.`,
+    { op: `${node.op} ${what}` },
   );
 }

@@ -36,11 +36,13 @@ const broadcast: Lowering = (node, context) => {
   const isMap = rank === 4 && padded[1] === 1 && padded[2] === 1;
   const inBlocks = context.block !== null && shape[3]! % context.block === 0;
   const form: Form = isMap ? (inBlocks ? NCHWC : NCHW) : identity(rank);
-  const { builder, forms } = context;
+  const { builder, forms, portable } = context;
+  // 1 leaves a side as it is: so a batch size that may vary is not written down.
+  const grown = shape.map((side, axis) => (portable && padded[axis] === side ? 1 : side));
   define(
     context,
     node,
-    builder.emit('Expand', [forms.operand(x, rank, form), builder.ints(forms.measure.sides(shape, form))]),
+    builder.emit('Expand', [forms.operand(x, rank, form), builder.ints(forms.measure.sides(grown, form))]),
     form,
   );
 };
@@ -255,17 +257,19 @@ const resizeBilinear: Lowering = (node, context) => {
     halfPixelCenters: boolean;
   };
   const mode = alignCorners ? 'align_corners' : halfPixelCenters ? 'half_pixel' : 'asymmetric';
-  const { builder, forms } = context;
-  const sizes = builder.ints(forms.measure.sides(output(node).shape, NCHW));
-  define(
-    context,
-    node,
-    builder.emit('Resize', [forms.use(input(node, 0), NCHW), '', '', sizes], {
-      mode: string('linear'),
-      coordinate_transformation_mode: string(mode),
-    }),
-    NCHW,
-  );
+  const { builder, forms, portable } = context;
+  const x = forms.use(input(node, 0), NCHW);
+  const sides = forms.measure.sides(output(node).shape, NCHW);
+  // Taken from the input, a batch size that may vary is not written down. (With `axes` ONNX Runtime mistakes its transposes.)
+  const sizes = portable
+    ? builder.emit(
+        'Concat',
+        [builder.emit('Shape', [x], { start: int(0), end: int(2) }), builder.ints(sides.slice(2))],
+        { axis: int(0) },
+      )
+    : builder.ints(sides);
+  const attributes = { mode: string('linear'), coordinate_transformation_mode: string(mode) };
+  define(context, node, builder.emit('Resize', [x, '', '', sizes], attributes), NCHW);
 };
 
 export const SHAPES: Record<string, Lowering> = {
