@@ -1,6 +1,6 @@
 import type { Tensor, Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import * as ops from '../ops.js';
+import * as ops from '../ops/index.js';
 import { recordStep } from '../running/compiled.js';
 import type { StepFunction } from '../tensors.js';
 import { onBothEngines, tensorOf, worstOf } from '../testing/compare.js';

@@ -1,6 +1,7 @@
 /** Which of TF.js's ops can be recorded, with the order of their inputs and the shape of their results. */
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import type { Attributes } from '../graph/graph.js';
+import { COUNTER_UNIFORM } from '../ops/random.js';
 import { tf } from '../tf.js';
 import { BACKEND, type RecordingBackend } from './backend.js';
 import * as shapes from './shapes.js';
@@ -41,12 +42,21 @@ export const KERNELS: ReadonlyMap<string, Kernel> = new Map<string, Kernel>([
   ['AddN', { inputs: 'all', infer: shapes.sameAs(0) }],
   ['AvgPool', { inputs: unary, infer: shapes.pool }],
   ['AvgPoolGrad', { inputs: ['dy', 'input'], infer: shapes.sameAs(1) }],
+  ['BatchToSpaceND', { inputs: unary, infer: shapes.batchToSpace }],
+  ['BitwiseAnd', { inputs: binary, infer: shapes.broadcast() }],
   ['BatchMatMul', { inputs: binary, infer: shapes.matMul }],
   ['Cast', { inputs: unary, infer: ([x], { dtype }) => [{ shape: x!.shape, dtype: dtype as string }] }],
   ['Concat', { inputs: 'all', infer: shapes.concat }],
   ['Conv2D', { inputs: ['x', 'filter'], infer: shapes.conv }],
   ['Conv2DBackpropFilter', { inputs: ['x', 'dy'], infer: shapes.given('filterShape') }],
   ['Conv2DBackpropInput', { inputs: ['dy', 'filter'], infer: shapes.given('inputShape') }],
+  [
+    COUNTER_UNIFORM,
+    {
+      inputs: ['key', 'counter'],
+      infer: (_, { shape }) => [{ shape: shape as number[], dtype: 'float32' }],
+    },
+  ],
   ['DepthwiseConv2dNative', { inputs: ['x', 'filter'], infer: shapes.depthwise }],
   ['DepthwiseConv2dNativeBackpropFilter', { inputs: ['x', 'dy'], infer: shapes.given('filterShape') }],
   ['DepthwiseConv2dNativeBackpropInput', { inputs: ['dy', 'filter'], infer: shapes.given('inputShape') }],
@@ -62,9 +72,12 @@ export const KERNELS: ReadonlyMap<string, Kernel> = new Map<string, Kernel>([
     },
   ],
   ['FusedBatchNorm', { inputs: ['x', 'mean', 'variance', 'offset', 'scale'], infer: shapes.sameAs(0) }],
+  ['FlipLeftRight', { inputs: ['image'], infer: shapes.sameAs(0) }],
   ['GatherNd', { inputs: ['params', 'indices'], infer: shapes.gatherNd }],
   ['GatherV2', { inputs: ['x', 'indices'], infer: shapes.gather }],
   ['LinSpace', { inputs: [], infer: (_, { num }) => [{ shape: [num as number], dtype: 'float32' }] }],
+  ['LRN', { inputs: unary, infer: shapes.sameAs(0) }],
+  ['LRNGrad', { inputs: ['x', 'y', 'dy'], infer: shapes.sameAs(0) }],
   ['MaxPool', { inputs: unary, infer: shapes.pool }],
   ['MaxPoolGrad', { inputs: ['dy', 'input', 'output'], infer: shapes.sameAs(1) }],
   ['MirrorPad', { inputs: unary, infer: shapes.pad }],
@@ -88,8 +101,10 @@ export const KERNELS: ReadonlyMap<string, Kernel> = new Map<string, Kernel>([
   ],
   ['Select', { inputs: ['condition', 't', 'e'], infer: shapes.select }],
   ['Slice', { inputs: unary, infer: shapes.slice }],
+  ['SpaceToBatchND', { inputs: unary, infer: shapes.spaceToBatch }],
   ['SplitV', { inputs: unary, infer: shapes.split }],
   ['StridedSlice', { inputs: unary, infer: shapes.stridedSlice }],
+  ['TensorScatterUpdate', { inputs: ['tensor', 'indices', 'updates'], infer: shapes.sameAs(0) }],
   ['Tile', { inputs: unary, infer: shapes.tile }],
   ['TopK', { inputs: unary, infer: shapes.topK }],
   ['Transpose', { inputs: unary, infer: shapes.transposition }],
@@ -129,6 +144,43 @@ function record(
   return made.length === 1 && op !== 'SplitV' && op !== 'Unpack' ? made[0]! : made;
 }
 
+/** Kernels that stand for several: they are recorded as those. */
+const FUSED: ReadonlyMap<string, { heavy: string; inputs: readonly [string, string] }> = new Map([
+  ['_FusedMatMul', { heavy: 'BatchMatMul', inputs: ['a', 'b'] }],
+  ['FusedConv2D', { heavy: 'Conv2D', inputs: ['x', 'filter'] }],
+  ['FusedDepthwiseConv2D', { heavy: 'DepthwiseConv2dNative', inputs: ['x', 'filter'] }],
+]);
+
+export const RECORDED: readonly string[] = [...KERNELS.keys(), ...FUSED.keys()];
+
+const ACTIVATIONS: Readonly<Record<string, string>> = {
+  elu: 'Elu',
+  leakyrelu: 'LeakyRelu',
+  prelu: 'Prelu',
+  relu: 'Relu',
+  relu6: 'Relu6',
+  sigmoid: 'Sigmoid',
+};
+
+/** A heavy op, a bias and an activation. */
+function recordFused(
+  backend: RecordingBackend,
+  { heavy, inputs }: { heavy: string; inputs: readonly [string, string] },
+  named: NamedTensorInfoMap,
+  attributes: Attributes,
+): TensorInfo {
+  const node = (op: string, tensors: NamedTensorInfoMap, given: Attributes = {}) =>
+    record(backend, op, KERNELS.get(op)!, tensors, given) as TensorInfo;
+  const { activation = 'linear', leakyreluAlpha, ...own } = attributes;
+  const [first, second] = inputs;
+  let made = node(heavy, { [first]: named[first], [second]: named[second] }, own);
+  if (named.bias) made = node('Add', { a: made, b: named.bias });
+  const op = ACTIVATIONS[activation as string];
+  if (!op) return made;
+  const alpha = op === 'Prelu' ? { alpha: named.preluActivationWeights } : {};
+  return node(op, { x: made, ...alpha }, op === 'LeakyRelu' ? { alpha: leakyreluAlpha } : {});
+}
+
 let registered: RecordingBackend | null = null;
 
 /** Registers the backend and its kernels with TF.js, once. */
@@ -142,6 +194,12 @@ export function registerRecording(create: () => RecordingBackend): RecordingBack
       backendName: BACKEND,
       kernelFunc: ({ inputs, attrs }) =>
         record(backend, kernelName, kernel, inputs, (attrs ?? {}) as Attributes),
+    });
+  for (const [kernelName, fused] of FUSED)
+    tf.registerKernel({
+      kernelName,
+      backendName: BACKEND,
+      kernelFunc: ({ inputs, attrs }) => recordFused(backend, fused, inputs, (attrs ?? {}) as Attributes),
     });
   registered = backend;
   return backend;

@@ -46,9 +46,15 @@ const mod = inCommonForm(([a, b], node, { builder }) => {
 const floorDivide = inCommonForm(([a, b], node, context) => {
   const { builder } = context;
   if (output(node).dtype !== 'int32') return builder.emit('Floor', [builder.emit('Div', [a!, b!])]);
-  // ONNX divides integers towards zero; TF.js towards minus infinity.
-  const quotient = builder.emit('Div', [cast(context, a!, 'float32'), cast(context, b!, 'float32')]);
-  return cast(context, builder.emit('Floor', [quotient]), 'int32');
+  // ONNX divides integers towards zero; TF.js towards minus infinity. In floats, large integers would lose their last places.
+  const emit = builder.emit.bind(builder);
+  const zero = builder.scalar(0, 'int32');
+  const quotient = emit('Div', [a!, b!]);
+  const rest = emit('Sub', [a!, emit('Mul', [quotient, b!])]);
+  const differ = emit('Xor', [emit('Less', [rest, zero]), emit('Less', [b!, zero])]);
+  const isExact = emit('Equal', [rest, zero]);
+  const below = emit('And', [differ, emit('Not', [isExact])]);
+  return emit('Sub', [quotient, cast(context, below, 'int32')]);
 });
 
 /** The angle of (b, a) from the quotient's arctangent, in the quadrant that the signs say; 0 at the origin. */
@@ -124,6 +130,7 @@ export const ELEMENTWISE: Record<string, Lowering> = {
   Atan: direct('Atan'),
   Atan2: atan2,
   Atanh: direct('Atanh'),
+  BitwiseAnd: direct('BitwiseAnd'),
   Cast: castTo,
   Ceil: direct('Ceil'),
   ClipByValue: clip,
