@@ -36,6 +36,14 @@ const step: Lowering = composed((emit, x, { builder }, node) => {
   return emit('Add', [emit('Mul', [above, builder.scalar(1 - alpha)]), builder.scalar(alpha)]);
 });
 
+/** 1 between 0 and 6, else 0: a steep slope up and one down. Powers of two, so that 6 itself comes out as 0. */
+const relu6Slope: Lowering = composed((emit, x) => {
+  const steep = 2 ** 100;
+  const above = emit('HardSigmoid', [x], { alpha: float(steep), beta: float(0) });
+  const below = emit('HardSigmoid', [x], { alpha: float(-steep), beta: float(6 * steep) });
+  return emit('Mul', [above, below]);
+});
+
 /** TF.js's remainder has the sign of the divisor. */
 const mod = inCommonForm(([a, b], node, { builder }) => {
   if (output(node).dtype === 'int32') return builder.emit('Mod', [a!, b!]);
@@ -169,6 +177,7 @@ export const ELEMENTWISE: Record<string, Lowering> = {
   Reciprocal: direct('Reciprocal'),
   Relu: direct('Relu'),
   Relu6: composed((emit, x, { builder }) => emit('Clip', [x, builder.scalar(0), builder.scalar(6)])),
+  Relu6Slope: relu6Slope,
   Round: direct('Round'),
   Rsqrt: composed((emit, x) => emit('Reciprocal', [emit('Sqrt', [x])])),
   Select: select,
