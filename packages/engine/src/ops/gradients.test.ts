@@ -1,11 +1,13 @@
 /** Gradients written by hand against those that TF.js takes through the definitions. */
-import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
+import type { Rank, Tensor, Tensor1D } from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import type { StepFunction } from '../tensors.js';
 import { onBothEngines, tensorOf, worstOf } from '../testing/compare.js';
 import { tf } from '../tf.js';
+import { attention } from './attention.js';
 import { gelu } from './gelu.js';
 import { groupNorm, layerNorm } from './layer-norm.js';
+import { stopGradient } from './stop-gradient.js';
 
 type Norm = (x: Tensor, gamma: Tensor1D, beta: Tensor1D) => Tensor;
 
@@ -62,4 +64,20 @@ it('refuses groups that do not divide the channels', () => {
   expect(() =>
     groupNorm(tf.zeros([1, 2, 6]), tf.zeros([6]), tf.zeros([6]), { groups: 4, epsilon: 1e-5 }),
   ).toThrow('6 channels cannot be divided into 4 groups');
+});
+
+it('no gradient flows through stopGradient', async () => {
+  const step: StepFunction = (_, { x }) => {
+    const { grads } = tf.valueAndGrads(((t: Tensor) => tf.sum(tf.mul(t, stopGradient(t)))) as never)([x!]);
+    return { state: {}, metrics: { dx: grads[0]! } };
+  };
+  const { compiled, eager } = await onBothEngines(step, {}, [{ x: batch.x }]);
+  // Of x² it would be 2x.
+  expect(compiled.metrics.dx!.data).toEqual(batch.x.data);
+  expect(eager.metrics.dx!.data).toEqual(batch.x.data);
+});
+
+it('refuses heads that do not divide the width', () => {
+  const x = tf.zeros<Rank.R3>([1, 2, 6]);
+  expect(() => attention(x, x, x, 4)).toThrow('a width of 6 cannot be divided into 4 heads');
 });
