@@ -4,7 +4,7 @@ import { EngineError } from './errors.js';
 import { optimize } from './graph/optimize.js';
 import { NCHW } from './onnx/forms.js';
 import { lower } from './onnx/lower.js';
-import type { OnnxModel, OnnxTensor } from './onnx/model.js';
+import { int, type OnnxModel, type OnnxNode, type OnnxTensor } from './onnx/model.js';
 import { writeModel } from './onnx/write.js';
 import { record } from './recording/record.js';
 import type { HostTensors, TensorSpec, Tensors } from './tensors.js';
@@ -57,9 +57,13 @@ function withoutUnread(model: OnnxModel): OnnxModel {
   return { ...model, initializers: new Map([...model.initializers].filter(([name]) => read.has(name))) };
 }
 
-/** Replaces what differs between the two batch sizes by "whatever remains" (−1 of a Reshape). */
+/**
+ * Replaces what differs between the two batch sizes: by "whatever remains" (−1) in a Reshape, in an Expand by sides of which one is
+ * read from the input.
+ */
 function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
   const initializers = new Map<string, OnnxTensor>(first.initializers);
+  const nodes: OnnxNode[] = [];
   for (const [index, node] of first.nodes.entries()) {
     const other = second.nodes[index];
     if (!other || other.op !== node.op || !isDeepStrictEqual(other.attributes, node.attributes))
@@ -69,16 +73,22 @@ function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
       const b = second.initializers.get(other.inputs[at]!);
       if (!a || !b || (a.data.length === b.data.length && a.data.every((item, i) => item === b.data[i])))
         continue;
-      if (node.op !== 'Reshape' || at !== 1 || a.data.length !== b.data.length)
-        throw fixedBatch(node.op, node.line);
-      const differing = [...a.data.keys()].filter((i) => a.data[i] !== b.data[i]);
-      if (differing.length !== 1) throw fixedBatch(node.op, node.line);
-      const sides = (a.data as BigInt64Array).slice();
-      sides[differing[0]!] = -1n;
-      const free = `${name}_any${differing[0]}`;
-      initializers.set(free, { ...a, data: sides });
+      const isSides = (node.op === 'Reshape' || node.op === 'Expand') && at === 1;
+      if (!isSides || a.data.length !== b.data.length) throw fixedBatch(node.op, node.line);
+      const [axis, ...others] = [...a.data.keys()].filter((i) => a.data[i] !== b.data[i]);
+      if (axis === undefined || others.length > 0) throw fixedBatch(node.op, node.line);
+      const sides = a.data as BigInt64Array;
+      if (node.op === 'Expand') {
+        if (Number(sides[axis]) !== FIRST) throw fixedBatch(node.op, node.line);
+        const known = { sides, axis, of: first.inputs[0]!.name, line: node.line };
+        node.inputs[at] = withBatchSide(known, `${name}_of${index}`, nodes, initializers);
+        continue;
+      }
+      const free = `${name}_any${axis}`;
+      initializers.set(free, { ...a, data: sides.map((side, i) => (i === axis ? -1n : side)) });
       node.inputs[at] = free;
     }
+    nodes.push(node);
   }
   const named = (ports: OnnxModel['inputs'], others: OnnxModel['inputs']) =>
     ports.map((port, index) => ({
@@ -87,10 +97,32 @@ function withVaryingBatch(first: OnnxModel, second: OnnxModel): OnnxModel {
     }));
   return {
     ...first,
+    nodes,
     initializers,
     inputs: named(first.inputs, second.inputs),
     outputs: named(first.outputs, second.outputs),
   };
+}
+
+/** Sides as a tensor that is computed: the one at `axis` is the first side of the input `of`. */
+function withBatchSide(
+  { sides, axis, of, line }: { sides: BigInt64Array; axis: number; of: string; line: string },
+  name: string,
+  nodes: OnnxNode[],
+  initializers: Map<string, OnnxTensor>,
+): string {
+  const add = (op: string, inputs: string[], output: string, attributes: OnnxNode['attributes']) => {
+    nodes.push({ op, domain: '', inputs, outputs: [output], attributes, line });
+    return output;
+  };
+  const part = (data: BigInt64Array, suffix: string) => {
+    if (data.length === 0) return [];
+    initializers.set(name + suffix, { dtype: 'int64', dims: [data.length], data });
+    return [name + suffix];
+  };
+  const batch = add('Shape', [of], `${name}_batch`, { start: int(0), end: int(1) });
+  const parts = [...part(sides.slice(0, axis), '_before'), batch, ...part(sides.slice(axis + 1), '_after')];
+  return add('Concat', parts, `${name}_sides`, { axis: int(0) });
 }
 
 function fixedBatch(op: string, line: string): EngineError {

@@ -5,7 +5,7 @@ export { type EngineListing, listEngines } from './machine/list-engines.js';
 export { MODEL_FILE, type ModelFiles } from './model/artifacts.js';
 export { type ImageModel, loadModel, type ModelExportOptions } from './model/load.js';
 export type { ModelInput } from './model/predictor.js';
-export * as ops from './ops.js';
+export * as ops from './ops/index.js';
 export { type Candidate, type Plan, type Precision, parsePlan } from './plan/plan.js';
 export { createEngine, type EngineOptions } from './running/create.js';
 export type { Engine, Step, StepOptions } from './running/engine.js';

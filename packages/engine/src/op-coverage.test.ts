@@ -1,11 +1,15 @@
-/** Every recorded op against TF.js's own CPU backend, forward and backward. */
+/** Every recorded op against TF.js's own CPU backend, forward and backward, and the table of them in the README. */
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { KERNELS } from './recording/kernels.js';
+import { KERNELS, RECORDED } from './recording/kernels.js';
 import { record } from './recording/record.js';
 import type { StepFunction, TensorSpec } from './tensors.js';
 import { numbers, onBothEngines, tensorOf, worstOf } from './testing/compare.js';
+import { coverageTable, KERNEL_NAMES, UNCOVERED, withTable } from './testing/coverage-table.js';
 import { FUSED_CASES } from './testing/fused-cases.js';
+import { NETWORK_CASES } from './testing/network-cases.js';
 import type { OpCase as Case } from './testing/op-case.js';
 import { PLACE_CASES } from './testing/place-cases.js';
 import { tf } from './tf.js';
@@ -46,6 +50,7 @@ const integer = (x: Tensor) => tf.cast(x, 'int32');
 const CASES: Case[] = [
   ...PLACE_CASES,
   ...FUSED_CASES,
+  ...NETWORK_CASES,
   unary('Abs', tf.abs),
   unary('Acos', tf.acos, [-0.9, 0.9]),
   unary('Acosh', tf.acosh, [1.1, 3]),
@@ -119,7 +124,7 @@ const CASES: Case[] = [
     ],
     fn: (a, b) => tf.squaredDifference(a!, b!),
   },
-  binary('Mod', tf.mod, [-3, 3], true),
+  binary('Mod', tf.mod, [-3, 3]),
   binary('FloorDiv', (a, b) => float(tf.floorDiv(integer(a), tf.add(integer(b), 9))), [-8, 8], true),
   binary('Equal', (a, b) => float(tf.equal(tf.round(a), tf.round(b))), [-2, 2], true),
   binary('NotEqual', (a, b) => float(tf.notEqual(tf.round(a), tf.round(b))), [-2, 2], true),
@@ -146,7 +151,6 @@ const CASES: Case[] = [
       [3, 5],
     ],
     fn: (x, a) => tf.prelu(x!, a!),
-    forwardOnly: true,
   },
   unary('Sum', (x) => tf.sum(x, 1)),
   unary('Mean', (x) => tf.mean(x, 0, true)),
@@ -409,13 +413,44 @@ describe('a compiled op gives the numbers of the TF.js CPU backend', () => {
     });
 });
 
+/** The kernels that cases reach, by the ops of `fn` alone, and in what their gradients add. */
+function reachedBy(cases: readonly Case[]): { forward: Set<string>; differentiated: Set<string> } {
+  const opsOf = (test: Case, step: StepFunction) =>
+    record((inputs) => step({}, inputs).metrics, { inputs: specsOf(test) }).nodes.map(({ op }) => op);
+  const forward = new Set<string>();
+  const differentiated = new Set<string>();
+  for (const test of cases) {
+    const alone = opsOf(test, asStep({ ...test, forwardOnly: true }));
+    for (const op of [...alone, ...opsOf(test, asStep(test))]) forward.add(op);
+    if (!test.forwardOnly) for (const op of alone) differentiated.add(op);
+    // A fused kernel is recorded as what it stands for.
+    for (const op of test.covers.split(' ')) if (RECORDED.includes(op) && !KERNELS.has(op)) forward.add(op);
+  }
+  return { forward, differentiated };
+}
+
+const reached = reachedBy(CASES);
+
 it('every op that can be recorded is compared with TF.js', () => {
-  const reached = new Set(
-    CASES.flatMap((test) =>
-      record((inputs) => asStep(test)({}, inputs).metrics, { inputs: specsOf(test) }).nodes.map(
-        ({ op }) => op,
-      ),
-    ),
-  );
-  expect([...KERNELS.keys()].filter((op) => !reached.has(op))).toEqual([]);
+  expect(RECORDED.filter((op) => !reached.forward.has(op))).toEqual([]);
+});
+
+it('says of every kernel of TF.js whether it is covered', () => {
+  const uncovered = KERNEL_NAMES.filter((name) => !RECORDED.includes(name));
+  expect(
+    Object.values(UNCOVERED)
+      .flatMap(({ kernels }) => kernels.split(' '))
+      .sort(),
+  ).toEqual(uncovered.sort());
+});
+
+it('the table in the README is that of the cases', async () => {
+  const path = new URL('../README.md', import.meta.url);
+  const page = await readFile(path, 'utf8');
+  const differentiated = (op: string) => reached.differentiated.has(op);
+  const written = withTable(page, coverageTable({ cases: CASES, differentiated }));
+  await expect(
+    written,
+    'packages/engine/README.md is behind the cases. Write it anew: npx vitest run packages/engine/src/op-coverage.test.ts -u',
+  ).toMatchFileSnapshot(fileURLToPath(path));
 });

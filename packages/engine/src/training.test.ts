@@ -1,7 +1,7 @@
 /** Whole training steps: convolution, batch norm, residual, AdamW, a moving average of the weights. */
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import * as ops from './ops.js';
+import * as ops from './ops/index.js';
 import { createEngine } from './running/create.js';
 import type { HostTensors, StepFunction, Tensors } from './tensors.js';
 import { onBothEngines, tensorOf, worstOf } from './testing/compare.js';

@@ -6,7 +6,7 @@ import type { Backbone } from './backbones/backbone.js';
 import { createBackbone } from './backbones/backbone.js';
 import { exportBackbone } from './export.js';
 import { numbers } from './testing/eager.js';
-import { normal, tinyBackbone } from './testing/tiny.js';
+import { normal, tinyBackbone, tinyMobilenet, tinyVit } from './testing/tiny.js';
 
 const prepared = { mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6] };
 
@@ -51,6 +51,10 @@ it('exports a model whose features are those of the backbone, for any number of 
   for (const [backbone, size] of [
     [tinyBackbone(3), 8],
     [standard, 32],
+    [tinyMobilenet(3), 8],
+    [tinyVit(3), 8],
+    // Patches that reach beyond the image.
+    [tinyVit(3, 10), 10],
   ] as const) {
     const weights = used(backbone);
     const model = exportBackbone(backbone, weights, { size, channels: 3, ...prepared });

@@ -21,8 +21,12 @@ export function scalar(value: number): HostTensor {
  * He et al. 2015, section 2.2, "fan out", as torchvision's ResNet does.
  */
 export function kaimingNormal(kernel: number, inputs: number, outputs: number, random: Random): HostTensor {
-  const tensor = filled([kernel, kernel, inputs, outputs], 0);
-  const deviation = Math.sqrt(2 / (kernel * kernel * outputs));
+  return normal([kernel, kernel, inputs, outputs], Math.sqrt(2 / (kernel * kernel * outputs)), random);
+}
+
+/** float32 of `shape`, normal with that standard deviation. */
+export function normal(shape: number[], deviation: number, random: Random): HostTensor {
+  const tensor = filled(shape, 0);
   for (let index = 0; index < tensor.data.length; index++) tensor.data[index] = deviation * random.normal();
   return tensor;
 }
@@ -49,4 +53,9 @@ export function linear(
 /** Scale and shift of a batch norm over `width` channels: 1 and 0. */
 export function batchNorm(width: number): HostTensors {
   return { weight: filled([width], 1), bias: filled([width], 0) };
+}
+
+/** The same with running statistics: mean 0 and variance 1. */
+export function normedChannels(width: number): HostTensors {
+  return { ...batchNorm(width), running_mean: filled([width], 0), running_var: filled([width], 1) };
 }

@@ -24,18 +24,36 @@ export function applyBatchNorm(weights: Tensors, key: string, x: Tensor) {
 }
 
 /** Batch norm with the running statistics. */
-export function applyFrozenBatchNorm<T extends Tensor>(weights: Tensors, key: string, x: T): T {
+function applyFrozenBatchNorm<T extends Tensor>(weights: Tensors, key: string, x: T): T {
   const variance = take(weights, `${key}.running_var`);
   const scale = tf.mul(take(weights, `${key}.weight`), tf.rsqrt(tf.add(variance, EPSILON)));
   const shift = tf.sub(take(weights, `${key}.bias`), tf.mul(take(weights, `${key}.running_mean`), scale));
   return tf.add(tf.mul(x, scale), shift);
 }
 
+export const isRunningStatistic = (key: string): boolean =>
+  key.endsWith('.running_mean') || key.endsWith('.running_var');
+
+/** The batch norms of one forward pass; while training they gather the next running statistics. */
+export function createBatchNorms(weights: Tensors, mode: 'training' | 'inference') {
+  const statistics: Tensors = {};
+  return {
+    statistics,
+    normalise<T extends Tensor>(key: string, x: T): T {
+      if (mode === 'inference') return applyFrozenBatchNorm(weights, key, x);
+      const { y, mean, variance } = applyBatchNorm(weights, key, x);
+      const count = x.size / x.shape.at(-1)!;
+      Object.assign(statistics, nextRunningStatistics(weights, key, { mean, variance, count }));
+      return y as T;
+    },
+  };
+}
+
 /**
  * Running statistics after a batch of `count` values a channel: 0.9 of the old and 0.1 of the batch's, its variance
  * unbiased (count − 1), as PyTorch does.
  */
-export function nextRunningStatistics(
+function nextRunningStatistics(
   weights: Tensors,
   key: string,
   batch: { mean: Tensor; variance: Tensor; count: number },

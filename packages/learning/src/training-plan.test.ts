@@ -102,7 +102,7 @@ it('keeps the backbone of an unsupervised run apart from the labels', async () =
   for (const phase of ['rela', 'method'] as const) {
     const one = await step(plan, phase, undefined, labels([0, 1, 2, 0]));
     const other = await step(plan, phase, undefined, labels([2, 2, -1, 1]));
-    const unlabelled = await step(tinyPlan({ method: byol, rela: rela() }, null), phase);
+    const unlabelled = await step(tinyPlan({ method: byol, rela: rela() }, { classes: null }), phase);
     const differing = keysThatMoved(one.state, other.state);
     expect(differing.length).toBeGreaterThan(0);
     expect(differing.filter((key) => !key.includes('classifier'))).toEqual([]);
@@ -156,7 +156,7 @@ it('hands out the backbone under its own names', () => {
 });
 
 it('refuses a supervised run without labels, and ReLA without targets', () => {
-  expect(() => tinyPlan({ method: supervised }, null)).toThrow('needs labels');
+  expect(() => tinyPlan({ method: supervised }, { classes: null })).toThrow('needs labels');
   const plan = tinyPlan({ method: byol });
   expect(() => plan.step('rela')(plan.initialState() as never, { view1: {} } as never)).toThrow(
     'no ReLA phase',

@@ -119,10 +119,12 @@ function planTransport(backbone: Backbone, { rela }: Training, k: number | null)
   return createTransport({ backbone, k, transport: rela.transport });
 }
 
+const BACKBONE = 'backbone.';
+
 /** Which tensors of the state a phase trains. */
 function trainedKeys(backbone: Backbone, method: Method, transport: Transport | null) {
   return (phase: Phase, key: string): boolean => {
-    if (key.startsWith('backbone.')) return backbone.trainable(key);
+    if (key.startsWith(BACKBONE)) return backbone.trainable(key.slice(BACKBONE.length));
     if (isClassifier(key)) return true;
     if (key.startsWith('adamw.')) return false;
     if (key.startsWith('transport.')) return phase === 'rela' && transport?.trainable(key) === true;

@@ -1,6 +1,6 @@
 import type { Tensor, Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import * as ops from '../ops.js';
+import * as ops from '../ops/index.js';
 import { recordStep } from '../running/compiled.js';
 import type { StepFunction } from '../tensors.js';
 import { onBothEngines, tensorOf, worstOf } from '../testing/compare.js';
@@ -45,7 +45,9 @@ it('batch norm, residual and ReLU become one op, and products are summed without
   const fused = fuseChannels(graph, 16);
   const maps = fused.nodes.filter(({ outputs }) => outputs[0]!.shape.length === 4);
   const affine = maps.filter(({ op }) => op === 'ChannelAffine');
-  expect(affine.some(({ attributes, inputs }) => attributes.relu === true && inputs.length === 4)).toBe(true);
+  expect(
+    affine.some(({ attributes, inputs }) => attributes.activation === 'Relu' && inputs.length === 4),
+  ).toBe(true);
   expect(fused.nodes.some(({ op, inputs }) => op === 'ChannelSum' && inputs.length === 2)).toBe(true);
   expect(maps.filter(({ op }) => op === 'Relu' || op === 'Sub')).toHaveLength(0);
 });

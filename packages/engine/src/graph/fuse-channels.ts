@@ -7,10 +7,10 @@ import type { TensorData } from '../tensors.js';
 import { isSameShape, sizeOf } from '../tensors.js';
 import type { Graph, GraphNode, Value } from './graph.js';
 
-/** y = relu?(x · scale + shift + residual); the inputs are x and those of the others that `parts` names. */
+/** y = activation(x · scale + shift + residual); the inputs are x and those of the others that `parts` names. */
 export interface AffineAttributes {
   parts: ('scale' | 'shift' | 'residual')[];
-  relu: boolean;
+  activation: 'Relu' | 'Relu6' | null;
 }
 
 /** Σ over images and positions of a, or of a · b, times `factor`. */
@@ -26,7 +26,9 @@ interface Affine {
 }
 
 /** Ops after which a map stands in blocks if it did before. */
-const KEEPS_BLOCKS = new Set(['Add', 'AddN', 'Sub', 'Multiply', 'RealDiv', 'Relu', 'Step', 'Square', 'Cast']);
+const KEEPS_BLOCKS = new Set([
+  ...['Add', 'AddN', 'Sub', 'Multiply', 'RealDiv', 'Relu', 'Relu6', 'Relu6Slope', 'Step', 'Square', 'Cast'],
+]);
 
 export function fuseChannels(graph: Graph, block: number): Graph {
   return new Fusion(graph, block).run();
@@ -86,11 +88,14 @@ class Fusion {
     const [, second] = inputs;
     switch (op) {
       case 'Conv2D': {
-        const channels = second!.shape[2]!;
-        return channels % this.block === 0 || channels < this.block;
+        const [height, width, channels] = second!.shape as [number, number, number];
+        return channels % this.block === 0 || channels < this.block || height * width === 1;
       }
       case 'Conv2DBackpropInput':
-        return second!.shape[3]! % this.block === 0;
+        return second!.shape[3]! % this.block === 0 || second!.shape[0]! * second!.shape[1]! === 1;
+      case 'DepthwiseConv2dNative':
+      case 'DepthwiseConv2dNativeBackpropInput':
+        return second!.shape[3] === 1;
       case 'Broadcast':
         return true;
       default:
@@ -135,7 +140,8 @@ class Fusion {
       case 'Sub':
         return this.isMap(a!) && this.isVector(b!, a!) && this.subtracted(node, a!, b!);
       case 'Relu':
-        return this.rectify(node, a!);
+      case 'Relu6':
+        return this.rectify(node, a!, node.op);
       case 'Sum':
       case 'Mean':
         return this.summed(node, a!);
@@ -172,12 +178,15 @@ class Fusion {
     return this.put(node, { x: map, shift });
   }
 
-  private put(node: GraphNode, affine: Affine, relu = false): boolean {
+  private put(node: GraphNode, affine: Affine, activation: AffineAttributes['activation'] = null): boolean {
     const output = node.outputs[0]!;
     const { x, shift, residual } = affine;
     const scale = affine.scale ?? this.ones(x.shape[3]!);
     const given = { scale, ...(shift ? { shift } : {}), ...(residual ? { residual } : {}) };
-    const attributes: AffineAttributes = { parts: Object.keys(given) as AffineAttributes['parts'], relu };
+    const attributes: AffineAttributes = {
+      parts: Object.keys(given) as AffineAttributes['parts'],
+      activation,
+    };
     this.emit({
       op: 'ChannelAffine',
       inputs: [x, ...Object.values(given)],
@@ -185,7 +194,7 @@ class Fusion {
       outputs: node.outputs,
       line: node.line,
     });
-    if (!relu) this.affine.set(output, { ...affine, scale });
+    if (!activation) this.affine.set(output, { ...affine, scale });
     this.inBlocks.add(output);
     return true;
   }
@@ -196,11 +205,11 @@ class Fusion {
     return value;
   }
 
-  private rectify(node: GraphNode, x: Value): boolean {
+  private rectify(node: GraphNode, x: Value, activation: 'Relu' | 'Relu6'): boolean {
     const before = this.single(x) ? this.affine.get(x) : undefined;
     if (!before) return false;
     this.drop(x);
-    return this.put(node, before, true);
+    return this.put(node, before, activation);
   }
 
   private summed(node: GraphNode, map: Value): boolean {

@@ -9,8 +9,10 @@ import type { Context, Lowering } from './lowering/context.js';
 import { CONVOLUTIONS } from './lowering/convolution.js';
 import { ELEMENTWISE } from './lowering/elementwise.js';
 import { LINEAR } from './lowering/linear.js';
+import { LOCAL_RESPONSE } from './lowering/local-response.js';
 import { PLACES } from './lowering/places.js';
 import { POOLING } from './lowering/pooling.js';
+import { RANDOM } from './lowering/random.js';
 import { REDUCTIONS } from './lowering/reduce.js';
 import { RESIZES } from './lowering/resize.js';
 import { SCALED_SUMS } from './lowering/scaled-sum.js';
@@ -24,9 +26,11 @@ export const LOWERINGS: Readonly<Record<string, Lowering>> = {
   ...CONVOLUTIONS,
   ...ELEMENTWISE,
   ...LINEAR,
+  ...LOCAL_RESPONSE,
   ...POOLING,
-  ...REDUCTIONS,
   ...PLACES,
+  ...RANDOM,
+  ...REDUCTIONS,
   ...RESIZES,
   ...SCALED_SUMS,
   ...SHAPES,

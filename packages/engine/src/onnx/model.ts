@@ -52,4 +52,5 @@ export const OPSET = 21;
 export const int = (value: number): OnnxAttribute => ({ type: 'int', value });
 export const ints = (value: readonly number[]): OnnxAttribute => ({ type: 'ints', value });
 export const float = (value: number): OnnxAttribute => ({ type: 'float', value });
+export const floats = (value: readonly number[]): OnnxAttribute => ({ type: 'floats', value });
 export const string = (value: string): OnnxAttribute => ({ type: 'string', value });

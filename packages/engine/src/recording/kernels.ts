@@ -1,6 +1,7 @@
 /** Which of TF.js's ops can be recorded, with the order of their inputs and the shape of their results. */
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import type { Attributes } from '../graph/graph.js';
+import { COUNTER_UNIFORM } from '../ops/random.js';
 import { tf } from '../tf.js';
 import { BACKEND, type RecordingBackend } from './backend.js';
 import { FUSED_KERNELS, type RecordPart, recordElementwiseNorm, recordFused } from './fused.js';
@@ -42,12 +43,21 @@ export const KERNELS: ReadonlyMap<string, Kernel> = new Map<string, Kernel>([
   ['AddN', { inputs: 'all', infer: shapes.sameAs(0) }],
   ['AvgPool', { inputs: unary, infer: shapes.pool }],
   ['AvgPoolGrad', { inputs: ['dy', 'input'], infer: shapes.sameAs(1) }],
+  ['BatchToSpaceND', { inputs: unary, infer: shapes.batchToSpace }],
+  ['BitwiseAnd', { inputs: binary, infer: shapes.broadcast() }],
   ['BatchMatMul', { inputs: binary, infer: shapes.matMul }],
   ['Cast', { inputs: unary, infer: ([x], { dtype }) => [{ shape: x!.shape, dtype: dtype as string }] }],
   ['Concat', { inputs: 'all', infer: shapes.concat }],
   ['Conv2D', { inputs: ['x', 'filter'], infer: shapes.conv }],
   ['Conv2DBackpropFilter', { inputs: ['x', 'dy'], infer: shapes.given('filterShape') }],
   ['Conv2DBackpropInput', { inputs: ['dy', 'filter'], infer: shapes.given('inputShape') }],
+  [
+    COUNTER_UNIFORM,
+    {
+      inputs: ['key', 'counter'],
+      infer: (_, { shape }) => [{ shape: shape as number[], dtype: 'float32' }],
+    },
+  ],
   ['DepthwiseConv2dNative', { inputs: ['x', 'filter'], infer: shapes.depthwise }],
   ['DepthwiseConv2dNativeBackpropFilter', { inputs: ['x', 'dy'], infer: shapes.given('filterShape') }],
   ['DepthwiseConv2dNativeBackpropInput', { inputs: ['dy', 'filter'], infer: shapes.given('inputShape') }],
@@ -63,9 +73,12 @@ export const KERNELS: ReadonlyMap<string, Kernel> = new Map<string, Kernel>([
     },
   ],
   ['FusedBatchNorm', { inputs: ['x', 'mean', 'variance', 'offset', 'scale'], infer: shapes.sameAs(0) }],
+  ['FlipLeftRight', { inputs: ['image'], infer: shapes.sameAs(0) }],
   ['GatherNd', { inputs: ['params', 'indices'], infer: shapes.gatherNd }],
   ['GatherV2', { inputs: ['x', 'indices'], infer: shapes.gather }],
   ['LinSpace', { inputs: [], infer: (_, { num }) => [{ shape: [num as number], dtype: 'float32' }] }],
+  ['LRN', { inputs: unary, infer: shapes.sameAs(0) }],
+  ['LRNGrad', { inputs: ['x', 'y', 'dy'], infer: shapes.sameAs(0) }],
   ['MaxPool', { inputs: unary, infer: shapes.pool }],
   ['MaxPoolGrad', { inputs: ['dy', 'input', 'output'], infer: shapes.sameAs(1) }],
   ['MirrorPad', { inputs: unary, infer: shapes.pad }],
@@ -89,8 +102,10 @@ export const KERNELS: ReadonlyMap<string, Kernel> = new Map<string, Kernel>([
   ],
   ['Select', { inputs: ['condition', 't', 'e'], infer: shapes.select }],
   ['Slice', { inputs: unary, infer: shapes.slice }],
+  ['SpaceToBatchND', { inputs: unary, infer: shapes.spaceToBatch }],
   ['SplitV', { inputs: unary, infer: shapes.split }],
   ['StridedSlice', { inputs: unary, infer: shapes.stridedSlice }],
+  ['TensorScatterUpdate', { inputs: ['tensor', 'indices', 'updates'], infer: shapes.sameAs(0) }],
   ['Tile', { inputs: unary, infer: shapes.tile }],
   ['TopK', { inputs: unary, infer: shapes.topK }],
   ['Transpose', { inputs: unary, infer: shapes.transposition }],
@@ -129,6 +144,8 @@ function record(
   );
   return made.length === 1 && op !== 'SplitV' && op !== 'Unpack' ? made[0]! : made;
 }
+
+export const RECORDED: readonly string[] = [...KERNELS.keys(), ...FUSED_KERNELS];
 
 let registered: RecordingBackend | null = null;
 

@@ -185,6 +185,28 @@ export const depthToSpace: Inference = ([x], { blockSize }) => {
   return [{ shape: [images, height * side, width * side, channels / side ** 2], dtype: x!.dtype }];
 };
 
+const times = (values: readonly number[]) => values.reduce((product, value) => product * value, 1);
+
+export const spaceToBatch: Inference = ([x], attributes) => {
+  const { blockShape, paddings } = attributes as { blockShape: number[]; paddings: [number, number][] };
+  const [images, ...sides] = x!.shape as [number, ...number[]];
+  const made = sides.map((side, i) => {
+    const block = blockShape[i];
+    return block === undefined ? side : (side + paddings[i]![0] + paddings[i]![1]) / block;
+  });
+  return [{ shape: [images * times(blockShape), ...made], dtype: x!.dtype }];
+};
+
+export const batchToSpace: Inference = ([x], attributes) => {
+  const { blockShape, crops } = attributes as { blockShape: number[]; crops: [number, number][] };
+  const [images, ...sides] = x!.shape as [number, ...number[]];
+  const made = sides.map((side, i) => {
+    const block = blockShape[i];
+    return block === undefined ? side : side * block - crops[i]![0] - crops[i]![1];
+  });
+  return [{ shape: [images / times(blockShape), ...made], dtype: x!.dtype }];
+};
+
 /** Attributes of convolutions and pools, as TF.js hands them over. */
 interface WindowAttributes {
   strides: number | [number, number];

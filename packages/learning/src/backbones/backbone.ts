@@ -3,13 +3,16 @@ import type { BackboneSpec } from '@rela/contracts';
 import type { HostTensors, Tensors } from '@rela/engine';
 import type { Random } from '@rela/random';
 import type { Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
-import { createResnet } from './resnet.js';
+import { createMobilenetV2, MOBILENET_V2_STAGES } from './mobilenet.js';
+import { createResnet, type ResnetShape } from './resnet.js';
+import { createVit } from './vit.js';
 
 export interface Backbone {
   readonly spec: BackboneSpec;
   /** d, the width of the features */
   readonly width: number;
-  /** Fresh parameters and running statistics under torchvision's names; convolutions are HWIO, [kernel, kernel, in, out]. */
+  /** Fresh parameters and running statistics under torchvision's or timm's names; convolutions are [kernel, kernel, in, out], depthwise
+   * ones [kernel, kernel, channels, 1], linear layers [in, out]. */
   init(random: Random): HostTensors;
   /**
    * φ(x) of normalised images x [B, H, W, C].
@@ -20,30 +23,42 @@ export interface Backbone {
     x: Tensor4D,
     mode: 'training' | 'inference',
   ): { features: Tensor2D; statistics: Tensors };
-  /** False for running statistics. */
+  /** False for running statistics, and for what no loss can see. */
   trainable(key: string): boolean;
 }
 
 /** Images up to this side keep their resolution in the stem (method.md, section 2, reference settings). */
 const MODIFIED_STEM_UP_TO = 64;
 
+type Resnet = Extract<BackboneSpec['name'], `resnet${string}`>;
+
 /** Blocks a stage and channels of the first; each further stage has twice as many channels. */
-const RESNETS = {
+const RESNETS: Record<Resnet, Pick<ResnetShape, 'block'> & { depths: number[]; first: number }> = {
   resnet18: { block: 'basic', depths: [2, 2, 2, 2], first: 64 },
   resnet34: { block: 'basic', depths: [3, 4, 6, 3], first: 64 },
   resnet50: { block: 'bottleneck', depths: [3, 4, 6, 3], first: 64 },
   'resnet18-narrow': { block: 'basic', depths: [2, 2, 2, 2], first: 16 },
-} as const satisfies Record<BackboneSpec['name'], object>;
+};
+
+/** Pixels along the side of a patch: of ImageNet's images as in the paper, of small ones so that there are as many patches. */
+const PATCHES = { standard: 16, modified: 4 };
 
 /** The backbone of that name for images of `size` × `size` pixels. */
 export function createBackbone(spec: BackboneSpec, image: { size: number; channels: number }): Backbone {
   const fitting = image.size <= MODIFIED_STEM_UP_TO ? 'modified' : 'standard';
-  const { block, depths, first } = RESNETS[spec.name];
-  return createResnet({
-    spec,
-    block,
-    stem: spec.stem === 'auto' ? fitting : spec.stem,
-    channels: image.channels,
-    stages: depths.map((blocks, stage) => ({ width: first * 2 ** stage, blocks })),
-  });
+  const stem = spec.stem === 'auto' ? fitting : spec.stem;
+  switch (spec.name) {
+    case 'vit-tiny':
+      return createVit({ spec, image, patch: PATCHES[stem], width: 192, depth: 12, heads: 3 });
+    case 'mobilenet-v2':
+      return createMobilenetV2({
+        ...{ spec, stem, channels: image.channels },
+        ...{ first: 32, stages: MOBILENET_V2_STAGES, last: 1280 },
+      });
+    default: {
+      const { block, depths, first } = RESNETS[spec.name];
+      const stages = depths.map((blocks, stage) => ({ width: first * 2 ** stage, blocks }));
+      return createResnet({ spec, block, stem, channels: image.channels, stages });
+    }
+  }
 }

@@ -3,10 +3,10 @@
  * torchvision's form and under its names: a bottleneck halves the resolution in its 3×3 convolution, not in its first. The modified stem is the one for small images (method.md, section 2).
  */
 import type { BackboneSpec } from '@rela/contracts';
-import { type HostTensors, type Tensors, tf } from '@rela/engine';
+import { type HostTensors, tf } from '@rela/engine';
 import type { Tensor4D } from '@tensorflow/tfjs-core';
-import { batchNorm, filled, kaimingNormal } from '../initial.js';
-import { applyBatchNorm, applyFrozenBatchNorm, nextRunningStatistics } from '../layers.js';
+import { kaimingNormal, normedChannels } from '../initial.js';
+import { createBatchNorms, isRunningStatistic } from '../layers.js';
 import { take, under } from '../names.js';
 import type { Backbone } from './backbone.js';
 
@@ -53,30 +53,24 @@ export function createResnet(shape: ResnetShape): Backbone {
   return {
     spec: shape.spec,
     width: shape.stages.at(-1)!.width * EXPANSION[shape.block],
-    trainable: (key) => !key.endsWith('.running_mean') && !key.endsWith('.running_var'),
+    trainable: (key) => !isRunningStatistic(key),
 
     init(random) {
       const weights: HostTensors = {};
       for (const { key, norm, kernel, inputs, outputs } of convolutions) {
         weights[`${key}.weight`] = kaimingNormal(kernel, inputs, outputs, random.fork(key));
-        Object.assign(weights, under(`${norm}.`, batchNorm(outputs)));
-        weights[`${norm}.running_mean`] = filled([outputs], 0);
-        weights[`${norm}.running_var`] = filled([outputs], 1);
+        Object.assign(weights, under(`${norm}.`, normedChannels(outputs)));
       }
       return weights;
     },
 
     forward(weights, images, mode) {
-      const statistics: Tensors = {};
+      const norms = createBatchNorms(weights, mode);
       const convolve = (layer: Convolution, x: Tensor4D): Tensor4D => {
         // Padding as in PyTorch: the same on all sides, also at stride 2, where TensorFlow's 'same' is not.
         const padding = Math.floor(layer.kernel / 2);
         const y = tf.conv2d(x, take<Tensor4D>(weights, `${layer.key}.weight`), layer.stride, padding);
-        if (mode === 'inference') return applyFrozenBatchNorm(weights, layer.norm, y);
-        const normalised = applyBatchNorm(weights, layer.norm, y);
-        const count = y.size / layer.outputs;
-        Object.assign(statistics, nextRunningStatistics(weights, layer.norm, { ...normalised, count }));
-        return normalised.y as Tensor4D;
+        return norms.normalise(layer.norm, y);
       };
 
       let x = tf.relu(convolve(stem, images));
@@ -85,7 +79,7 @@ export function createResnet(shape: ResnetShape): Backbone {
         const residual = convolutions.reduce((y, layer, at) => convolve(layer, at === 0 ? y : tf.relu(y)), x);
         x = tf.relu(tf.add(residual, shortcut ? convolve(shortcut, x) : x));
       }
-      return { features: tf.mean(x, [1, 2]), statistics };
+      return { features: tf.mean(x, [1, 2]), statistics: norms.statistics };
     },
   };
 }

@@ -2,7 +2,10 @@
 import { Training } from '@rela/contracts';
 import type { HostTensor, HostTensors, TensorSpec } from '@rela/engine';
 import { createRandom } from '@rela/random';
+import type { Backbone } from '../backbones/backbone.js';
+import { createMobilenetV2 } from '../backbones/mobilenet.js';
 import { createResnet } from '../backbones/resnet.js';
+import { createVit } from '../backbones/vit.js';
 import { planAround, type TrainingPlan } from '../training-plan.js';
 
 export const TINY = { image: { size: 8, channels: 1 }, classes: 3, k: 5 };
@@ -21,14 +24,41 @@ export function tinyBackbone(channels = TINY.image.channels) {
   });
 }
 
-/** A plan around the tiny network, batch 4. `rela: null` goes without targets. */
+/** One bottleneck without and two with an expansion, one of them with a residual; d = 10. */
+export function tinyMobilenet(channels = TINY.image.channels) {
+  return createMobilenetV2({
+    spec: { name: 'mobilenet-v2', stem: 'modified' },
+    stem: 'standard',
+    channels,
+    first: 4,
+    stages: [
+      { expansion: 1, width: 3, blocks: 1, stride: 1 },
+      { expansion: 2, width: 4, blocks: 2, stride: 2 },
+    ],
+    last: 10,
+  });
+}
+
+/** Two blocks of two heads on four patches; d = 8. */
+export function tinyVit(channels = TINY.image.channels, size = TINY.image.size) {
+  return createVit({
+    spec: { name: 'vit-tiny', stem: 'modified' },
+    image: { size, channels },
+    ...{ patch: 4, width: 8, depth: 2, heads: 2 },
+  });
+}
+
+/** A plan around the tiny network, or another one, batch 4. `rela: null` goes without targets. */
 export function tinyPlan(
   training: Pick<Training, 'method'> & Partial<Training>,
-  classes: number | null = TINY.classes,
+  {
+    classes = TINY.classes,
+    backbone = tinyBackbone(),
+  }: { classes?: number | null; backbone?: Backbone } = {},
 ): TrainingPlan {
   const parsed = Training.parse({ batchSize: 4, seed: 3, ...training });
   const { image, k } = TINY;
-  return planAround(tinyBackbone(), { training: parsed, image, classes, k: parsed.rela ? k : null });
+  return planAround(backbone, { training: parsed, image, classes, k: parsed.rela ? k : null });
 }
 
 /** Normal numbers of that shape. */

@@ -45,9 +45,10 @@ const IMAGE_A_BLOCK: Turned = {
 /** Blocks of filters that the kernel takes at once; it spreads rows of the result of such a set over threads. */
 const BLOCKS_A_SET = 4;
 
-const DOMAIN = { domain: 'com.microsoft.nchwc' } as const;
+export const DIRECT = { domain: 'com.microsoft.nchwc' } as const;
 
-function declare({ builder }: Context, name: string, sides: readonly number[]): string {
+/** The tensor under other sides. */
+export function declare({ builder }: Context, name: string, sides: readonly number[]): string {
   return builder.emit('Reshape', [name, builder.ints(sides)]);
 }
 
@@ -104,13 +105,13 @@ export function blockedConv(
       dilations: ints([info.dilationHeight, info.dilationWidth]),
       pads: ints([p.top, p.left, p.bottom, p.right]),
     },
-    { ...DOMAIN, dims: [images, filters, info.outHeight, info.outWidth] },
+    { ...DIRECT, dims: [images, filters, info.outHeight, info.outWidth] },
   );
   defineBlocked(node, context, y);
 }
 
 /** From the declared sides [N, C, H, W] back to blocks as an axis of their own. */
-function defineBlocked(node: GraphNode, context: Context, name: string): void {
+export function defineBlocked(node: GraphNode, context: Context, name: string): void {
   const { shape } = node.outputs[0]!;
   define(context, node, declare(context, name, context.forms.measure.sides(shape, NCHWC)), NCHWC);
 }
@@ -139,7 +140,7 @@ export function blockedBackpropInput(
       kernel_shape: ints([height, width]),
       pads: ints([height - 1 - p.top, width - 1 - p.left, height - 1 - p.bottom, width - 1 - p.right]),
     },
-    { ...DOMAIN, dims: [images, channels, info.inHeight, info.inWidth] },
+    { ...DIRECT, dims: [images, channels, info.inHeight, info.inWidth] },
   );
   defineBlocked(node, context, dx);
 }
@@ -168,38 +169,49 @@ function paritiesOf(kernel: number, pad: number, inSize: number, outSize: number
   return fits ? parities : null;
 }
 
+/** What the gradient of an input is made of, at stride 2. */
+interface Stride2 {
+  /** dy as the kernels declare it. */
+  gradient: string;
+  /** Its taps are the axes 2 and 3. */
+  filter: string;
+  /** Of the filter, [out, in] as the kernels declare them. */
+  channels: readonly [number, number];
+  group: number;
+  kernel: readonly [number, number];
+  info: ConvInfo;
+}
+
 /**
  * Stride 2: each of the four parities of the positions is a small convolution of its own at stride 1, and the four are
  * interleaved; a transposed convolution runs at a third of their rate. @returns false where it does not fit
  */
-export function blockedBackpropStride2(
+export function backpropStride2(
   node: GraphNode,
   context: Context,
-  dy: Value,
-  filter: Value,
-  info: ConvInfo,
+  { gradient, filter, channels, group, kernel: [height, width], info }: Stride2,
 ): boolean {
-  const { builder, forms } = context;
-  const [height, width, channels, filters] = filter.shape as [number, number, number, number];
-  const [images, rows, columns] = dy.shape as [number, number, number, number];
-  const { inHeight, inWidth, padInfo: p } = info;
-  const vertical = paritiesOf(height, p.top, inHeight, rows);
-  const horizontal = paritiesOf(width, p.left, inWidth, columns);
+  const { builder } = context;
+  const { inHeight, inWidth, outHeight, outWidth, batchSize, padInfo: p } = info;
+  const vertical = paritiesOf(height, p.top, inHeight, outHeight);
+  const horizontal = paritiesOf(width, p.left, inWidth, outWidth);
   if (!vertical || !horizontal) return false;
   const halves = [Math.ceil(inHeight / 2), Math.ceil(inWidth / 2)] as const;
   const block = context.block!;
-  const exchanged = forms.use(filter, TURNED_FILTER);
-  const gradient = declare(context, forms.use(dy, NCHWC), [images, filters, rows, columns]);
-  const maps = images * (channels / block);
+  const maps = batchSize * (channels[0] / block);
   const part = (v: Parity, h: Parity): string => {
     const sides = builder.ints([maps * halves[0], halves[1], block]);
     if (v.count * h.count === 0) return builder.emit('Expand', [builder.scalar(0), sides]);
-    const taps = height * width === 1 ? exchanged : backwards(builder, exchanged, [v.first, h.first], 2);
+    const taps = height * width === 1 ? filter : backwards(builder, filter, [v.first, h.first], 2);
     const dx = builder.emit(
       'Conv',
-      [gradient, declare(context, taps, [channels, filters, v.count, h.count])],
-      { kernel_shape: ints([v.count, h.count]), pads: ints([v.before, h.before, v.after, h.after]) },
-      DOMAIN,
+      [gradient, declare(context, taps, [...channels, v.count, h.count])],
+      {
+        group: int(group),
+        kernel_shape: ints([v.count, h.count]),
+        pads: ints([v.before, h.before, v.after, h.after]),
+      },
+      DIRECT,
     );
     return builder.emit('Reshape', [dx, sides]);
   };
@@ -220,6 +232,23 @@ export function blockedBackpropStride2(
       ]);
   defineBlocked(node, context, cut);
   return true;
+}
+
+/** The filter with in and out exchanged. @returns false where it does not fit */
+export function blockedBackpropStride2(
+  node: GraphNode,
+  context: Context,
+  dy: Value,
+  filter: Value,
+  info: ConvInfo,
+): boolean {
+  const [height, width, channels, filters] = filter.shape as [number, number, number, number];
+  const [images, rows, columns] = dy.shape as [number, number, number, number];
+  return backpropStride2(node, context, {
+    gradient: declare(context, context.forms.use(dy, NCHWC), [images, filters, rows, columns]),
+    filter: context.forms.use(filter, TURNED_FILTER),
+    ...{ channels: [channels, filters], group: 1, kernel: [height, width], info },
+  });
 }
 
 function turnedFor({ block, threads }: Context, [height, , channels, filters]: readonly number[]): Turned {
@@ -268,7 +297,7 @@ export function blockedBackpropFilter(
       dilations: ints([strideHeight, strideWidth * lanes]),
       pads: ints([p.top, 0, p.bottom, 0]),
     },
-    { ...DOMAIN, dims: [channels / lanes, filters, made[0], made[1] * lanes] },
+    { ...DIRECT, dims: [channels / lanes, filters, made[0], made[1] * lanes] },
   );
   const blocks = declare(context, dw, forms.measure.sides([...made, channels, filters], gradient));
   const isExact = made[0] === height && made[1] === width;

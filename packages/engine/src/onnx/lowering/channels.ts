@@ -7,7 +7,7 @@
 import type { AffineAttributes, ChannelSumAttributes } from '../../graph/fuse-channels.js';
 import type { Value } from '../../graph/graph.js';
 import { NCHWC } from '../forms.js';
-import { int, ints, string } from '../model.js';
+import { floats, int, ints, string } from '../model.js';
 import { type Context, define, input, type Lowering, output } from './context.js';
 
 const DOMAIN = { domain: 'com.microsoft.nchwc' } as const;
@@ -25,9 +25,22 @@ const declared = ([images, height, width, channels]: readonly number[]) => [
   width!,
 ];
 
+/** All positions in one row: the kernel is called for every row, and small maps have short ones. */
+const inOneRow = ([images, height, width, channels]: readonly number[]) => [
+  images!,
+  channels!,
+  1,
+  height! * width!,
+];
+
+const ACTIVATIONS = {
+  Relu: { activation: string('Relu') },
+  Relu6: { activation: string('Clip'), activation_params: floats([0, 6]) },
+} as const;
+
 const affine: Lowering = (node, context) => {
   const { builder, forms } = context;
-  const { parts, relu } = node.attributes as unknown as AffineAttributes;
+  const { parts, activation } = node.attributes as unknown as AffineAttributes;
   const part = (name: AffineAttributes['parts'][number]) => {
     const at = parts.indexOf(name);
     return at < 0 ? undefined : input(node, at + 1);
@@ -36,17 +49,17 @@ const affine: Lowering = (node, context) => {
   const channels = shape[3]!;
   const [shift, residual] = [part('shift'), part('residual')];
   const names = [
-    viewed(context, input(node, 0), declared(shape)),
+    viewed(context, input(node, 0), inOneRow(shape)),
     forms.reshaped(part('scale')!, [channels, 1, 1, 1]),
   ];
   if (shift || residual) names.push(shift ? forms.reshaped(shift, [channels]) : '');
-  if (residual) names.push(viewed(context, residual, declared(shape)));
+  if (residual) names.push(viewed(context, residual, inOneRow(shape)));
   const attributes = {
     group: int(channels),
     kernel_shape: ints([1, 1]),
-    ...(relu ? { activation: string('Relu') } : {}),
+    ...(activation === null ? {} : ACTIVATIONS[activation]),
   };
-  const y = builder.emit('Conv', names, attributes, { ...DOMAIN, dims: declared(shape) });
+  const y = builder.emit('Conv', names, attributes, { ...DOMAIN, dims: inOneRow(shape) });
   const sides = builder.ints(forms.measure.sides(shape, NCHWC));
   define(context, node, builder.emit('Reshape', [y, sides]), NCHWC);
 };

@@ -35,9 +35,11 @@ export function define({ forms }: Context, node: GraphNode, name: string, form?:
   forms.define(output(node), name, form);
 }
 
-const ELEMENT: Record<DType | 'int64', number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+type Element = DType | 'int64' | 'uint64';
 
-export function cast({ builder }: Context, name: string, dtype: DType | 'int64'): string {
+const ELEMENT: Record<Element, number> = { float32: 1, int32: 6, int64: 7, bool: 9, uint64: 13 };
+
+export function cast({ builder }: Context, name: string, dtype: Element): string {
   return builder.emit('Cast', [name], { to: int(ELEMENT[dtype]) });
 }
 

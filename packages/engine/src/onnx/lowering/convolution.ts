@@ -1,6 +1,7 @@
 /** Convolutions and their gradients, in NCHW. */
 import type { GraphNode, Value } from '../../graph/graph.js';
 import { convInfo } from '../../recording/shapes.js';
+import { sizeOf } from '../../tensors.js';
 import { type Form, NCHW, OIHW } from '../forms.js';
 import { int, ints } from '../model.js';
 import {
@@ -12,6 +13,12 @@ import {
   fitsBlocks,
 } from './blocked.js';
 import { type Context, define, input, type Lowering, output, unsupported } from './context.js';
+import {
+  blockedDepthwise,
+  blockedDepthwiseBackpropFilter,
+  blockedDepthwiseBackpropInput,
+  fitsDepthwise,
+} from './depthwise.js';
 import { product } from './product.js';
 
 export type ConvInfo = ReturnType<typeof convInfo>;
@@ -47,9 +54,36 @@ const conv2d: Lowering = (node, context) => {
     blockedConv(node, context, x, filter, found);
     return;
   }
+  if (group === 1 && isProduct(context, found)) {
+    convolveRows(node, context, x, filter, false);
+    return;
+  }
   const names = [context.forms.use(x, NCHW), context.forms.use(filter, OIHW)];
   define(context, node, context.builder.emit('Conv', names, attributes(found, group)), NCHW);
 };
+
+/**
+ * A 1×1 convolution whose channels fill no whole blocks, between maps that stand in blocks: the kernels lead from them to rows of
+ * NHWC and back on all threads, to NCHW they do not.
+ */
+function isProduct({ block }: Context, found: Info): boolean {
+  const { filterHeight, filterWidth, strideHeight, strideWidth, padInfo: p } = found;
+  const sides = filterHeight * filterWidth * strideHeight * strideWidth;
+  return block !== null && sides === 1 && p.top + p.bottom + p.left + p.right === 0;
+}
+
+/** rows [N·H·W, C] · filter [C, O], or its transpose for the way back */
+function convolveRows(node: GraphNode, context: Context, x: Value, filter: Value, isBack: boolean): void {
+  const { builder, forms } = context;
+  const { shape } = output(node);
+  const [channels, filters] = [filter.shape[2]!, filter.shape[3]!];
+  const rows = sizeOf(shape) / shape[3]!;
+  const map = builder.emit('Reshape', [forms.use(x), builder.ints([rows, isBack ? filters : channels])]);
+  const taps = builder.emit('Reshape', [forms.use(filter), builder.ints([channels, filters])]);
+  const dims = [rows, shape[3]!];
+  const y = product(context, map, taps, { transposeB: isBack, ranks: [2, 2], dims });
+  define(context, node, builder.emit('Reshape', [y, builder.ints(shape)]));
+}
 
 /** A depthwise filter in ONNX's shape. */
 function depthwiseFilter({ builder, forms }: Context, filter: Value): string {
@@ -63,6 +97,10 @@ function depthwiseFilter({ builder, forms }: Context, filter: Value): string {
 const depthwise: Lowering = (node, context) => {
   const [x, filter] = [input(node, 0), input(node, 1)];
   const found = info(node, x.shape, filter.shape, true);
+  if (fitsDepthwise(context, filter.shape)) {
+    blockedDepthwise(node, context, x, filter, found);
+    return;
+  }
   const names = [context.forms.use(x, NCHW), depthwiseFilter(context, filter)];
   define(context, node, context.builder.emit('Conv', names, attributes(found, x.shape[3]!)), NCHW);
 };
@@ -140,6 +178,10 @@ const backpropInput: Lowering = (node, context) => {
     blockedBackpropInput(node, context, dy, filter, found);
     return;
   }
+  if (isProduct(context, found)) {
+    convolveRows(node, context, dy, filter, true);
+    return;
+  }
   const byTwo = found.strideHeight === 2 && found.strideWidth === 2;
   const dilated = found.dilationHeight * found.dilationWidth > 1;
   if (inBlocks && byTwo && !dilated && blockedBackpropStride2(node, context, dy, filter, found)) return;
@@ -153,6 +195,8 @@ const backpropInput: Lowering = (node, context) => {
 const depthwiseBackpropInput: Lowering = (node, context) => {
   const [dy, filter] = [input(node, 0), input(node, 1)];
   const found = info(node, output(node).shape, filter.shape, true);
+  const inBlocks = fitsDepthwise(context, filter.shape);
+  if (inBlocks && blockedDepthwiseBackpropInput(node, context, dy, filter, found)) return;
   const gradient = context.forms.use(dy, NCHW);
   const result = transposedConv(
     context,
@@ -280,6 +324,10 @@ const depthwiseBackpropFilter: Lowering = (node, context) => {
   const [x, dy] = [input(node, 0), input(node, 1)];
   const [height, width, channels, multiplier] = output(node).shape as [number, number, number, number];
   const found = info(node, x.shape, output(node).shape, true);
+  if (found.dilationHeight * found.dilationWidth === 1 && fitsDepthwise(context, output(node).shape)) {
+    blockedDepthwiseBackpropFilter(node, context, x, dy, found);
+    return;
+  }
   const images = x.shape[0]!;
   const { outHeight, outWidth } = found;
   const gradient = builder.emit('Reshape', [

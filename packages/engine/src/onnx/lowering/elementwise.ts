@@ -36,6 +36,14 @@ const step: Lowering = composed((emit, x, { builder }, node) => {
   return emit('Add', [emit('Mul', [above, builder.scalar(1 - alpha)]), builder.scalar(alpha)]);
 });
 
+/** 1 between 0 and 6, else 0: a steep slope up and one down. Powers of two, so that 6 itself comes out as 0. */
+const relu6Slope: Lowering = composed((emit, x) => {
+  const steep = 2 ** 100;
+  const above = emit('HardSigmoid', [x], { alpha: float(steep), beta: float(0) });
+  const below = emit('HardSigmoid', [x], { alpha: float(-steep), beta: float(6 * steep) });
+  return emit('Mul', [above, below]);
+});
+
 /** TF.js's remainder has the sign of the divisor. */
 const mod = inCommonForm(([a, b], node, { builder }) => {
   if (output(node).dtype === 'int32') return builder.emit('Mod', [a!, b!]);
@@ -46,9 +54,15 @@ const mod = inCommonForm(([a, b], node, { builder }) => {
 const floorDivide = inCommonForm(([a, b], node, context) => {
   const { builder } = context;
   if (output(node).dtype !== 'int32') return builder.emit('Floor', [builder.emit('Div', [a!, b!])]);
-  // ONNX divides integers towards zero; TF.js towards minus infinity.
-  const quotient = builder.emit('Div', [cast(context, a!, 'float32'), cast(context, b!, 'float32')]);
-  return cast(context, builder.emit('Floor', [quotient]), 'int32');
+  // ONNX divides integers towards zero; TF.js towards minus infinity. In floats, large integers would lose their last places.
+  const emit = builder.emit.bind(builder);
+  const zero = builder.scalar(0, 'int32');
+  const quotient = emit('Div', [a!, b!]);
+  const rest = emit('Sub', [a!, emit('Mul', [quotient, b!])]);
+  const differ = emit('Xor', [emit('Less', [rest, zero]), emit('Less', [b!, zero])]);
+  const isExact = emit('Equal', [rest, zero]);
+  const below = emit('And', [differ, emit('Not', [isExact])]);
+  return emit('Sub', [quotient, cast(context, below, 'int32')]);
 });
 
 /** The angle of (b, a) from the quotient's arctangent, in the quadrant that the signs say; 0 at the origin. */
@@ -124,6 +138,7 @@ export const ELEMENTWISE: Record<string, Lowering> = {
   Atan: direct('Atan'),
   Atan2: atan2,
   Atanh: direct('Atanh'),
+  BitwiseAnd: direct('BitwiseAnd'),
   Cast: castTo,
   Ceil: direct('Ceil'),
   ClipByValue: clip,
@@ -162,6 +177,7 @@ export const ELEMENTWISE: Record<string, Lowering> = {
   Reciprocal: direct('Reciprocal'),
   Relu: direct('Relu'),
   Relu6: composed((emit, x, { builder }) => emit('Clip', [x, builder.scalar(0), builder.scalar(6)])),
+  Relu6Slope: relu6Slope,
   Round: direct('Round'),
   Rsqrt: composed((emit, x) => emit('Reciprocal', [emit('Sqrt', [x])])),
   Select: select,

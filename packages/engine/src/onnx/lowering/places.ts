@@ -1,7 +1,7 @@
 /** Ops about places: reading and writing by index, running products, evenly spaced numbers, channels spread into space. */
 import { axesOf } from '../../recording/shapes.js';
 import { NCHW } from '../forms.js';
-import { int, string } from '../model.js';
+import { int, ints, string } from '../model.js';
 import { cast, define, input, type Lowering, output, unsupported } from './context.js';
 
 const linSpace: Lowering = (node, context) => {
@@ -33,6 +33,74 @@ const scatterNd: Lowering = (node, context) => {
   define(context, node, builder.emit('ScatterND', names, { reduction: string('add') }));
 };
 
+/** What falls on the same place comes last. */
+const tensorScatterUpdate: Lowering = (node, context) => {
+  const { builder, forms } = context;
+  const [tensor, updates] = [0, 2].map((index) => forms.use(input(node, index)));
+  const indices = cast(context, forms.use(input(node, 1)), 'int64');
+  define(context, node, builder.emit('ScatterND', [tensor!, indices, updates!]));
+};
+
+/** Blocks of space become images: [N, H, W, C] → [N, H/b, b, W/b, b, C] → [b, b, N, H/b, W/b, C]. */
+const spaceToBatch: Lowering = (node, context) => {
+  const { builder, forms } = context;
+  const { blockShape, paddings } = node.attributes as { blockShape: number[]; paddings: [number, number][] };
+  const x = input(node, 0);
+  const split = blockShape.length;
+  const behind = x.shape.slice(split + 1);
+  const pads = [
+    ...[0, ...paddings.map(([before]) => before), ...behind.map(() => 0)],
+    ...[0, ...paddings.map(([, after]) => after), ...behind.map(() => 0)],
+  ];
+  const padded = pads.some((pad) => pad > 0)
+    ? builder.emit('Pad', [forms.use(x), builder.ints(pads)])
+    : forms.use(x);
+  const { shape } = output(node);
+  const sides = [x.shape[0]!, ...blockShape.flatMap((block, i) => [shape[i + 1]!, block]), ...behind];
+  const perm = [
+    ...blockShape.map((_, i) => 2 * i + 2),
+    0,
+    ...blockShape.map((_, i) => 2 * i + 1),
+    ...behind.map((_, i) => 2 * split + 1 + i),
+  ];
+  const parts = builder.emit('Reshape', [padded, builder.ints(sides)]);
+  const moved = builder.emit('Transpose', [parts], { perm: ints(perm) });
+  define(context, node, builder.emit('Reshape', [moved, builder.ints(shape)]));
+};
+
+/** The way back, and what was padded cut off. */
+const batchToSpace: Lowering = (node, context) => {
+  const { builder, forms } = context;
+  const { blockShape, crops } = node.attributes as { blockShape: number[]; crops: [number, number][] };
+  const x = input(node, 0);
+  const split = blockShape.length;
+  const behind = x.shape.slice(split + 1);
+  const { shape } = output(node);
+  const inner = x.shape.slice(1, split + 1);
+  const parts = builder.emit('Reshape', [
+    forms.use(x),
+    builder.ints([...blockShape, shape[0]!, ...inner, ...behind]),
+  ]);
+  const perm = [
+    split,
+    ...blockShape.flatMap((_, i) => [split + 1 + i, i]),
+    ...behind.map((_, i) => 2 * split + 1 + i),
+  ];
+  const moved = builder.emit('Transpose', [parts], { perm: ints(perm) });
+  const whole = [shape[0]!, ...inner.map((side, i) => side * blockShape[i]!), ...behind];
+  const joined = builder.emit('Reshape', [moved, builder.ints(whole)]);
+  const axes = blockShape.map((_, i) => i + 1);
+  const cut = crops.some(([before, after]) => before + after > 0)
+    ? builder.emit('Slice', [
+        joined,
+        builder.ints(crops.map(([before]) => before)),
+        builder.ints(axes.map((axis, i) => crops[i]![0] + shape[axis]!)),
+        builder.ints(axes),
+      ])
+    : joined;
+  define(context, node, cut);
+};
+
 /** ONNX has no running product: every place multiplies those that its row of a triangular mask lets through. */
 const cumulativeProduct: Lowering = (node, context) => {
   const { builder, forms } = context;
@@ -57,9 +125,12 @@ const cumulativeProduct: Lowering = (node, context) => {
 };
 
 export const PLACES: Record<string, Lowering> = {
+  BatchToSpaceND: batchToSpace,
   Cumprod: cumulativeProduct,
   DepthToSpace: depthToSpace,
   GatherNd: gatherNd,
   LinSpace: linSpace,
   ScatterNd: scatterNd,
+  SpaceToBatchND: spaceToBatch,
+  TensorScatterUpdate: tensorScatterUpdate,
 };

@@ -172,43 +172,65 @@ const pad: Lowering = (node, context) => {
 };
 
 const mirrorPad: Lowering = (node, context) => {
+  const { builder, forms } = context;
   const x = input(node, 0);
-  const form = context.forms.unblocked(x);
-  // TF.js's "symmetric" repeats the border, which ONNX lacks.
-  if (node.attributes.mode !== 'reflect')
-    throw unsupported(node, `with mode ${String(node.attributes.mode)}`);
-  const pads = context.builder.ints(padding(node, form));
-  define(
-    context,
-    node,
-    context.builder.emit('Pad', [context.forms.use(x, form), pads], { mode: string('reflect') }),
-    form,
+  const form = forms.unblocked(x);
+  if (node.attributes.mode === 'reflect') {
+    const pads = builder.ints(padding(node, form));
+    define(context, node, builder.emit('Pad', [forms.use(x, form), pads], { mode: string('reflect') }), form);
+    return;
+  }
+  // TF.js's "symmetric" repeats the border, which ONNX lacks: every axis is read by a list of places.
+  const mirrored = form.reduce(
+    (name, axis, place) => {
+      const [before, after] = (node.attributes.paddings as [number, number][])[axis]!;
+      if (before + after === 0) return name;
+      const side = x.shape[axis]!;
+      const data = BigInt64Array.from({ length: before + side + after }, (_, to) => {
+        const from = to - before;
+        return BigInt(from < 0 ? -1 - from : from < side ? from : 2 * side - 1 - from);
+      });
+      const places = builder.constant({ dtype: 'int64', dims: [data.length], data });
+      return builder.emit('Gather', [name, places], { axis: int(place) });
+    },
+    forms.use(x, form),
   );
+  define(context, node, mirrored, form);
 };
 
 const gather: Lowering = (node, context) => {
-  if (((node.attributes.batchDims as number | undefined) ?? 0) !== 0)
-    throw unsupported(node, 'with batchDims');
-  const x = input(node, 0);
+  const { builder, forms } = context;
+  const [x, indices] = [input(node, 0), input(node, 1)];
   const axis = tf.util.parseAxisParam(node.attributes.axis as number, [...x.shape])[0]!;
-  const names = [context.forms.use(x), context.forms.use(input(node, 1))];
-  define(context, node, context.builder.emit('Gather', names, { axis: int(axis) }));
+  const batchDims = (node.attributes.batchDims as number | undefined) ?? 0;
+  if (batchDims === 0) {
+    define(context, node, builder.emit('Gather', [forms.use(x), forms.use(indices)], { axis: int(axis) }));
+    return;
+  }
+  if (axis !== batchDims) throw unsupported(node, 'with an axis that is not the first behind batchDims');
+  const rows = cast(context, forms.reshaped(indices, [...indices.shape, 1]), 'int64');
+  define(context, node, builder.emit('GatherND', [forms.use(x), rows], { batch_dims: int(batchDims) }));
 };
 
 /** The gradient of a gather: rows are added where their index says. */
 const unsortedSegmentSum: Lowering = (node, context) => {
   const { builder, forms } = context;
   const [x, ids] = [input(node, 0), input(node, 1)];
-  if (ids.shape.length !== 1) throw unsupported(node, 'with indices of more than one axis');
   const { shape, dtype } = output(node);
   const zeros = builder.emit('Expand', [builder.scalar(0, dtype), builder.ints(shape)]);
-  const rows = builder.emit('Reshape', [forms.use(ids), builder.ints([ids.shape[0]!, 1])]);
-  const index = cast(context, rows, 'int64');
-  define(
-    context,
-    node,
-    builder.emit('ScatterND', [zeros, index, forms.use(x)], { reduction: string('add') }),
-  );
+  const count = sizeOf(ids.shape);
+  const index = cast(context, forms.reshaped(ids, [count, 1]), 'int64');
+  const rows =
+    ids.shape.length === 1 ? forms.use(x) : forms.reshaped(x, [count, ...x.shape.slice(ids.shape.length)]);
+  define(context, node, builder.emit('ScatterND', [zeros, index, rows], { reduction: string('add') }));
+};
+
+/** Images [N, H, W, C], each row from right to left. */
+const flipLeftRight: Lowering = (node, context) => {
+  const x = input(node, 0);
+  const form = context.forms.unblocked(x);
+  const flipped = cut(context, x, form, [{ axis: 2, start: -1, end: BEFORE_FIRST, step: -1 }]);
+  define(context, node, flipped, form);
 };
 
 const reverse: Lowering = (node, context) => {
@@ -276,6 +298,7 @@ export const SHAPES: Record<string, Lowering> = {
   Broadcast: broadcast,
   Concat: concat,
   ExpandDims: reshape,
+  FlipLeftRight: flipLeftRight,
   GatherV2: gather,
   MirrorPad: mirrorPad,
   OneHot: oneHot,

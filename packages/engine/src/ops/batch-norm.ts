@@ -1,6 +1,7 @@
-/** Ops that are slow when TF.js's own gradients are taken through them, with gradients written by hand. Plain TF.js. */
+/** Batch norm of a training step. */
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
-import { tf } from './tf.js';
+import { tf } from '../tf.js';
+import { stopGradient } from './stop-gradient.js';
 
 /**
  * Batch normalisation with the statistics of the batch (Ioffe & Szegedy 2015, algorithm 1).
@@ -50,13 +51,4 @@ function statistics(x: Tensor, axes: number[]): [Tensor1D, Tensor1D] {
   const mean = tf.mean(detached, axes);
   const variance = tf.mean(tf.square(tf.sub(detached, mean)), axes);
   return [mean as Tensor1D, variance as Tensor1D];
-}
-
-/** The same values, through which no gradient flows. */
-export function stopGradient<T extends Tensor>(x: T): T {
-  const stop = tf.customGrad((...given: unknown[]) => {
-    const [input] = given as [Tensor];
-    return { value: tf.clone(input), gradFunc: () => tf.zerosLike(input) };
-  });
-  return stop(x) as T;
 }
