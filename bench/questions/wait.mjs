@@ -19,8 +19,8 @@ const LOADER_THREADS = 1;
 /** Images of 32 px are kept as pixels, larger ones as files: those have to be decoded whenever they are seen. */
 const works = {
   'ResNet-18, images of 32 px': { model: 'resnet18', side: 32, epochs: 1 },
-  'narrow ResNet-18, images of 32 px': { model: 'resnet18-narrow', side: 32, epochs: 6 },
-  'narrow ResNet-18, images of 96 px': { model: 'resnet18-narrow', side: 96, epochs: 6 },
+  'narrow ResNet-18, images of 32 px': { model: 'resnet18-narrow', side: 32, epochs: 10 },
+  'narrow ResNet-18, images of 96 px': { model: 'resnet18-narrow', side: 96, epochs: 10 },
 };
 
 async function waiting(name, { model, side, epochs }, folder) {

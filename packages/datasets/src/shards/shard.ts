@@ -65,7 +65,9 @@ export class Shard implements ShardReader {
   }
 
   async decode(index: number): Promise<LabelledImage> {
-    return { ...(await this.#pixels(index)), label: this.#labels?.[index] ?? null };
+    // Named one by one: V8 puts what a spread makes straight among the old objects, where it waits for a full collection.
+    const { data, height, width, channels } = await this.#pixels(index);
+    return { data, height, width, channels, label: this.#labels?.[index] ?? null };
   }
 
   async #pixels(index: number): Promise<DecodedImage> {
