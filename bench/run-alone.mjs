@@ -7,7 +7,7 @@ const run = promisify(execFile);
 const script = fileURLToPath(new URL('./alone.mjs', import.meta.url));
 
 /** @param options { work, steps, plan, cacheFolder }; @returns { compileSeconds, peakBytes } */
-export async function runAlone({ work, steps = 0, plan = 'fixed', cacheFolder = null }) {
+export async function runAlone({ work, steps = 0, plan = 'fixed', cacheFolder }) {
   const { stdout } = await run(process.execPath, [
     script,
     JSON.stringify({ work, steps, plan, cacheFolder }),

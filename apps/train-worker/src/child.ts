@@ -20,7 +20,7 @@ async function work(request: Work, signal: AbortSignal): Promise<void> {
     threads: request.threads,
     plan: request.kernels,
     precision: request.precision,
-    cacheFolder: join(request.home, 'cache', 'steps'),
+    cacheFolder: join(request.home, 'cache', 'engine'),
   });
   const telling = createTelling(tell);
   const tools: StageTools = {

@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { recordStep } from '../running/compiled.js';
@@ -67,6 +70,28 @@ it('is measured for every shape, and gives another engine the same numbers to th
   for (let run = 0; run < 3; run++) expect(await one.run(batch)).toEqual(await other.run(batch));
   expect(await one.state()).toEqual(await other.state());
   await Promise.all([one.dispose(), other.dispose()]);
+});
+
+it('is kept on the disk where it is measured, and not measured again', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'plans-'));
+  const path = join(folder, 'kernels.json');
+  const planned = async () => {
+    const options = { engine: 'compiled', plan: 'measured', threads: 1, cacheFolder: folder } as const;
+    const compiled = await (await createEngine(options)).compile(step, first, specs);
+    await compiled.dispose();
+    return compiled.plan;
+  };
+  try {
+    const measured = await planned();
+    // A machine without blocked kernels has nothing to choose from, and nothing to keep.
+    if (Object.keys(measured).length === 0) return;
+    const text = await readFile(path, 'utf8');
+    expect(Object.values(JSON.parse(text))).toEqual([measured]);
+    await writeFile(path, text.replace(/"16×4×4 128→16": "\w+"/, '"16×4×4 128→16": "winograd2"'));
+    expect(await planned()).toEqual({ ...measured, '16×4×4 128→16': 'winograd2' });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 it('is what the caller gives for a step, before what the engine would choose, and for its own shapes alone', async () => {

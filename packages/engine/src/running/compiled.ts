@@ -1,5 +1,6 @@
 /** The compiled engine: the step is recorded once, becomes one ONNX graph, and ONNX Runtime runs it. */
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import type * as ort from 'onnxruntime-node';
 import { shareCommonSubexpressions } from '../graph/common-subexpressions.js';
 import { countFlops } from '../graph/flops.js';
@@ -12,6 +13,7 @@ import { type Form, identity, Measure } from '../onnx/forms.js';
 import { type Lowered, lower } from '../onnx/lower.js';
 import { writeModel } from '../onnx/write.js';
 import { fixedPlan } from '../plan/fixed.js';
+import { keep, readKept } from '../plan/kept.js';
 import { measurePlan } from '../plan/measure.js';
 import { type Candidate, type Plan, type Precision, planKey, tileSizeOf } from '../plan/plan.js';
 import { record } from '../recording/record.js';
@@ -33,6 +35,9 @@ import { type LoweredStep, StepCache } from './step-cache.js';
 import { stepKey } from './step-key.js';
 import { checkResult } from './step-result.js';
 import { stackedSpecs, unrollStep } from './unrolled.js';
+
+/** In the cache folder: which kernels were the fastest here. */
+const KERNELS_FILE = 'kernels.json';
 
 /** Forms settle after two rounds where filters meet convolutions; more would mean that two ops pull at one tensor. */
 const FORM_ROUNDS = 4;
@@ -237,7 +242,7 @@ export interface CompiledOptions {
   plan?: 'fixed' | 'measured' | Plan;
   /** Default: fast. */
   precision?: Precision;
-  /** Folder where lowered steps outlive the process; absent: they are kept in memory alone. */
+  /** Folder where lowered steps and measured plans outlive the process; absent: they are kept in memory alone. */
   cacheFolder?: string;
 }
 
@@ -258,8 +263,11 @@ export async function createCompiledEngine({
   const cache = new StepCache(cacheFolder ?? null);
   const kernelsOf = (graph: Graph, plan: Plan) =>
     block === null ? graph : chooseKernels(graph, block, plan);
+  const setting = { block: block ?? 1, threads: threads ?? availableParallelism(), precision };
+  const kept = cacheFolder === undefined ? null : join(cacheFolder, KERNELS_FILE);
+  const isMeasuring = wanted === 'measured' && block !== null;
   /** What was timed for steps before. */
-  const measured: Record<string, Candidate> = {};
+  const measured: Record<string, Candidate> = isMeasuring && kept ? await readKept(kept, setting) : {};
   const planFor = async (graph: Graph, given: Plan): Promise<Plan> => {
     // Plain convolutions have no candidates.
     if (block === null) return {};
@@ -269,7 +277,9 @@ export async function createCompiledEngine({
     }
     const known = { ...measured, ...given };
     const plan = await measurePlan(graph, { block, precision, known, ...onThreads });
-    Object.assign(measured, plan);
+    const news = Object.fromEntries(Object.entries(plan).filter(([shape]) => !(shape in known)));
+    Object.assign(measured, news);
+    if (kept && Object.keys(news).length > 0) await keep(kept, setting, news);
     return plan;
   };
   return {

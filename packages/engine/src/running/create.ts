@@ -25,7 +25,7 @@ export interface EngineOptions {
   plan?: CompiledOptions['plan'];
   /** `strict` leaves out the least accurate kernels. Default `fast`. */
   precision?: CompiledOptions['precision'];
-  /** Folder in which the compiled engine's steps outlive the process: compiling an equal step again takes half the time. */
+  /** Folder in which the compiled engine's steps, and the kernels that were the fastest here, outlive the process. */
   cacheFolder?: string;
   /** What runs the compiled engine's graphs. Default: the processor, `cpu`. */
   provider?: Provider;
