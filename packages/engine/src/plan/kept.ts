@@ -55,7 +55,7 @@ export async function keep(path: string, setting: Setting, plan: Plan): Promise<
     await rm(passing, { force: true }).catch(() => undefined);
     process.emitWarning(
       `The kernels that are fastest here could not be kept in ${path}: ${error instanceof Error ? error.message : String(error)}`,
-      { type: 'KernelPlan', code: 'RELA_ENGINE_PLAN_NOT_KEPT' },
+      { type: 'KernelPlan', code: 'ENGINE_PLAN_NOT_KEPT' },
     );
   }
 }

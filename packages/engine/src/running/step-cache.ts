@@ -58,7 +58,7 @@ export class StepCache {
       await rm(passing, { force: true }).catch(() => undefined);
       process.emitWarning(
         `A compiled step could not be kept in ${this.folder}: ${error instanceof Error ? error.message : String(error)}`,
-        { type: 'StepCache', code: 'RELA_ENGINE_STEP_NOT_KEPT' },
+        { type: 'StepCache', code: 'ENGINE_STEP_NOT_KEPT' },
       );
     }
   }
