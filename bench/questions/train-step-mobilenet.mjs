@@ -1,5 +1,5 @@
 // The same for MobileNetV2 on images of 32 pixels: depthwise convolutions, ReLU6 and many thin 1×1 convolutions.
-import { stepAgainstTorch } from '../against-torch.mjs';
+import { stepAgainstTorch } from '../against-peer.mjs';
 
 const work = {
   kind: 'supervised',

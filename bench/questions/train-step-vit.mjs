@@ -1,5 +1,5 @@
 // The same for ViT-Tiny on images of 32 pixels in patches of 4: matrix products, layer norms, attention.
-import { stepAgainstTorch } from '../against-torch.mjs';
+import { stepAgainstTorch } from '../against-peer.mjs';
 
 const work = { kind: 'supervised', model: 'vit-tiny', size: 32, channels: 3, stem: 'modified', batch: 32 };
 
