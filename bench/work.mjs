@@ -5,6 +5,9 @@ import { createRandom } from '@rela/random';
 
 const CLASSES = 10;
 
+/** What most questions are about, without its batch size. */
+export const RESNET18 = { kind: 'supervised', model: 'resnet18', size: 32, channels: 3, stem: 'modified' };
+
 /**
  * @param work { kind: supervised | byol | rela, model, size, channels, stem, batch, seed }
  * @returns the plan, and the phase that is asked about

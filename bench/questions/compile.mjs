@@ -5,17 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { quantile } from '../pairs.mjs';
 import { runAlone } from '../run-alone.mjs';
+import { RESNET18 } from '../work.mjs';
 
 const ROUNDS = 5;
 const works = {
-  'ResNet-18, 32 px': {
-    kind: 'supervised',
-    model: 'resnet18',
-    size: 32,
-    channels: 3,
-    stem: 'modified',
-    batch: 32,
-  },
+  'ResNet-18, 32 px': { ...RESNET18, batch: 32 },
   'ResNet-50, 64 px': {
     kind: 'supervised',
     model: 'resnet50',

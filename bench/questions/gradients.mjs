@@ -8,11 +8,11 @@ import { distance, gradientsOf, torchGradients } from '../../tests/torch/gradien
 import { THREADS } from '../ours.mjs';
 import { quantile } from '../pairs.mjs';
 import { requireTorch } from '../torch.mjs';
-import { batchOf, planOf } from '../work.mjs';
+import { batchOf, planOf, RESNET18 } from '../work.mjs';
 
 /** Weights and batches; which ReLU a rounding error turns is chance, so that one says little. */
 const SEEDS = [1, 2, 3];
-const work = { kind: 'supervised', model: 'resnet18', size: 32, channels: 3, stem: 'modified', batch: 32 };
+const work = { ...RESNET18, batch: 32 };
 
 /** Every convolution that has a choice, by one candidate. */
 async function everywhere(candidate, { plan, phase }) {

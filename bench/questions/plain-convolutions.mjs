@@ -1,16 +1,10 @@
 // What does a step cost without ONNX Runtime's blocked convolutions, on a machine that has them?
 import { startOurs } from '../ours.mjs';
 import { inTurn } from '../pairs.mjs';
+import { RESNET18 } from '../work.mjs';
 
 const PAIRS = 10;
-const work = {
-  kind: 'supervised',
-  model: 'resnet18',
-  size: 32,
-  channels: 3,
-  stem: 'modified',
-  batch: 32,
-};
+const work = { ...RESNET18, batch: 32 };
 
 export async function measure(say) {
   const plain = await startOurs(work, { blocked: false });

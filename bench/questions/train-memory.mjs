@@ -4,15 +4,15 @@ import { THREADS } from '../ours.mjs';
 import { quantile } from '../pairs.mjs';
 import { runAlone } from '../run-alone.mjs';
 import { startTorch } from '../torch.mjs';
+import { RESNET18 } from '../work.mjs';
 
 const STEPS = 4;
 const ROUNDS = 3;
-const work = { kind: 'supervised', model: 'resnet18', size: 32, channels: 3, stem: 'modified' };
 const MIB = 1024 ** 2;
 
 /** In its fastest layout, and in one only: trying several would count their memory too. */
 async function torchPeak(batch) {
-  const torch = await startTorch({ ...work, batch, threads: THREADS, layouts: ['channels_last'] });
+  const torch = await startTorch({ ...RESNET18, batch, threads: THREADS, layouts: ['channels_last'] });
   for (let step = 0; step < STEPS; step++) await torch.step();
   const bytes = torch.peakBytes();
   torch.stop();
@@ -24,7 +24,7 @@ export async function measure(say) {
   for (const batch of [32, 128]) {
     const pairs = [];
     for (let round = 0; round < ROUNDS; round++) {
-      const { peakBytes } = await runAlone({ work: { ...work, batch }, steps: STEPS });
+      const { peakBytes } = await runAlone({ work: { ...RESNET18, batch }, steps: STEPS });
       pairs.push([peakBytes / MIB, (await torchPeak(batch)) / MIB]);
       say(
         `batch ${batch}: ${pairs

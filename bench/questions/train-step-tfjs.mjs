@@ -4,8 +4,9 @@
 // filter and its own of the input is many times slower. It has one thread: in Node it cannot start more (tensorflow/tfjs, issue 3830).
 // Batch 128 is not asked: a step of it does not fit the memory that WASM can have.
 import { stepAgainstTfjs } from '../against-peer.mjs';
+import { RESNET18 } from '../work.mjs';
 
-const work = { kind: 'supervised', model: 'resnet18', size: 32, channels: 3, stem: 'modified', batch: 32 };
+const work = { ...RESNET18, batch: 32 };
 
 export async function measure(say) {
   return [await stepAgainstTfjs('batch 32', work, { pairs: 5, warmUp: 1, say })];

@@ -135,6 +135,19 @@ function memoryOf(tensors: HostTensors): Map<string, TensorData> {
   );
 }
 
+interface CompiledParts {
+  session: ort.InferenceSession;
+  /** As recorded, before kernels were chosen. */
+  graph: Graph;
+  plan: Plan;
+  lowered: Pick<LoweredStep, 'outputs' | 'stateForms'>;
+  stateSpecs: Record<string, TensorSpec>;
+  batchSpecs: Record<string, TensorSpec>;
+  measure: Measure;
+  /** Tensors whose memory may be written to: the state that the step begins with, once it is loaded. */
+  taken: HostTensors;
+}
+
 class CompiledStep implements Step {
   private current: Record<string, Slot> = {};
   private spare: Record<string, Slot> = {};
@@ -142,45 +155,37 @@ class CompiledStep implements Step {
   private readonly metricSpecs: Record<string, TensorSpec>;
   private readonly outputSides: ReadonlyMap<string, readonly number[]>;
   readonly flops: number;
+  readonly plan: Plan;
+  private readonly parts: Omit<CompiledParts, 'graph' | 'plan' | 'taken'>;
 
-  constructor(
-    private readonly session: ort.InferenceSession,
-    graph: Graph,
-    readonly plan: Plan,
-    { outputs, stateForms }: Pick<LoweredStep, 'outputs' | 'stateForms'>,
-    private readonly stateSpecs: Record<string, TensorSpec>,
-    private readonly batchSpecs: Record<string, TensorSpec>,
-    private readonly measure: Measure,
-    /** Tensors whose memory may be written to: the state that the step begins with, once it is loaded. */
-    taken: HostTensors,
-  ) {
+  constructor({ graph, plan, taken, ...parts }: CompiledParts) {
+    const { lowered } = parts;
+    this.parts = parts;
     this.flops = countFlops(graph);
-    this.stateForms = stateForms;
-    this.outputSides = new Map(outputs.map(({ name, dims }) => [name, dims as readonly number[]]));
-    const named = (prefix: string) =>
-      [...graph.outputs]
-        .filter(([name]) => name.startsWith(prefix))
-        .map(([name, value]) => [name.slice(prefix.length), value] as const);
-    this.advancing = named(NEXT).map(([name]) => name);
+    this.plan = plan;
+    this.outputSides = new Map(lowered.outputs.map(({ name, dims }) => [name, dims as readonly number[]]));
+    const outputs = Object.fromEntries(graph.outputs);
+    this.advancing = Object.keys(pick(NEXT, outputs));
     this.metricSpecs = Object.fromEntries(
-      named(METRIC).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]),
+      Object.entries(pick(METRIC, outputs)).map(([name, { shape, dtype }]) => [
+        name,
+        { shape: [...shape], dtype },
+      ]),
     );
     const memory = memoryOf(taken);
     for (const name of this.advancing) {
-      const { dtype, shape } = this.stateSpecs[name]!;
+      const { dtype, shape } = parts.stateSpecs[name]!;
       this.spare[name] = this.slot(name, memory.get(name) ?? allocate(dtype, sizeOf(shape)));
     }
   }
 
-  private readonly stateForms: ReadonlyMap<string, Form>;
-
   private form(name: string): Form {
-    return this.stateForms.get(name)!;
+    return this.parts.lowered.stateForms.get(name)!;
   }
 
   private slot(name: string, data: TensorData): Slot {
-    const { dtype, shape } = this.stateSpecs[name]!;
-    const sides = this.measure.sides(shape, this.form(name));
+    const { dtype, shape } = this.parts.stateSpecs[name]!;
+    const sides = this.parts.measure.sides(shape, this.form(name));
     return {
       input: wrap(dtype, data, sides),
       output: wrap(dtype, data, this.outputSides.get(NEXT + name) ?? sides),
@@ -188,9 +193,9 @@ class CompiledStep implements Step {
   }
 
   async run(batch: HostTensors): Promise<HostTensors> {
-    checkTensors('batch', batch, this.batchSpecs);
+    checkTensors('batch', batch, this.parts.batchSpecs);
     const feeds: Record<string, ort.Tensor> = {};
-    for (const name of Object.keys(this.stateSpecs)) feeds[STATE + name] = this.current[name]!.input;
+    for (const name of Object.keys(this.parts.stateSpecs)) feeds[STATE + name] = this.current[name]!.input;
     for (const [name, { dtype, shape, data }] of Object.entries(batch))
       feeds[BATCH + name] = wrap(dtype, data, shape);
     const fetches: Record<string, ort.Tensor> = {};
@@ -201,7 +206,7 @@ class CompiledStep implements Step {
       metrics[name] = { dtype, shape, data };
       fetches[METRIC + name] = wrap(dtype, data, this.outputSides.get(METRIC + name)!);
     }
-    await runInPlace(this.session, feeds, fetches);
+    await runInPlace(this.parts.session, feeds, fetches);
     for (const name of this.advancing) {
       const read = this.current[name]!;
       this.current[name] = this.spare[name]!;
@@ -212,23 +217,26 @@ class CompiledStep implements Step {
 
   async state(): Promise<HostTensors> {
     return Object.fromEntries(
-      Object.entries(this.stateSpecs).map(([name, spec]) => [
+      Object.entries(this.parts.stateSpecs).map(([name, spec]) => [
         name,
-        fromForm(this.current[name]!.input, spec, this.form(name), this.measure),
+        fromForm(this.current[name]!.input, spec, this.form(name), this.parts.measure),
       ]),
     );
   }
 
   load(state: HostTensors): void {
-    checkTensors('state', state, this.stateSpecs);
+    checkTensors('state', state, this.parts.stateSpecs);
     for (const [name, { data, shape }] of Object.entries(state)) {
       const form = this.form(name);
-      this.current[name] = this.slot(name, this.measure.convert(data, shape, identity(shape.length), form));
+      this.current[name] = this.slot(
+        name,
+        this.parts.measure.convert(data, shape, identity(shape.length), form),
+      );
     }
   }
 
   async dispose(): Promise<void> {
-    await this.session.release();
+    await this.parts.session.release();
     this.current = {};
     this.spare = {};
   }
@@ -297,18 +305,14 @@ export async function createCompiledEngine({
         throw made ? inTermsOf(made.model, error) : error;
       });
       if (made) await cache.put(key, lowered);
-      const measure = new Measure(block ?? 1);
-      const batches = stackedSpecs(batch, unroll);
-      const compiled = new CompiledStep(
-        session,
-        graph,
-        plan,
-        lowered,
-        specs,
-        batches,
-        measure,
-        takeState ? state : {},
-      );
+      const compiled = new CompiledStep({
+        ...{ session, graph, plan, stateSpecs: specs },
+        // Without its bytes, which ONNX Runtime has made its own of.
+        lowered: { outputs: lowered.outputs, stateForms: lowered.stateForms },
+        batchSpecs: stackedSpecs(batch, unroll),
+        measure: new Measure(block ?? 1),
+        taken: takeState ? state : {},
+      });
       compiled.load(state);
       return compiled;
     },

@@ -62,3 +62,15 @@ export function createBackbone(spec: BackboneSpec, image: { size: number; channe
     }
   }
 }
+
+/** A convolution without bias, and the batch norm behind it. */
+export interface Convolution {
+  /** 'layer1.0.conv1' */
+  key: string;
+  /** 'layer1.0.bn1' */
+  norm: string;
+  kernel: number;
+  stride: number;
+  inputs: number;
+  outputs: number;
+}

@@ -9,7 +9,7 @@ import type { Tensor4D } from '@tensorflow/tfjs-core';
 import { kaimingNormal, normedChannels } from '../initial.js';
 import { createBatchNorms, isRunningStatistic } from '../layers.js';
 import { take, under } from '../names.js';
-import type { Backbone } from './backbone.js';
+import type { Backbone, Convolution } from './backbone.js';
 
 /** t, c, n and s of the paper's table 2. */
 export interface BottleneckStage {
@@ -43,21 +43,14 @@ export const MOBILENET_V2_STAGES: readonly BottleneckStage[] = [
   { expansion: 6, width: 320, blocks: 1, stride: 1 },
 ];
 
-/** A convolution without bias, and the batch norm behind it. */
-interface Convolution {
+interface Layer extends Convolution {
   kind: 'whole' | 'depthwise';
-  key: string;
-  norm: string;
-  kernel: number;
-  stride: number;
-  inputs: number;
-  outputs: number;
   /** False behind a linear bottleneck. */
   relu: boolean;
 }
 
 interface Block {
-  convolutions: Convolution[];
+  convolutions: Layer[];
   residual: boolean;
 }
 
@@ -85,7 +78,7 @@ export function createMobilenetV2(shape: MobilenetShape): Backbone {
 
     forward(weights, images, mode) {
       const norms = createBatchNorms(weights, mode);
-      const convolve = (x: Tensor4D, { kind, key, norm, kernel, stride, relu }: Convolution): Tensor4D => {
+      const convolve = (x: Tensor4D, { kind, key, norm, kernel, stride, relu }: Layer): Tensor4D => {
         // Padding as in PyTorch: the same on all sides, also at stride 2.
         const padding = Math.floor(kernel / 2);
         const filter = take<Tensor4D>(weights, `${key}.weight`);
@@ -131,10 +124,10 @@ function describeBlocks({ stem, channels, first, stages, last }: MobilenetShape)
   return [...blocks, { residual: false, convolutions: [final] }];
 }
 
-type Sides = Pick<Convolution, 'kernel' | 'stride' | 'inputs' | 'outputs'>;
+type Sides = Pick<Layer, 'kernel' | 'stride' | 'inputs' | 'outputs'>;
 
 /** Convolution '.0', batch norm '.1' and ReLU6. */
-const normed = (name: string, sides: Sides, kind: Convolution['kind'] = 'whole'): Convolution => ({
+const normed = (name: string, sides: Sides, kind: Layer['kind'] = 'whole'): Layer => ({
   ...{ kind, key: `${name}.0`, norm: `${name}.1`, relu: true },
   ...sides,
 });

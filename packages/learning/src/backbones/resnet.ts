@@ -8,7 +8,7 @@ import type { Tensor4D } from '@tensorflow/tfjs-core';
 import { kaimingNormal, normedChannels } from '../initial.js';
 import { createBatchNorms, isRunningStatistic } from '../layers.js';
 import { take, under } from '../names.js';
-import type { Backbone } from './backbone.js';
+import type { Backbone, Convolution } from './backbone.js';
 
 export interface ResnetShape {
   spec: BackboneSpec;
@@ -23,18 +23,6 @@ export interface ResnetShape {
 
 /** How much wider than its stage a block's result is. */
 const EXPANSION = { basic: 1, bottleneck: 4 } as const;
-
-/** A convolution without bias, and the batch norm behind it. */
-interface Convolution {
-  /** 'layer1.0.conv1' */
-  key: string;
-  /** 'layer1.0.bn1' */
-  norm: string;
-  kernel: number;
-  stride: number;
-  inputs: number;
-  outputs: number;
-}
 
 interface Block {
   /** One after the other, a ReLU behind each but the last. */

@@ -82,32 +82,35 @@ export function blockedConv(
   filter: Value,
   info: ConvInfo,
 ): void {
-  const { builder, forms, block } = context;
+  const { forms, block } = context;
   const [height, width, channels, filters] = filter.shape as [number, number, number, number];
-  const [images, rows, columns] = x.shape as [number, number, number, number];
   const isStem = channels < block!;
-  const view = isStem
-    ? forms.use(x, [0, 3, 1, 2])
-    : declare(context, forms.use(x, NCHWC), [images, channels, rows, columns]);
-  const kernel = declare(context, forms.use(filter, isStem ? STEM_FILTER : FILTER), [
-    filters,
-    channels,
-    height,
-    width,
-  ]);
+  const view = isStem ? forms.use(x, [0, 3, 1, 2]) : declaredMap(context, x);
+  const taps = forms.use(filter, isStem ? STEM_FILTER : FILTER);
+  const kernel = declare(context, taps, [filters, channels, height, width]);
+  defineBlocked(node, context, direct(context, view, kernel, { info, filters, group: 1 }));
+}
+
+/** The convolution itself, on a map and a filter as the kernels declare them. */
+export function direct(
+  { builder }: Context,
+  map: string,
+  kernel: string,
+  { info, filters, group }: { info: ConvInfo; filters: number; group: number },
+): string {
   const { padInfo: p } = info;
-  const y = builder.emit(
+  return builder.emit(
     'Conv',
-    [view, kernel],
+    [map, kernel],
     {
-      kernel_shape: ints([height, width]),
+      group: int(group),
+      kernel_shape: ints([info.filterHeight, info.filterWidth]),
       strides: ints([info.strideHeight, info.strideWidth]),
       dilations: ints([info.dilationHeight, info.dilationWidth]),
       pads: ints([p.top, p.left, p.bottom, p.right]),
     },
-    { ...DIRECT, dims: [images, filters, info.outHeight, info.outWidth] },
+    { ...DIRECT, dims: [info.batchSize, filters, info.outHeight, info.outWidth] },
   );
-  defineBlocked(node, context, y);
 }
 
 /** From the declared sides [N, C, H, W] back to blocks as an axis of their own. */
@@ -116,7 +119,56 @@ export function defineBlocked(node: GraphNode, context: Context, name: string): 
   define(context, node, declare(context, name, context.forms.measure.sides(shape, NCHWC)), NCHWC);
 }
 
-/** Stride 1: the filter turned round, in and out exchanged. */
+/** [N, H, W, C] in blocks as the kernels declare it, [N, C, H, W]. */
+export function declaredMap(context: Context, map: Value): string {
+  const [images, height, width, channels] = map.shape as [number, number, number, number];
+  return declare(context, context.forms.use(map, NCHWC), [images, channels, height, width]);
+}
+
+/** What the gradient of an input is made of. */
+interface BackpropInput {
+  /** dy as the kernels declare it. */
+  gradient: string;
+  /** Its taps are the axes 2 and 3. */
+  filter: string;
+  /** Of the filter, [out, in] as the kernels declare them. */
+  channels: readonly [number, number];
+  group: number;
+  info: ConvInfo;
+}
+
+/** Of a convolution whose filter has in and out exchanged. */
+function backOf(context: Context, dy: Value, filter: Value, info: ConvInfo): BackpropInput {
+  const [, , channels, filters] = filter.shape as [number, number, number, number];
+  return {
+    gradient: declaredMap(context, dy),
+    filter: context.forms.use(filter, TURNED_FILTER),
+    ...{ channels: [channels, filters], group: 1, info },
+  };
+}
+
+/** Stride 1: a convolution with the filter turned round. */
+export function backpropStride1(
+  node: GraphNode,
+  context: Context,
+  { gradient, filter, channels, group, info }: BackpropInput,
+): void {
+  const { builder } = context;
+  const { filterHeight: height, filterWidth: width, padInfo: p } = info;
+  const turned = height * width === 1 ? filter : backwards(builder, filter, [-1, -1], 1);
+  const dx = builder.emit(
+    'Conv',
+    [gradient, declare(context, turned, [...channels, height, width])],
+    {
+      group: int(group),
+      kernel_shape: ints([height, width]),
+      pads: ints([height - 1 - p.top, width - 1 - p.left, height - 1 - p.bottom, width - 1 - p.right]),
+    },
+    { ...DIRECT, dims: [info.batchSize, channels[0], info.inHeight, info.inWidth] },
+  );
+  defineBlocked(node, context, dx);
+}
+
 export function blockedBackpropInput(
   node: GraphNode,
   context: Context,
@@ -124,25 +176,7 @@ export function blockedBackpropInput(
   filter: Value,
   info: ConvInfo,
 ): void {
-  const { builder, forms } = context;
-  const [height, width, channels, filters] = filter.shape as [number, number, number, number];
-  const [images, rows, columns] = dy.shape as [number, number, number, number];
-  const exchanged = forms.use(filter, TURNED_FILTER);
-  const turned = height * width === 1 ? exchanged : backwards(builder, exchanged, [-1, -1], 1);
-  const { padInfo: p } = info;
-  const dx = builder.emit(
-    'Conv',
-    [
-      declare(context, forms.use(dy, NCHWC), [images, filters, rows, columns]),
-      declare(context, turned, [channels, filters, height, width]),
-    ],
-    {
-      kernel_shape: ints([height, width]),
-      pads: ints([height - 1 - p.top, width - 1 - p.left, height - 1 - p.bottom, width - 1 - p.right]),
-    },
-    { ...DIRECT, dims: [images, channels, info.inHeight, info.inWidth] },
-  );
-  defineBlocked(node, context, dx);
+  backpropStride1(node, context, backOf(context, dy, filter, info));
 }
 
 /** What one parity of the result along an axis takes: taps from `first` down by two, and the padding of dy. */
@@ -169,19 +203,6 @@ function paritiesOf(kernel: number, pad: number, inSize: number, outSize: number
   return fits ? parities : null;
 }
 
-/** What the gradient of an input is made of, at stride 2. */
-interface Stride2 {
-  /** dy as the kernels declare it. */
-  gradient: string;
-  /** Its taps are the axes 2 and 3. */
-  filter: string;
-  /** Of the filter, [out, in] as the kernels declare them. */
-  channels: readonly [number, number];
-  group: number;
-  kernel: readonly [number, number];
-  info: ConvInfo;
-}
-
 /**
  * Stride 2: each of the four parities of the positions is a small convolution of its own at stride 1, and the four are
  * interleaved; a transposed convolution runs at a third of their rate. @returns false where it does not fit
@@ -189,9 +210,10 @@ interface Stride2 {
 export function backpropStride2(
   node: GraphNode,
   context: Context,
-  { gradient, filter, channels, group, kernel: [height, width], info }: Stride2,
+  { gradient, filter, channels, group, info }: BackpropInput,
 ): boolean {
   const { builder } = context;
+  const { filterHeight: height, filterWidth: width } = info;
   const { inHeight, inWidth, outHeight, outWidth, batchSize, padInfo: p } = info;
   const vertical = paritiesOf(height, p.top, inHeight, outHeight);
   const horizontal = paritiesOf(width, p.left, inWidth, outWidth);
@@ -234,7 +256,7 @@ export function backpropStride2(
   return true;
 }
 
-/** The filter with in and out exchanged. @returns false where it does not fit */
+/** @returns false where it does not fit */
 export function blockedBackpropStride2(
   node: GraphNode,
   context: Context,
@@ -242,13 +264,44 @@ export function blockedBackpropStride2(
   filter: Value,
   info: ConvInfo,
 ): boolean {
-  const [height, width, channels, filters] = filter.shape as [number, number, number, number];
-  const [images, rows, columns] = dy.shape as [number, number, number, number];
-  return backpropStride2(node, context, {
-    gradient: declare(context, context.forms.use(dy, NCHWC), [images, filters, rows, columns]),
-    filter: context.forms.use(filter, TURNED_FILTER),
-    ...{ channels: [channels, filters], group: 1, kernel: [height, width], info },
-  });
+  return backpropStride2(node, context, backOf(context, dy, filter, info));
+}
+
+/** A map with its columns padded; columns are axis 2 of TF.js's order, wherever they stand in `form`. */
+export function withPaddedColumns(
+  { builder, forms }: Context,
+  map: Value,
+  form: Form,
+  info: ConvInfo,
+): string {
+  const { left, right } = info.padInfo;
+  const image = forms.use(map, form);
+  const pads = (side: number) => form.map((part) => (part === 2 ? side : 0));
+  return left + right === 0
+    ? image
+    : builder.emit('Pad', [image, builder.ints([...pads(left), ...pads(right)])]);
+}
+
+/** Taps down and across that a filter gradient comes out with: rows that no window reaches make some that the filter does not have. */
+export function tapsMade(info: ConvInfo): readonly [number, number] {
+  const { padInfo: p, inHeight, inWidth, outHeight, outWidth, strideHeight, strideWidth } = info;
+  return [
+    inHeight + p.top + p.bottom - (outHeight - 1) * strideHeight,
+    inWidth + p.left + p.right - (outWidth - 1) * strideWidth,
+  ];
+}
+
+/** Those taps of the gradient that the filter has; they are axes `axis` and the next. */
+export function cutToFilter({ builder }: Context, gradient: string, info: ConvInfo, axis: number): string {
+  const [down, across] = tapsMade(info);
+  const { filterHeight, filterWidth } = info;
+  if (down === filterHeight && across === filterWidth) return gradient;
+  return builder.emit('Slice', [
+    gradient,
+    builder.ints([0, 0]),
+    builder.ints([filterHeight, filterWidth]),
+    builder.ints([axis, axis + 1]),
+  ]);
 }
 
 function turnedFor({ block, threads }: Context, [height, , channels, filters]: readonly number[]): Turned {
@@ -271,21 +324,13 @@ export function blockedBackpropFilter(
 ): void {
   const { builder, forms } = context;
   const { shape } = node.outputs[0]!;
-  const [height, width, channels, filters] = shape as [number, number, number, number];
+  const [, , channels, filters] = shape as [number, number, number, number];
   const [images, rows, columns] = x.shape as [number, number, number, number];
   const { padInfo: p, outHeight, outWidth, strideHeight, strideWidth } = info;
   const { form, gradient, ...turned } = turnedFor(context, shape);
   const lanes = turned.lanes(context.block!);
-  const pads = (side: number) => form.map((part) => (part === 2 ? side : 0));
-  const image = forms.use(x, form);
-  const widened =
-    p.left + p.right === 0
-      ? image
-      : builder.emit('Pad', [image, builder.ints([...pads(p.left), ...pads(p.right)])]);
-  const made = [
-    rows + p.top + p.bottom - (outHeight - 1) * strideHeight,
-    columns + p.left + p.right - (outWidth - 1) * strideWidth,
-  ] as const;
+  const widened = withPaddedColumns(context, x, form, info);
+  const made = tapsMade(info);
   const dw = builder.emit(
     'Conv',
     [
@@ -300,15 +345,5 @@ export function blockedBackpropFilter(
     { ...DIRECT, dims: [channels / lanes, filters, made[0], made[1] * lanes] },
   );
   const blocks = declare(context, dw, forms.measure.sides([...made, channels, filters], gradient));
-  const isExact = made[0] === height && made[1] === width;
-  // Rows that no window reaches make taps that the filter does not have.
-  const cut = isExact
-    ? blocks
-    : builder.emit('Slice', [
-        blocks,
-        builder.ints([0, 0]),
-        builder.ints([height, width]),
-        builder.ints([2, 3]),
-      ]);
-  define(context, node, cut, gradient);
+  define(context, node, cutToFilter(context, blocks, info, 2), gradient);
 }
