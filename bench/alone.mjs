@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { startOurs } from './ours.mjs';
 
-const { work, steps, plan, cacheFolder } = JSON.parse(process.argv[2]);
+const { work, steps, ...options } = JSON.parse(process.argv[2]);
 
 /** Peak resident bytes; null where the system does not tell. */
 function peak() {
@@ -13,7 +13,7 @@ function peak() {
   }
 }
 
-const ours = await startOurs(work, { plan, cacheFolder });
+const ours = await startOurs(work, options);
 for (let step = 0; step < steps; step++) await ours.step();
 process.stdout.write(JSON.stringify({ compileSeconds: ours.compileSeconds, peakBytes: peak() }));
 process.exit();

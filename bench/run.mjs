@@ -6,8 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { runPrepared } from '../demo/prepare.mjs';
 
 const folder = fileURLToPath(new URL('./questions/', import.meta.url));
-const [name, ...flags] = process.argv.slice(2);
-const json = flags.includes('--json');
+const [name, ...others] = process.argv.slice(2);
+const json = others.includes('--json');
+/** What of a question is asked, for those that have parts. */
+const parts = others.filter((word) => !word.startsWith('--'));
 
 async function names() {
   return (await readdir(folder)).filter((file) => file.endsWith('.mjs')).map((file) => file.slice(0, -4));
@@ -39,7 +41,7 @@ async function main() {
   const { measure } = await import(`./questions/${name}.mjs`);
   const { machine } = await import('./machine.mjs');
   const { tableOf } = await import('./report.mjs');
-  const cases = await measure((text) => process.stderr.write(`${text}\n`));
+  const cases = await measure((text) => process.stderr.write(`${text}\n`), parts);
   const result = { bench: name, machine: machine(), cases };
   process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : `${tableOf(result)}\n`);
 }

@@ -56,8 +56,17 @@ export function winogradShape({ op, inputs, outputs, attributes }: GraphNode): C
   return { images, height: rows, width: columns, channels, filters };
 }
 
+export interface WinogradOptions {
+  /** From how many bytes on a transform of the forward pass is made again by the backward pass. */
+  againFrom?: number;
+}
+
 /** @param choose the tile size for a shape; null leaves the convolution as it is */
-export function applyWinograd(graph: Graph, choose: (shape: ConvolutionShape) => TileSize | null): Graph {
+export function applyWinograd(
+  graph: Graph,
+  choose: (shape: ConvolutionShape) => TileSize | null,
+  { againFrom = LARGE_BYTES }: WinogradOptions = {},
+): Graph {
   const values = [...graph.nodes.flatMap(({ outputs }) => outputs), ...graph.constants.keys()];
   let id = values.reduce((least, value) => Math.min(least, value.id), 0) - 1;
   const nodes: GraphNode[] = [];
@@ -78,30 +87,33 @@ export function applyWinograd(graph: Graph, choose: (shape: ConvolutionShape) =>
       nodes.push({ op, inputs, attributes, outputs: [output], line: node.line });
       return output;
     };
-    writeWinograd(node, shape, m, emit);
+    writeWinograd(node, shape, m, emit, againFrom);
   }
   return { ...graph, nodes };
 }
 
-/** Transforms of the forward pass of at least this size are made again by the backward pass. */
-const LARGE_BYTES = 2 ** 24;
-
 /**
  * What the forward pass makes of x and the filter is wanted again at the other end of the backward pass. To keep it takes up to four
- * times the memory of what it is made from, all layers at once; to make it again takes two to three hundredths of a step.
+ * times the memory of what it is made from, all layers at once; transforms of at least this size are made again, which costs time
+ * (case `transforms-again`: peak memory, and the step).
  */
-function isMadeAgain(op: string, shape: readonly number[]): boolean {
-  return op !== 'Conv2D' && 4 * sizeOf(shape) >= LARGE_BYTES;
-}
+const LARGE_BYTES = 2 ** 24;
 
 type Emit = (op: string, inputs: Value[], attributes: Attributes, to: readonly number[] | Value) => Value;
 
-function writeWinograd(node: GraphNode, shape: ConvolutionShape, m: TileSize, emit: Emit): void {
+function writeWinograd(
+  node: GraphNode,
+  shape: ConvolutionShape,
+  m: TileSize,
+  emit: Emit,
+  againFrom: number,
+): void {
   const { images, height, width, channels, filters } = shape;
   const places = placesOf(m) ** 2;
   const tiles = images * tilesOf(m, height) * tilesOf(m, width);
   const of = (matrix: TileAttributes['matrix']): Attributes => ({ matrix, m, images, height, width });
-  const again = (shape: number[]) => (isMadeAgain(node.op, shape) ? { again: true } : {});
+  const again = (shape: number[]) =>
+    node.op !== 'Conv2D' && 4 * sizeOf(shape) >= againFrom ? { again: true } : {};
   const toTiles = (map: Value, matrix: TileAttributes['matrix']) => {
     const shape = [places, tiles, map.shape[3]!];
     return emit(

@@ -35,7 +35,7 @@ export function move(
   const size = sizeOf(sides);
   const inner = perm.at(-1)!;
   const last = sides.length - 1;
-  if (block > 1 && size >= LARGE && dtype === 'float32') {
+  if (block > 1 && size >= LARGE && dtype === 'float32' && !builder.transposesOnly) {
     const [images, first, second, third, inmost] = sides as [number, number, number, number, number];
     if (String(perm) === String(TO_CHANNELS_LAST) && inmost === block)
       return toChannelsLast(builder, name, [images, first * block, second, third], block);

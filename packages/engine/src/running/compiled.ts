@@ -8,10 +8,11 @@ import { fuseChannels } from '../graph/fuse-channels.js';
 import { fuseScaledSums } from '../graph/fuse-scaled-sums.js';
 import type { Graph } from '../graph/graph.js';
 import { optimize } from '../graph/optimize.js';
-import { applyWinograd } from '../graph/winograd.js';
+import { applyWinograd, type ConvolutionShape } from '../graph/winograd.js';
 import { type Form, identity, Measure } from '../onnx/forms.js';
 import { type Lowered, lower } from '../onnx/lower.js';
 import { writeModel } from '../onnx/write.js';
+import { NONE, type Pass, runPasses, type Without } from '../passes.js';
 import { fixedPlan } from '../plan/fixed.js';
 import { keep, readKept } from '../plan/kept.js';
 import { measurePlan } from '../plan/measure.js';
@@ -46,6 +47,7 @@ export function recordStep(
   step: StepFunction,
   state: Record<string, TensorSpec>,
   batch: Record<string, TensorSpec>,
+  without: Without = NONE,
 ): Graph {
   const graph = record(
     (inputs) => {
@@ -54,7 +56,7 @@ export function recordStep(
     },
     { inputs: { ...prefixed(STATE, state), ...prefixed(BATCH, batch) } },
   );
-  return optimize(graph);
+  return optimize(graph, without);
 }
 
 /** A step as a model, and the forms in which its state goes in and comes out. */
@@ -71,14 +73,22 @@ export function lowerStep(
     threads,
     signal,
     portable = false,
-  }: { block: number | null; threads?: number | undefined; signal?: string; portable?: boolean },
+    without = NONE,
+  }: {
+    block: number | null;
+    threads?: number | undefined;
+    signal?: string;
+    portable?: boolean;
+    without?: Without;
+  },
 ): StepModel {
-  const options = { name: 'step', block, threads, portable };
+  const options = { name: 'step', block, threads, portable, without };
   const stateForms = new Map<string, Form>();
   for (const [name, value] of graph.inputs)
     if (name.startsWith(STATE)) stateForms.set(name.slice(STATE.length), identity(value.shape.length));
   const forms = (prefix: string) => new Map([...stateForms].map(([name, form]) => [prefix + name, form]));
-  for (let round = 0; round < FORM_ROUNDS; round++) {
+  const rounds = without.has('state-forms') ? 0 : FORM_ROUNDS;
+  for (let round = 0; round < rounds; round++) {
     const { outputForms } = lower(graph, { ...options, inputForms: forms(STATE) });
     let settled = true;
     for (const [name, form] of outputForms) {
@@ -106,10 +116,18 @@ export function lowerStep(
 }
 
 /** The passes that know which kernels there are. */
-function chooseKernels(graph: Graph, block: number, plan: Plan): Graph {
-  const joined = fuseScaledSums(fuseChannels(graph, block), block);
-  return shareCommonSubexpressions(
-    applyWinograd(joined, (shape) => tileSizeOf(plan[planKey(shape)] ?? 'direct')),
+function chooseKernels(graph: Graph, block: number, plan: Plan, without: Without): Graph {
+  const winograd = without.has('transforms-again') ? { againFrom: Number.POSITIVE_INFINITY } : {};
+  const tileSize = (shape: ConvolutionShape) => tileSizeOf(plan[planKey(shape)] ?? 'direct');
+  return runPasses(
+    graph,
+    [
+      ['fuse-channels', (before) => fuseChannels(before, block)],
+      ['fuse-scaled-sums', (before) => fuseScaledSums(before, block)],
+      ['winograd', (before) => applyWinograd(before, tileSize, winograd)],
+      ['common-subexpressions', shareCommonSubexpressions],
+    ],
+    without,
   );
 }
 
@@ -144,6 +162,7 @@ interface CompiledParts {
   stateSpecs: Record<string, TensorSpec>;
   batchSpecs: Record<string, TensorSpec>;
   measure: Measure;
+  inPlace: boolean;
   /** Tensors whose memory may be written to: the state that the step begins with, once it is loaded. */
   taken: HostTensors;
 }
@@ -206,7 +225,8 @@ class CompiledStep implements Step {
       metrics[name] = { dtype, shape, data };
       fetches[METRIC + name] = wrap(dtype, data, this.outputSides.get(METRIC + name)!);
     }
-    await runInPlace(this.parts.session, feeds, fetches);
+    const { session, inPlace } = this.parts;
+    await (inPlace ? runInPlace(session, feeds, fetches) : session.run(feeds, fetches));
     for (const name of this.advancing) {
       const read = this.current[name]!;
       this.current[name] = this.spare[name]!;
@@ -252,6 +272,8 @@ export interface CompiledOptions {
   precision?: Precision;
   /** Folder where lowered steps and measured plans outlive the process; absent: they are kept in memory alone. */
   cacheFolder?: string;
+  /** Passes to leave out, for the bench and the tests. Default: none. */
+  without?: readonly Pass[];
 }
 
 /** What `plan` says of the shapes of `wanted`. */
@@ -265,12 +287,15 @@ export async function createCompiledEngine({
   plan: wanted = 'fixed',
   precision = 'fast',
   cacheFolder,
+  without: leftOut = [],
 }: CompiledOptions): Promise<Engine> {
+  const without: Without = new Set(leftOut);
+  const inPlace = !without.has('in-place');
   const block = blocked ? await blockOfThisMachine() : null;
   const onThreads = threads === undefined ? {} : { threads };
   const cache = new StepCache(cacheFolder ?? null);
   const kernelsOf = (graph: Graph, plan: Plan) =>
-    block === null ? graph : chooseKernels(graph, block, plan);
+    block === null ? graph : chooseKernels(graph, block, plan, without);
   const setting = { block: block ?? 1, threads: threads ?? availableParallelism(), precision };
   const kept = cacheFolder === undefined ? null : join(cacheFolder, KERNELS_FILE);
   const isMeasuring = wanted === 'measured' && block !== null;
@@ -294,12 +319,13 @@ export async function createCompiledEngine({
     name: 'compiled',
     async compile(step, state, batch, { unroll = 1, takeState = false, plan: given = {} } = {}) {
       const specs = specsOf(state);
-      const graph = unrollStep(recordStep(step, specs, batch), unroll);
+      const graph = unrollStep(recordStep(step, specs, batch, without), unroll);
       const plan = await planFor(graph, given);
-      const key = stepKey(graph, { block, threads: threads ?? availableParallelism(), plan });
+      const key = stepKey(graph, { block, threads: threads ?? availableParallelism(), plan, without });
       const sessionOptions = { ...onThreads, finished: block !== null };
       const cached = await cache.get(key);
-      const made = cached ? null : lowerStep(kernelsOf(graph, plan), { block, threads, signal: SIGNAL });
+      const lowering = { block, threads, without, ...(inPlace ? { signal: SIGNAL } : {}) };
+      const made = cached ? null : lowerStep(kernelsOf(graph, plan), lowering);
       const lowered = cached ?? asLowered(made!);
       const session = await openSession(lowered.bytes, sessionOptions).catch((error: unknown) => {
         throw made ? inTermsOf(made.model, error) : error;
@@ -311,6 +337,7 @@ export async function createCompiledEngine({
         lowered: { outputs: lowered.outputs, stateForms: lowered.stateForms },
         batchSpecs: stackedSpecs(batch, unroll),
         measure: new Measure(block ?? 1),
+        inPlace,
         taken: takeState ? state : {},
       });
       compiled.load(state);
