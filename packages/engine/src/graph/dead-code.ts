@@ -1,4 +1,7 @@
-/** Leaves out what no output needs: gradients of inputs that nobody asked for, and values that TF.js makes on the way. */
+/**
+ * Leaves out what no output needs: gradients of inputs that nobody asked for, and values that TF.js makes on the way.
+ * Measured gain: case `dead-code` of `npm run bench -- passes`.
+ */
 import type { Graph, GraphNode, Value } from './graph.js';
 
 export function removeDeadCode(graph: Graph): Graph {

@@ -2,7 +2,8 @@
  * Writes 3 × 3 convolutions and their gradients as Winograd's: both sides are transformed tile by tile and meet in one product
  * of matrices a place, which takes 2.25 (m = 2) or 4 (m = 4) times fewer multiplications. The backward pass is the exact
  * adjoint of the forward one, so the transforms of x, dy and the filter, which two ops each ask for, are computed once
- * (`common-subexpressions.ts`), but for large ones of the forward pass. Measured gain: `npm run bench -- train-step`, and per shape by the plan.
+ * (`common-subexpressions.ts`), but for large ones of the forward pass.
+ * Measured gain: cases `winograd` and `transforms-again` of `npm run bench -- passes`, and per shape by the plan.
  *
  *   y  = A · (V U)       V = B x        U = G g
  *   dx = Bᵀ · (dM Uᵀ)    dM = Aᵀ dy

@@ -64,7 +64,8 @@ type StepModel = Lowered & { stateForms: Map<string, Form> };
 
 /**
  * Lowers the step so that its state comes out in the forms in which it goes in. Filters, their moments and averages
- * then stay in the order that convolutions want, and nothing is transposed from step to step.
+ * then stay in the order that convolutions want, and nothing is transposed from step to step. Measured gain: case `state-forms` of
+ * `npm run bench -- passes`.
  */
 export function lowerStep(
   graph: Graph,
