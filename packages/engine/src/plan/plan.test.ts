@@ -43,9 +43,9 @@ const first = { wide: host([3, 3, 128, 128], 1), narrow: host([3, 3, 128, 16], 2
 
 it('knows the convolutions of a step, each shape once with the ops that it has', () => {
   const found = shapesOf(recordStep(step, state, specs));
-  expect(found.map(({ shape, nodes }) => [shape.filters, nodes.map(({ op }) => op).sort()])).toEqual([
-    [128, ['Conv2D', 'Conv2DBackpropFilter']],
-    [16, ['Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput']],
+  expect(found.map(({ key, ops }) => [key, ops.map(({ node }) => node.op).sort()])).toEqual([
+    ['16×4×4 128→128', ['Conv2D', 'Conv2DBackpropFilter']],
+    ['16×4×4 128→16', ['Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput']],
   ]);
 });
 
