@@ -42,7 +42,7 @@ function fits(op: HeavyOp, candidate: Candidate, { block }: Machine): boolean {
     case 'taps':
       return op.role === 'dw';
     case 'turned':
-      return op.role === 'dx' && isTurnable(op.info);
+      return op.role === 'dx' && op.filter[3] === 1 && isTurnable(op.info);
     case 'maps':
       return op.role === 'dw' && op.filter[3] === 1 && !isDilated(op.info);
     default:

@@ -18,8 +18,6 @@ import type { Candidate, Plan, Precision } from './plan.js';
 import { race } from './race.js';
 import { entriesOf, knownEntries, type PlannedOp, type PlannedShape, shapesOf } from './shapes.js';
 
-/** Another candidate has to be faster than the more accurate one, and than the fixed plan's, by this much. */
-const MARGIN = 0.97;
 /** Ops of fewer operations take some microseconds whatever the kernel, and get the fixed plan's. */
 const FEWEST_FLOPS = 2e6;
 
@@ -64,8 +62,7 @@ async function fastest(shape: PlannedShape, options: MeasureOptions): Promise<Pl
   if (together.length === 0 || !isHeavy) return apart;
   const plans = [apart, ...together.map((candidate): Plan => ({ [shape.key]: candidate }))];
   const models = plans.map((plan) => settled(graphOf(shape.ops), plan, form, options));
-  const times = await race(models, options.threads);
-  return plans[quickest(times)]!;
+  return plans[await race(models, options.threads)]!;
 }
 
 const isFilterGradient = (op: HeavyOp) => op.kind !== 'product' && op.role === 'dw';
@@ -85,12 +82,7 @@ async function fastestOf(
   const models = ordered.map((candidate) =>
     settled(graphOf([{ op, node }]), { [ownKeyOf(op)]: candidate }, form, options),
   );
-  return ordered[quickest(await race(models, threads))]!;
-}
-
-/** The first that no later one beats by the margin. */
-function quickest(times: readonly number[]): number {
-  return times.reduce((best, time, at) => (time < MARGIN * times[best]! ? at : best), 0);
+  return ordered[await race(models, threads)]!;
 }
 
 /** A graph of these ops alone; those of a convolution on the same x, filter and gradient. */
