@@ -21,7 +21,9 @@ export type BackboneSpec = z.infer<typeof BackboneSpec>;
 export const Kernels = z
   .record(z.string(), z.string())
   .default({})
-  .describe('kernels that convolutions and matrix products got, by shape; empty where there was nothing to choose');
+  .describe(
+    'kernels that convolutions and matrix products got, by shape; empty where there was nothing to choose',
+  );
 export type Kernels = z.infer<typeof Kernels>;
 
 export const MethodSpec = z
