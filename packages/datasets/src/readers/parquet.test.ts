@@ -1,5 +1,6 @@
 /** Parquet files as the Hugging Face hub has them, written by another library than reads them. */
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import type { SchemaElement } from 'hyparquet';
 import { type ColumnSource, parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
@@ -49,6 +50,16 @@ async function writeStructs(features?: Record<string, object>): Promise<string> 
   return put(join(await testFolder(), 'hub.parquet'), new Uint8Array(bytes));
 }
 
+/** A Zstandard frame of one raw block (RFC 8878): what a decoder has to understand, without a coder. */
+function storedAsZstandard(bytes: Uint8Array): Uint8Array {
+  const header = Buffer.alloc(12);
+  header.writeUInt32LE(0xfd2fb528, 0);
+  header[4] = 0xa0; // one segment, its size in four bytes
+  header.writeUInt32LE(bytes.length, 5);
+  header.writeUIntLE((bytes.length << 3) | 1, 9, 3); // the last block, raw
+  return Buffer.concat([header, bytes]);
+}
+
 async function read(train: string | string[], more: object = {}) {
   const source = await openParquet({ files, train, ...more });
   const images = await allOf(source.train);
@@ -71,6 +82,20 @@ describe('a Parquet file', () => {
     expect(images.map(({ name }) => name)).toEqual(['train.parquet#0', 'train.parquet#1', 'train.parquet#2']);
     for (const [index, image] of images.entries())
       expect(image.kind === 'file' && Buffer.compare(await image.read(), blobs[index]!)).toBe(0);
+  });
+
+  it.each([
+    ['SNAPPY', undefined],
+    ['GZIP', (bytes: Uint8Array) => gzipSync(bytes)],
+    ['ZSTD', storedAsZstandard],
+  ] as const)('may be compressed (%s)', async (codec, pack) => {
+    const compressors = pack ? { [codec]: pack } : {};
+    const bytes = parquetWriteBuffer({ columnData: [plain, numbers], codec, compressors });
+    const path = await put(join(await testFolder(), 'packed.parquet'), new Uint8Array(bytes));
+    const { images, labels } = await read(path);
+    expect(labels).toEqual([2, 0, 1]);
+    const [first] = images;
+    expect(first!.kind === 'file' && Buffer.compare(await first!.read(), blobs[0]!)).toBe(0);
   });
 
   it('of the hub says which column is the image, which the label, and what its classes are called', async () => {
