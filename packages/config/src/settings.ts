@@ -40,7 +40,10 @@ export const Settings = z.object({
     .enum(['true', 'false'])
     .default('false')
     .describe('whether CSV manifests may name addresses of private networks and of the worker itself'),
-  ENGINE: z.enum(['auto', 'compiled', 'eager']).default('auto').describe('what runs training steps'),
+  ENGINE: z
+    .enum(['auto', 'compiled', 'webgpu', 'cuda', 'eager'])
+    .default('auto')
+    .describe('what runs training steps; `rela engines` lists them, with what auto takes'),
   KERNELS: z
     .enum(['fixed', 'measured'])
     .default('fixed')
@@ -85,7 +88,7 @@ export interface Config {
   /** Where data sets in buckets are read from; null: not said. */
   s3: { endpoint: string | null; region: string | null };
   privateAddresses: boolean;
-  engine: 'auto' | 'compiled' | 'eager';
+  engine: 'auto' | 'compiled' | 'webgpu' | 'cuda' | 'eager';
   kernels: 'fixed' | 'measured';
   precision: 'fast' | 'strict';
   threads: number;

@@ -8,10 +8,10 @@ export interface IngestOptions {
   cacheFolder: string;
   /** Largest image that is decoded, in pixels. */
   maxPixels: number;
-  /** A bucket by its name, for data sets that lie in one. */
-  openBucket(name: string): Bucket;
-  /** Whether manifests may name addresses of private networks. */
-  allowPrivateAddresses: boolean;
+  /** A bucket by its name, for data sets that lie in one; absent: those are refused. */
+  openBucket?(name: string): Bucket;
+  /** Whether manifests may name addresses of private networks. Default: no. */
+  allowPrivateAddresses?: boolean;
   onSource(text: string): void;
 }
 
