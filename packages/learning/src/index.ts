@@ -1,6 +1,7 @@
 /** Everything that @rela/learning offers. */
 export { type Backbone, createBackbone } from './backbones/backbone.js';
 export { exportBackbone } from './export.js';
+export { featureStep } from './features.js';
 export { backboneSpecs, firstDifference } from './given-weights.js';
 export { type FeatureTable, type KnnOptions, knnPredict } from './knn.js';
 export { createMethod, type Method, type MethodContext } from './methods/method.js';
