@@ -11,6 +11,7 @@ it('ends after the steps of its schedule, at the seconds, or before the FLOPs ar
   const bounds = createBounds(schedule, { seconds: 8, flops: 60 });
   expect(bounds.reached(spent, 5)).toBeNull();
   expect(bounds.reached({ ...spent, seconds: 8 }, 5)).toBe('seconds');
+  expect(bounds.reached({ ...spent, step: 0, seconds: 8 }, 5)).toBeNull();
   expect(bounds.reached({ ...spent, flops: 55 }, 5)).toBeNull();
   expect(bounds.reached({ ...spent, flops: 56 }, 5)).toBe('flops');
 });

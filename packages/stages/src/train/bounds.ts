@@ -26,7 +26,8 @@ export function createBounds(
   return {
     reached(spent, next) {
       if (spent.step >= totalSteps) return endedBy;
-      if (spent.seconds >= seconds) return 'seconds';
+      // One step is made, however short the time.
+      if (spent.step > 0 && spent.seconds >= seconds) return 'seconds';
       return spent.flops + next > flops ? 'flops' : null;
     },
     expectedSteps(spent) {
