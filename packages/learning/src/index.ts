@@ -5,6 +5,7 @@ export { featureStep } from './features.js';
 export { backboneSpecs, firstDifference } from './given-weights.js';
 export { type FeatureTable, type KnnOptions, knnPredict } from './knn.js';
 export { createMethod, type Method, type MethodContext } from './methods/method.js';
+export { createOptimizer, type Optimizer } from './optimizers/optimizer.js';
 export { createPhaseRule, type Phase, type PhaseRule, type PhaseRuleState } from './phase-rule.js';
 export { type ProbePlan, probePlan } from './probe.js';
 export { learningRates, type RunLength, slowMomenta, warmupSteps } from './rates.js';
