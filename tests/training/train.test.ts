@@ -9,7 +9,7 @@ import { type ArtifactStore, openStore } from '@rela/storage';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { writeShapes } from '../shapes.js';
 
-const IMAGES = 144;
+const IMAGES = 96;
 let folder: string;
 let store: ArtifactStore;
 let manifest: DatasetManifest;
@@ -38,7 +38,7 @@ function trainingOf(more: object = {}): Training {
     method: { name: 'supervised' },
     optimizer: sgd(),
     epochs: 2,
-    batchSize: 24,
+    batchSize: 16,
     seed: 4,
     ...more,
   });
@@ -77,28 +77,28 @@ it('goes on bit for bit from any checkpoint: in the middle of a batch, of the wa
     schedule: { name: 'cosine', warmupEpochs: 0.5 },
     ema: { schedule: 'cosine' },
     clip: { norm: 0.5 },
-    validation: { fraction: 0.3 },
+    validation: { fraction: 0.29 },
     return: 'best',
   });
-  // 101 images are left: four steps of two parts an epoch.
+  // 68 images are left: four steps of two parts an epoch.
   const whole = await run(training, { checkpointSeconds: 0 });
   expect(whole.steps).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   const unmeasured = ({ seconds: _, waitShare: __, checkpoint, ...rest }: StageResultOf<'train'>) => ({
     ...rest,
     checkpoint: checkpoint?.step,
   });
-  const begun = new Set<string>();
+  // One of each kind is enough: parts of the batch that are done, and looks.
+  const kinds = new Set(['1/0', '0/1', '1/1']);
   for (const { step, digest } of whole.saved) {
     const { progression } = await readCheckpoint(store, digest);
     const kind = `${progression.part}/${progression.validations.length}`;
-    if (begun.has(kind)) continue;
-    begun.add(kind);
+    if (!kinds.delete(kind)) continue;
     const resumed = await run(training, { checkpoints: [{ step, digest }] });
     expect(unmeasured(resumed.result), `from step ${step}, part ${progression.part}`).toEqual(
       unmeasured(whole.result),
     );
   }
-  expect([...begun].sort()).toEqual(['0/0', '0/1', '0/2', '1/0', '1/1']);
+  expect(kinds.size).toBe(0);
 });
 
 it('goes on with a finished run for longer, and is then bit for bit the longer run', async () => {
@@ -132,7 +132,7 @@ it('ends at the bound that comes first, cleanly and with a model, and says which
     expect(await store.has(result.model)).toBe(true);
     return `${result.endedBy} ${result.steps}`;
   };
-  expect(await steps({ images: 24 * 5 + 23, steps: 7 })).toBe('images 5');
+  expect(await steps({ images: 16 * 5 + 15, steps: 7 })).toBe('images 5');
   expect(await steps({ flops: 3.9 * one.flops })).toBe('flops 3');
   expect(await steps({ seconds: 1e-9 })).toBe('seconds 1');
   expect(await steps({ seconds: 1e9, flops: 1e30 })).toBe('epochs 12');
@@ -141,7 +141,7 @@ it('ends at the bound that comes first, cleanly and with a model, and says which
 
 it('stores the best and the last weights, and hands out those that are asked for', async () => {
   // So small a step changes no neighbour: the first look is the best, later ones are no better.
-  const still = { optimizer: sgd(1e-9), epochs: 4, validation: { fraction: 0.25 } };
+  const still = { optimizer: sgd(1e-9), epochs: 4, validation: { fraction: 0.3 } };
   const last = (await run(trainingOf(still))).result;
   expect(last.validations!.map(({ step }) => step)).toEqual([4, 8, 12, 16]);
   expect(last.best).toMatchObject({ step: 4, epoch: 1, accuracy: last.validations![0]!.accuracy });
@@ -153,12 +153,12 @@ it('stores the best and the last weights, and hands out those that are asked for
     expect(await store.has(model)).toBe(true);
     expect(await store.has(weights)).toBe(true);
   }
-  const early = await run(trainingOf({ ...still, validation: { fraction: 0.25, patience: 2 } }));
+  const early = await run(trainingOf({ ...still, validation: { fraction: 0.3, patience: 2 } }));
   expect(early.result).toMatchObject({ endedBy: 'patience', steps: 12 });
 });
 
 it('sees by its looks how good the backbone is', async () => {
-  const { result } = await run(trainingOf({ epochs: 8, optimizer: {}, validation: { fraction: 0.25 } }));
+  const { result } = await run(trainingOf({ epochs: 8, optimizer: {}, validation: { fraction: 0.3 } }));
   const accuracies = result.validations!.map(({ accuracy }) => accuracy);
   expect(Math.max(...accuracies)).toBe(result.best!.accuracy);
   expect(result.best!.accuracy).toBeGreaterThan(0.6);
