@@ -9,5 +9,6 @@ export { createOptimizer, type Optimizer } from './optimizers/optimizer.js';
 export { createPhaseRule, type Phase, type PhaseRule, type PhaseRuleState } from './phase-rule.js';
 export { type ProbePlan, probePlan } from './probe.js';
 export { learningRates, type RunLength, slowMomenta, warmupSteps } from './rates.js';
+export { fromStateDict, toStateDict } from './state-dict.js';
 export { adaptiveSwitch, initialSwitch, type SwitchState } from './switch.js';
 export { createTrainingPlan, type TrainingPlan, type TrainingPlanOptions } from './training-plan.js';

@@ -22,3 +22,8 @@ it('expects as many steps as the scarcest bound has room for', () => {
   expect(createBounds(schedule, { seconds: 8, flops: 60 }).expectedSteps(spent)).toBe(12);
   expect(createBounds(schedule, { seconds: 8000 }).expectedSteps(spent)).toBe(100);
 });
+
+it('knows for how many steps there is room', () => {
+  expect(createBounds(schedule, undefined).room(spent, 5)).toBe(90);
+  expect(createBounds(schedule, { flops: 64 }).room(spent, 5)).toBe(2);
+});

@@ -18,6 +18,7 @@ const atTheBeginning = (): Progression => ({
   partCorrect: 0,
   validations: [],
   kernels: {},
+  engines: [],
   rule: null,
 });
 
