@@ -27,6 +27,14 @@ const accelerated = {
 const runs = { accelerated, control: demo.control };
 const measures = { 'linear probe': ({ accuracy }) => accuracy, kNN: ({ knn }) => knn };
 
+const withoutTiles = (kernels) =>
+  Object.fromEntries(
+    Object.entries(kernels).map(([shape, kernel]) => [
+      shape,
+      kernel.startsWith('winograd') ? 'direct' : kernel,
+    ]),
+  );
+
 /** @param kernels those of the fast run of the same kind, which name all shapes */
 function optionsOf(setting, kernels) {
   switch (setting) {
@@ -35,7 +43,7 @@ function optionsOf(setting, kernels) {
     case 'strict':
       return { plan: 'fixed', precision: 'strict' };
     default:
-      return { plan: Object.fromEntries(Object.keys(kernels).map((shape) => [shape, 'direct'])) };
+      return { plan: withoutTiles(kernels) };
   }
 }
 

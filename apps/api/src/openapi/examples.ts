@@ -15,6 +15,28 @@ export const examples: Record<string, { schema: z.ZodType; bodies: unknown[] }> 
         source: { kind: 'folder', path: '/data/flowers', testFraction: 0.1 },
         tolerance: 0.01,
       },
+      {
+        name: 'cifar',
+        source: {
+          kind: 'parquet',
+          train: '/data/cifar10/train-*.parquet',
+          test: '/data/cifar10/test-*.parquet',
+        },
+      },
+      {
+        name: 'imagenet',
+        source: {
+          kind: 'webdataset',
+          train: 's3://shards/imagenet/train-{0000..1281}.tar',
+          test: 's3://shards/imagenet/val-{00..49}.tar',
+        },
+        normalization: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+      },
+      {
+        name: 'products',
+        source: { kind: 'csv', path: '/data/products.csv', image: 'photo', label: 'category' },
+        tolerance: 0.05,
+      },
     ],
   },
   PriorCreate: {
@@ -42,6 +64,25 @@ export const examples: Record<string, { schema: z.ZodType; bodies: unknown[] }> 
         runs: [
           { name: 'accelerated', method: { name: 'byol' }, rela: {}, dataRatio: 0.5, epochs: 20 },
           { name: 'control', method: { name: 'byol' }, epochs: 20 },
+        ],
+      },
+      {
+        name: 'large batches',
+        dataset: 'fashion',
+        runs: [
+          {
+            name: 'lars',
+            method: { name: 'byol' },
+            epochs: 100,
+            batchSize: 1024,
+            accumulate: 8,
+            optimizer: { name: 'lars', scaling: 'linear' },
+            schedule: { name: 'cosine', warmupEpochs: 10 },
+            ema: { schedule: 'cosine' },
+            budget: { seconds: 36_000 },
+            validation: { everyEpochs: 5, patience: 4 },
+            return: 'best',
+          },
         ],
       },
     ],

@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as ort from 'onnxruntime-node';
 import type { Graph, Value } from '../graph/graph.js';
-import type { Without } from '../passes.js';
+import { NONE, type Without } from '../passes.js';
 import type { Plan } from '../plan/plan.js';
 
 export interface StepSetting {
   block: number | null;
   threads: number;
   plan: Plan;
-  without: Without;
+  /** Default: none. */
+  without?: Without;
 }
 
 let ofThisCode: string | undefined;
@@ -34,7 +35,7 @@ const exact = (_: string, item: unknown) =>
   typeof item === 'number' && !Number.isFinite(item) ? String(item) : item;
 
 /** Equal for graphs that differ in nothing but the numbers of their values and the lines that they come from. */
-export function stepKey(graph: Graph, { block, threads, plan, without }: StepSetting): string {
+export function stepKey(graph: Graph, { block, threads, plan, without = NONE }: StepSetting): string {
   const numbers = new Map<Value, number>();
   const numberOf = (value: Value) => {
     const known = numbers.get(value) ?? numbers.size;
