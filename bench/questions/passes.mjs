@@ -12,8 +12,8 @@ import { RESNET18 } from '../work.mjs';
 
 const THREADS = 1;
 const PAIRS = 7;
-/** Fresh processes a side; peaks differ by a hundredth from process to process. */
-const COMPILATIONS = 3;
+/** Fresh processes a side: three were seen to tell a gain where nine show none; peaks differ by a hundredth from process to process. */
+const COMPILATIONS = 9;
 const PEAKS = 2;
 const STEPS = 3;
 const MIB = 1024 ** 2;
