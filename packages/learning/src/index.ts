@@ -1,9 +1,15 @@
 /** Everything that @rela/learning offers. */
-export { type Backbone, createBackbone } from './backbones/backbone.js';
+export { type Backbone, createBackbone, patchBackbones } from './backbones/backbone.js';
 export { exportBackbone } from './export.js';
 export { type FeatureTable, type KnnOptions, knnPredict } from './knn.js';
-export { createMethod, type Method, type MethodContext } from './methods/method.js';
+export type { Batch, Method, MethodContext, MethodFault, MethodStep, Objective } from './methods/method.js';
+export { createMethod, methodFaults } from './methods/registry.js';
 export { createPhaseRule, type Phase, type PhaseRule, type PhaseRuleState } from './phase-rule.js';
 export { type ProbePlan, probePlan } from './probe.js';
 export { adaptiveSwitch, initialSwitch, type SwitchState } from './switch.js';
-export { createTrainingPlan, type TrainingPlan, type TrainingPlanOptions } from './training-plan.js';
+export {
+  createTrainingPlan,
+  planAround,
+  type TrainingPlan,
+  type TrainingPlanOptions,
+} from './training-plan.js';

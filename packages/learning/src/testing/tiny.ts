@@ -6,6 +6,7 @@ import type { Backbone } from '../backbones/backbone.js';
 import { createMobilenetV2 } from '../backbones/mobilenet.js';
 import { createResnet } from '../backbones/resnet.js';
 import { createVit } from '../backbones/vit.js';
+import { createMethod } from '../methods/registry.js';
 import { planAround, type TrainingPlan } from '../training-plan.js';
 
 export const TINY = { image: { size: 8, channels: 1 }, classes: 3, k: 5 };
@@ -58,7 +59,13 @@ export function tinyPlan(
 ): TrainingPlan {
   const parsed = Training.parse({ batchSize: 4, seed: 3, ...training });
   const { image, k } = TINY;
-  return planAround(backbone, { training: parsed, image, classes, k: parsed.rela ? k : null });
+  const { batchSize, seed } = parsed;
+  const method = createMethod(parsed.method, { backbone, classes, image, batchSize, seed });
+  return planAround(backbone, method, {
+    ...{ training: parsed, image, classes },
+    k: parsed.rela ? k : null,
+    stepsPerEpoch: 5,
+  });
 }
 
 /** Normal numbers of that shape. */

@@ -77,6 +77,7 @@ export async function train(
     image,
     classes: manifest.classes?.length ?? null,
     k: targets?.k ?? null,
+    stepsPerEpoch: schedule.stepsPerEpoch,
   });
 
   const resumed = await newestReadable(options.checkpoints, observer, tools);
@@ -102,12 +103,11 @@ export async function train(
     training,
     manifest,
     targets,
-    image,
+    plan,
     phase: rule.phase,
     batches: schedule.batches(progression.step + 1),
     threads: options.loaderThreads,
     store: tools.store,
-    specsOf: (phase) => plan.batchSpecs(phase),
   });
   const opening = PhasedStep.open(
     { engine: options.engine, plan, rule, kernels: progression.kernels },
@@ -147,7 +147,7 @@ export async function train(
         observer.switched(step);
       }
       const batch = await feed.next();
-      const metrics = await phased.run({ ...batch.tensors, ...plan.scalars(step) });
+      const metrics = await phased.run({ ...batch.tensors, ...plan.scalars(step, phased.switchStep) });
       batch.release();
       const loss = metrics.loss!.data[0]!;
       if (!Number.isFinite(loss)) throw notFinite('the loss', progression, training, step, phased.phase);
