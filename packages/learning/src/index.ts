@@ -6,6 +6,7 @@ export type { Batch, Method, MethodContext, MethodFault, MethodStep, Objective }
 export { createMethod, methodFaults } from './methods/registry.js';
 export { createPhaseRule, type Phase, type PhaseRule, type PhaseRuleState } from './phase-rule.js';
 export { type ProbePlan, probePlan } from './probe.js';
+export { fromStateDict, toStateDict } from './state-dict.js';
 export { adaptiveSwitch, initialSwitch, type SwitchState } from './switch.js';
 export {
   createTrainingPlan,

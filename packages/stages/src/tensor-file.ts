@@ -41,18 +41,71 @@ export function* encodeTensors(
   }
 }
 
+/** What others write: whole numbers of 64 bits, and floats of other widths, which become float32. */
+const FOREIGN: Record<string, { itemBytes: number; dtype: DType; read(view: DataView, at: number): number }> =
+  {
+    F64: { itemBytes: 8, dtype: 'float32', read: (view, at) => view.getFloat64(at, true) },
+    F16: { itemBytes: 2, dtype: 'float32', read: (view, at) => fromHalf(view.getUint16(at, true)) },
+    BF16: { itemBytes: 2, dtype: 'float32', read: (view, at) => fromBrainFloat(view.getUint16(at, true)) },
+    I64: { itemBytes: 8, dtype: 'int32', read: (view, at) => Number(view.getBigInt64(at, true)) },
+  };
+
+const words = new DataView(new ArrayBuffer(4));
+
+/** bfloat16 is the upper half of a float32. */
+function fromBrainFloat(bits: number): number {
+  words.setUint32(0, bits << 16);
+  return words.getFloat32(0);
+}
+
+/** IEEE 754 binary16: one bit of sign, five of exponent, ten of fraction. */
+function fromHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
 function readTensor(name: string, entry: Entry, data: Uint8Array): HostTensor {
-  const dtype = (Object.keys(NAMES) as DType[]).find((candidate) => NAMES[candidate] === entry.dtype);
-  if (!dtype) throw corrupt(`tensor "${name}" has the type ${entry.dtype}; F32, I32 and BOOL are read`);
+  const own = (Object.keys(NAMES) as DType[]).find((candidate) => NAMES[candidate] === entry.dtype);
+  const foreign = FOREIGN[entry.dtype];
+  const itemBytes = own ? ITEM_BYTES[own] : foreign?.itemBytes;
+  if (itemBytes === undefined)
+    throw corrupt(
+      `tensor "${name}" has the type ${entry.dtype}; ${[...Object.values(NAMES), ...Object.keys(FOREIGN)].join(', ')} are read`,
+    );
+  const { shape } = entry;
   const [start, end] = entry.data_offsets;
-  const size = entry.shape.reduce((product, side) => product * side, 1);
-  if (end - start !== size * ITEM_BYTES[dtype] || start < 0 || end > data.length)
+  const size = shape.reduce((product, side) => product * side, 1);
+  if (end - start !== size * itemBytes || start < 0 || end > data.length)
     throw corrupt(`tensor "${name}" does not lie where the header says`);
   // A copy of its own, since `slice` of a Buffer is a view: tensors have to start at a multiple of their element.
   const bytes = new Uint8Array(data.subarray(start, end));
-  if (dtype === 'float32') return { dtype, shape: entry.shape, data: new Float32Array(bytes.buffer) };
-  if (dtype === 'int32') return { dtype, shape: entry.shape, data: new Int32Array(bytes.buffer) };
-  return { dtype, shape: entry.shape, data: bytes };
+  if (foreign) {
+    const view = new DataView(bytes.buffer);
+    const values = Array.from({ length: size }, (_, at) => foreign.read(view, at * itemBytes));
+    return foreign.dtype === 'int32'
+      ? { dtype: 'int32', shape, data: Int32Array.from(values) }
+      : { dtype: 'float32', shape, data: Float32Array.from(values) };
+  }
+  if (own === 'float32') return { dtype: own, shape, data: new Float32Array(bytes.buffer) };
+  if (own === 'int32') return { dtype: own, shape, data: new Int32Array(bytes.buffer) };
+  return { dtype: 'bool', shape, data: bytes };
+}
+
+const isCounts = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every((side) => Number.isSafeInteger(side) && side >= 0);
+
+function isEntry(value: unknown): value is Entry {
+  const entry = value as Partial<Entry> | null;
+  return (
+    typeof entry?.dtype === 'string' &&
+    isCounts(entry.shape) &&
+    isCounts(entry.data_offsets) &&
+    entry.data_offsets.length === 2
+  );
 }
 
 function corrupt(what: string): ProblemError {
@@ -68,6 +121,8 @@ export function decodeTensors(file: Uint8Array): { tensors: HostTensors; metadat
   let header: Record<string, unknown>;
   try {
     header = JSON.parse(view.toString('utf8', 8, 8 + length)) as Record<string, unknown>;
+    if (typeof header !== 'object' || header === null || Array.isArray(header))
+      throw new TypeError('it is no object');
   } catch (error) {
     throw new ProblemError(
       'invalid-data',
@@ -81,7 +136,10 @@ export function decodeTensors(file: Uint8Array): { tensors: HostTensors; metadat
   const { __metadata__: metadata = {}, ...entries } = header;
   const data = view.subarray(8 + length);
   const tensors = Object.fromEntries(
-    Object.entries(entries).map(([name, entry]) => [name, readTensor(name, entry as Entry, data)]),
+    Object.entries(entries).map(([name, entry]) => {
+      if (!isEntry(entry)) throw corrupt(`its header does not say what "${name}" is`);
+      return [name, readTensor(name, entry, data)];
+    }),
   );
   return { tensors, metadata: metadata as Record<string, string> };
 }
