@@ -73,7 +73,7 @@ export const mae: MethodPage<Options> = {
       ];
     const { count } = backbone.patches;
     if (shownOf(options, count) < count) return [];
-    const message = `is ${options.maskRatio}, which hides none of the ${count} patches of an image; take more, or larger images`;
+    const message = `is ${options.maskRatio}, and an image is ${count} patch of ${backbone.spec.name}: there is none to hide; take larger images, or stem: modified`;
     return [{ path: ['method', 'maskRatio'], message }];
   },
 
