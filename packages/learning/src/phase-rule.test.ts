@@ -78,3 +78,24 @@ it('refuses a state that is none', () => {
   for (const damaged of [null, {}, { steps: 3 }, 'x', { steps: 1, switchStep: null, adaptive: {} }])
     expect(() => rule.restore(damaged)).toThrow('damaged');
 });
+
+it('knows how many steps are in the phase whatever their losses: all after the switch, one under the adaptive rule', () => {
+  const run = { epochs: 4, stepsPerEpoch: 3 };
+  expect(createPhaseRule(null, run).certain).toBe(Number.POSITIVE_INFINITY);
+  const half = createPhaseRule(constant(0.5), run);
+  const certain: [string, number][] = [];
+  for (let step = 0; step < 7; step++) {
+    certain.push([half.phase, half.certain]);
+    half.observe(1);
+  }
+  expect(certain).toEqual([
+    ...[6, 5, 4, 3, 2, 1].map((left) => ['rela', left]),
+    ['method', Number.POSITIVE_INFINITY],
+  ]);
+  const found = createPhaseRule(adaptive(0.6), { epochs: 10, stepsPerEpoch: 100 });
+  while (found.phase === 'rela') {
+    expect(found.certain).toBe(1);
+    found.observe(1);
+  }
+  expect(found.certain).toBe(Number.POSITIVE_INFINITY);
+});

@@ -31,7 +31,7 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from './checkpoint.js';
-import { openFeed } from './feed.js';
+import { type Batch, type Feed, openFeed } from './feed.js';
 import { PhasedStep } from './phased-step.js';
 import { createSchedule } from './schedule.js';
 
@@ -89,8 +89,10 @@ export async function train(
     flops: 0,
     finalLoss: null,
     kernels: {},
+    engines: [],
     rule: null,
   };
+  progression.engines = enginesOf(progression, options.engine.name, observer);
   const secondsBefore = progression.seconds;
   const seconds = () => secondsBefore + secondsSince(started);
   const rule = createPhaseRule(training.rela, {
@@ -141,34 +143,39 @@ export async function train(
         if (progression.step > 0) await save();
         throw tools.signal.reason;
       }
-      const step = progression.step + 1;
+      const next = progression.step + 1;
       if (await phased.advance()) {
         feed.changePhase(phased.phase);
-        observer.switched(step);
+        observer.switched(next);
       }
-      const batch = await feed.next();
-      const metrics = await phased.run({ ...batch.tensors, ...plan.scalars(step, phased.switchStep) });
-      batch.release();
-      const loss = metrics.loss!.data[0]!;
-      if (!Number.isFinite(loss)) throw notFinite('the loss', progression, training, step, phased.phase);
-      phased.observe(loss);
+      const batches = await takeBatches(feed, phased.stepsOfNextCall(schedule.totalSteps - progression.step));
+      const metrics = await phased.run(
+        batches.map(({ tensors }, at) => ({ ...tensors, ...plan.scalars(next + at, phased.switchStep) })),
+      );
+      for (const batch of batches) batch.release();
+      for (const [at, { loss: lossOf, classifierCorrect }] of metrics.entries()) {
+        const step = next + at;
+        const loss = lossOf!.data[0]!;
+        if (!Number.isFinite(loss)) throw notFinite('the loss', progression, training, step, phased.ranPhase);
+        phased.observe(loss);
 
-      progression.step = step;
-      progression.finalLoss = loss;
-      progression.flops += phased.flops;
-      progression.waitedSeconds += batch.waitedSeconds;
-      const correct = metrics.classifierCorrect?.data[0];
-      observer.metric({
-        step,
-        epoch: schedule.epochOf(step),
-        phase: phased.ranPhase,
-        loss,
-        rho: phased.rho,
-        classifierAccuracy: correct === undefined ? null : correct / training.batchSize,
-        seconds: seconds(),
-      });
-      tools.progress(step, schedule.totalSteps, 'steps');
-      if (secondsSince(savedAt) >= options.checkpointSeconds && step < schedule.totalSteps) {
+        progression.step = step;
+        progression.finalLoss = loss;
+        progression.flops += phased.flops;
+        progression.waitedSeconds += batches[at]!.waitedSeconds;
+        const correct = classifierCorrect?.data[0];
+        observer.metric({
+          step,
+          epoch: schedule.epochOf(step),
+          phase: phased.ranPhase,
+          loss,
+          rho: phased.rho,
+          classifierAccuracy: correct === undefined ? null : correct / training.batchSize,
+          seconds: seconds(),
+        });
+      }
+      tools.progress(progression.step, schedule.totalSteps, 'steps');
+      if (secondsSince(savedAt) >= options.checkpointSeconds && progression.step < schedule.totalSteps) {
         await save();
         savedAt = performance.now();
       }
@@ -200,6 +207,23 @@ async function newestReadable(
   return null;
 }
 
+/** The engines of the run, with the one that goes on. Who goes on with another one is told what that means. */
+function enginesOf({ engines, step }: Progression, name: string, observer: TrainObserver): string[] {
+  const last = engines.at(-1);
+  if (last === name) return engines;
+  if (last !== undefined)
+    observer.warn(
+      `The run goes on after step ${step} with the engine ${name}; it was begun with ${engines.join(', ')}. Engines differ in the last digits of their numbers: the model is not, bit for bit, that of a run on one engine.`,
+    );
+  return [...engines, name];
+}
+
+async function takeBatches(feed: Feed, count: number): Promise<Batch[]> {
+  const batches: Batch[] = [];
+  for (let at = 0; at < count; at++) batches.push(await feed.next());
+  return batches;
+}
+
 function notFinite(
   what: string,
   progression: Progression,
@@ -219,7 +243,7 @@ function notFinite(
 }
 
 async function finish(
-  { training, manifest, engine }: TrainOptions,
+  { training, manifest }: TrainOptions,
   plan: TrainingPlan,
   state: HostTensors,
   phased: PhasedStep,
@@ -248,7 +272,7 @@ async function finish(
     flops: progression.flops,
     finalLoss: progression.finalLoss,
     waitShare: seconds > 0 ? progression.waitedSeconds / seconds : 0,
-    engine: engine.name,
+    engine: progression.engines.join(', '),
     kernels: phased.kernels,
   };
 }
