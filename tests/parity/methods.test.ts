@@ -60,7 +60,7 @@ function planOf(loss: Loss, options: object): TrainingPlan {
     image: IMAGE,
     classes: null,
     k: isRela ? K : null,
-    stepsPerEpoch: STEPS_PER_EPOCH,
+    length: { stepsPerEpoch: STEPS_PER_EPOCH, totalSteps: STEPS },
   });
 }
 

@@ -44,8 +44,8 @@ export interface TrainingPlanOptions {
   classes: number | null;
   /** Width of the targets, null without ReLA. */
   k: number | null;
-  /** What schedules of methods count epochs by. Default: 1. */
-  stepsPerEpoch?: number;
+  /** What schedules of methods go by. Default: epochs of one step. */
+  length?: { stepsPerEpoch: number; totalSteps: number };
 }
 
 /** @throws ProblemError `invalid-request` for what the method cannot work with, or a ReLA run without targets. */
@@ -64,7 +64,7 @@ export function createTrainingPlan(options: TrainingPlanOptions): TrainingPlan {
 export function planAround(
   backbone: Backbone,
   method: Method,
-  { training, image, classes, k, stepsPerEpoch = 1 }: TrainingPlanOptions,
+  { training, image, classes, k, length }: TrainingPlanOptions,
 ): TrainingPlan {
   const transport = planTransport(backbone, training, k);
   const trains = trainedKeys(backbone, method, transport);
@@ -75,12 +75,9 @@ export function planAround(
   );
   const { batchSize } = training;
   const viewsOf = { rela: relaViews(image.size), method: method.views };
+  const { stepsPerEpoch, totalSteps } = length ?? { stepsPerEpoch: 1, totalSteps: training.epochs };
   const methodInputs = (step: number, first: number): HostTensors =>
-    method.inputs?.({
-      step: step - first + 1,
-      totalSteps: training.epochs * stepsPerEpoch - first + 1,
-      stepsPerEpoch,
-    }) ?? {};
+    method.inputs?.({ step: step - first + 1, totalSteps: totalSteps - first + 1, stepsPerEpoch }) ?? {};
 
   return {
     initialState() {

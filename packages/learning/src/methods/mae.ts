@@ -78,7 +78,7 @@ export const mae: MethodPage<Options> = {
   },
 
   create(options, context) {
-    const { backbone, image, batchSize, seed } = context;
+    const { backbone, image, seed } = context;
     const patches = requirePatches(context);
     const { count, values } = patches;
     const shown = shownOf(options, count);
@@ -90,16 +90,17 @@ export const mae: MethodPage<Options> = {
     /** Vectors of class token and shown patches [B, 1 + shown, d] → predicted pixels of the hidden ones [B, count − shown, values] */
     const decode = (weights: Tensors, tokens: Tensor3D, order: Tensor2D): Tensor3D => {
       const decoder = within(weights, `${DECODER}.`);
+      const batch = tokens.shape[0];
       const visible = applyToTokens(decoder, 'embed', tokens);
-      const hidden = tf.tile(take<Tensor3D>(decoder, 'mask_token'), [batchSize, count - shown, 1]);
+      const hidden = tf.tile(take<Tensor3D>(decoder, 'mask_token'), [batch, count - shown, 1]);
       const at: Tensor3D = tf.reshape(
         tf.gather(tf.tensor2d(positions, [count, width]), tf.reshape<Rank.R1>(order, [-1])),
-        [batchSize, count, width],
+        [batch, count, width],
       );
       // The class token has the position 0.
       const placed: Tensor3D = tf.add(
         tf.concat([visible, hidden], 1),
-        tf.concat([tf.zeros<Rank.R3>([batchSize, 1, width]), at], 1),
+        tf.concat([tf.zeros<Rank.R3>([batch, 1, width]), at], 1),
       );
       const last = blocks.reduce((x, name) => applyBlock(decoder, name, x, heads), placed);
       const asked = tf.slice(applyLayerNorm(decoder, 'norm', last), [0, 1 + shown, 0], [-1, -1, -1]);
@@ -135,10 +136,11 @@ export const mae: MethodPage<Options> = {
       }),
 
       constants(_, { views, inputs }) {
-        const noise = ops.randomUniform([batchSize, count], take(inputs, KEY), take(inputs, COUNTER));
+        const batch = views[0]!.shape[0];
+        const noise = ops.randomUniform([batch, count], take(inputs, KEY), take(inputs, COUNTER));
         const order = tf.topk(noise, count).indices as Tensor2D;
-        const starts = Int32Array.from({ length: batchSize }, (_, row) => row * count);
-        const places = tf.add(order, tf.tensor2d(starts, [batchSize, 1], 'int32')) as Tensor2D;
+        const starts = Int32Array.from({ length: batch }, (_, row) => row * count);
+        const places = tf.add(order, tf.tensor2d(starts, [batch, 1], 'int32')) as Tensor2D;
         const part = (from: number, size: number): Tensor1D =>
           tf.reshape(tf.slice(places, [0, from], [-1, size]), [-1]);
         const hidden = part(shown, count - shown);
@@ -148,7 +150,7 @@ export const mae: MethodPage<Options> = {
       loss(weights, { views }, constants) {
         const φ = within(weights, 'backbone.');
         const visible = rowsAt(patches.embed(φ, views[0]!), take(constants, 'shown'));
-        const tokens = patches.encode(φ, tf.reshape(visible, [batchSize, shown, backbone.width]));
+        const tokens = patches.encode(φ, tf.reshape(visible, [-1, shown, backbone.width]));
         const predicted = decode(weights, tokens, take(constants, 'order'));
         const loss = patchLoss(
           tf.reshape<Rank.R2>(predicted, [-1, values]),

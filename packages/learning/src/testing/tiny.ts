@@ -64,7 +64,7 @@ export function tinyPlan(
   return planAround(backbone, method, {
     ...{ training: parsed, image, classes },
     k: parsed.rela ? k : null,
-    stepsPerEpoch: 5,
+    length: { stepsPerEpoch: 5, totalSteps: 5 * parsed.epochs },
   });
 }
 

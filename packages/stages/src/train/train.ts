@@ -77,7 +77,7 @@ export async function train(
     image,
     classes: manifest.classes?.length ?? null,
     k: targets?.k ?? null,
-    stepsPerEpoch: schedule.stepsPerEpoch,
+    length: schedule,
   });
 
   const resumed = await newestReadable(options.checkpoints, observer, tools);
