@@ -14,3 +14,4 @@ export {
   type TrainingPlan,
   type TrainingPlanOptions,
 } from './training-plan.js';
+export { relaViews } from './views.js';
