@@ -66,7 +66,7 @@ async function run(
   const step = await engine.compile(plan.step('method'), state, specs);
   const losses: number[] = [];
   for (let at = from; at <= to; at++) {
-    const batch = { ...batchOf(specs, seed(at)), ...plan.scalars(at, 1) };
+    const batch = { ...batchOf(specs, seed(at)), ...plan.scalars(at, { switchStep: 1 }) };
     losses.push((await step.run(batch)).loss!.data[0]!);
   }
   const after = await step.state();
