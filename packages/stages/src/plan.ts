@@ -12,7 +12,7 @@ import {
   type RunSpec,
   type Training,
 } from '@rela/contracts';
-import { createBackbone } from '@rela/learning';
+import { createBackbone, type MethodFault, methodFaults, patchBackbones } from '@rela/learning';
 import { resultKey } from './result-key.js';
 import { type RunStart, startFaults } from './run-start.js';
 import { type Fault, trainingFaults } from './training-faults.js';
@@ -57,30 +57,31 @@ function findFaults(request: JobCreate, { dataset, manifest, prior, starts }: Kn
         field: 'prior',
         message: `is missing: run "${run.name}" uses ReLA; name a prior (GET /v1/priors lists them), or set "rela" to null`,
       });
-    if (run.method.name === 'supervised') {
-      const classes = manifest.classes?.length ?? 0;
-      if (classes === 0)
-        fault(
-          ['method'],
-          'supervised training needs labels and this dataset has none; take a method such as byol',
-        );
-      else if (classes === 1)
-        fault(
-          ['method'],
-          'supervised training needs two classes or more and this dataset has one; take a method such as byol',
-        );
-    }
-    if (viewSize(run, manifest) === null)
+    const size = viewSize(run, manifest);
+    if (size === null)
       fault(
         ['imageSize'],
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
+    else for (const { path, message } of learningFaults(run, size, manifest)) fault(path, message);
     const own: Fault[] = trainingFaults(run, { images, classes: manifest.classes?.length ?? 0 });
     const start = starts?.get(index);
     if (start) own.push(...startFaults(run, start, dataset.digest));
     for (const { path, message } of own) fault(path, message);
   }
   return faults;
+}
+
+/** What backbone and method cannot work with. */
+function learningFaults(run: RunSpec, size: number, { channels, classes }: DatasetManifest): MethodFault[] {
+  const image = { size, channels };
+  const backbone = createBackbone(run.backbone, image);
+  const { batchSize, seed } = run;
+  const context = { backbone, image, batchSize, seed, classes: classes?.length || null };
+  const faults = methodFaults(run.method, context);
+  if (run.backbone.pool === undefined || backbone.patches) return faults;
+  const message = `is for backbones of patches, and ${run.backbone.name} has none; leave it out, or take ${patchBackbones().join(', ')}`;
+  return [{ path: ['backbone', 'pool'], message }, ...faults];
 }
 
 function priorModel(prior: Prior): PriorModel {
