@@ -5,6 +5,7 @@ export * from './explain.js';
 export * from './identifiers.js';
 export * from './job.js';
 export * from './model.js';
+export * from './optimization.js';
 export * from './page.js';
 export * from './plan.js';
 export * from './prior.js';

@@ -78,3 +78,16 @@ it('refuses a state that is none', () => {
   for (const damaged of [null, {}, { steps: 3 }, 'x', { steps: 1, switchStep: null, adaptive: {} }])
     expect(() => rule.restore(damaged)).toThrow('damaged');
 });
+
+it('takes λ as a share of the steps where a budget ends the run before its epochs', () => {
+  const run = { epochs: 10, stepsPerEpoch: 4 };
+  const steps = (more: object) => {
+    const rule = createPhaseRule(constant(0.5), { ...run, ...more });
+    let made = 0;
+    for (; rule.phase === 'rela' && made < 40; made++) rule.observe(1);
+    return made;
+  };
+  expect(steps({})).toBe(20);
+  expect(steps({ totalSteps: 40 })).toBe(20);
+  expect(steps({ totalSteps: 11 })).toBe(5);
+});

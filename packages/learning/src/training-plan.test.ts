@@ -1,4 +1,4 @@
-import { RelaSpec } from '@rela/contracts';
+import { OptimizerSpec, RelaSpec } from '@rela/contracts';
 import type { HostTensors } from '@rela/engine';
 import { expect, it } from 'vitest';
 import { eagerEngine, runOnce } from './testing/eager.js';
@@ -161,4 +161,24 @@ it('refuses a supervised run without labels, and ReLA without targets', () => {
   expect(() => plan.step('rela')(plan.initialState() as never, { view1: {} } as never)).toThrow(
     'no ReLA phase',
   );
+});
+
+it("lets the slow network follow with the step's own momentum where there is a schedule", async () => {
+  const length = { stepsPerEpoch: 5, totalSteps: 10 };
+  const plan = tinyPlan({ method: byol, ema: { base: 0.5, schedule: 'cosine' } }, { length });
+  const before = plan.initialState();
+  const { state } = await step(plan, 'method', before, plan.scalars(6));
+  const key = 'backbone.conv1.weight';
+  for (const [index, value] of state[`target.${key}`]!.data.entries())
+    expect(value).toBeCloseTo(0.75 * before[key]!.data[index]! + 0.25 * state[key]!.data[index]!, 6);
+});
+
+it.each(['sgd', 'lars'] as const)('trains by %s, with a state of that name', async (name) => {
+  const plan = tinyPlan({ method: byol, optimizer: OptimizerSpec.parse({ name }) });
+  const before = plan.initialState();
+  expect(Object.keys(before).some((key) => key.startsWith('adamw.'))).toBe(false);
+  const { state } = await step(plan, 'method', before);
+  const moved = keysThatMoved(before, state);
+  expect(moved).toContain('backbone.conv1.weight');
+  expect(moved).toContain(`${name}.v.predictor.0.weight`);
 });

@@ -3,28 +3,36 @@ import { ProblemError, type Training } from '@rela/contracts';
 import type { HostTensors, StepFunction, TensorSpec, Tensors } from '@rela/engine';
 import { createRandom } from '@rela/random';
 import type { Scalar, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
-import { createAdamW } from './adamw.js';
+import { createAccumulation, isAccumulated } from './accumulation.js';
 import { type Backbone, createBackbone } from './backbones/backbone.js';
+import { clipByGlobalNorm } from './clip.js';
 import { differentiate } from './differentiate.js';
 import { scalar } from './initial.js';
 import { createMethod, type Method, type Objective } from './methods/method.js';
 import { only, take, under, within } from './names.js';
 import { initClassifier, isClassifier, watch } from './online-classifier.js';
+import { createOptimizer, isOptimizers } from './optimizers/optimizer.js';
 import type { Phase } from './phase-rule.js';
+import { learningRates, type RunLength, slowMomenta } from './rates.js';
 import { createTransport, type Transport } from './transport.js';
 
 export interface TrainingPlan {
-  /** Everything that a run carries: backbone, heads, slow networks, W, online classifier, moments. Equal keys in both phases. */
-  initialState(): HostTensors;
+  /**
+   * Everything that a run carries: backbone, heads, slow networks, W, online classifier, moments. Equal keys in both phases.
+   * @param backbone its first weights under its own names; absent: drawn from the seed
+   */
+  initialState(backbone?: HostTensors): HostTensors;
   /**
    * Inputs of a step: view1, view2 [B, H, W, C] float32, normalised; targets [B, k] float32 in the ReLA phase; labels [B]
-   * int32 where there are classes (−1: not labelled); and the scalars of `scalars`.
+   * int32 where there are classes (−1: not labelled); and the scalars of `scalars`. B is the batch size, or that of a part.
    */
   batchSpecs(phase: Phase): Record<string, TensorSpec>;
   /** Metrics: loss []; classifierCorrect [], of the B images of the first view, where there are classes. */
   step(phase: Phase): StepFunction;
-  /** Inputs that depend on the step, which counts from 1. */
-  scalars(step: number): HostTensors;
+  /** Inputs that depend on the step, which counts from 1, and on the part of its batch. */
+  scalars(step: number, part?: number): HostTensors;
+  /** Equal parts that a batch comes in; the step is run on each, and the last one moves the weights. */
+  readonly parts: number;
   /** The backbone's weights and running statistics under its own names. */
   backboneWeights(state: HostTensors): HostTensors;
 }
@@ -36,6 +44,8 @@ export interface TrainingPlanOptions {
   classes: number | null;
   /** Width of the targets, null without ReLA. */
   k: number | null;
+  /** Needed where a schedule depends on it. */
+  length?: RunLength;
 }
 
 /** @throws ProblemError `invalid-request` for a supervised run without labels, or a ReLA run without targets. */
@@ -46,18 +56,29 @@ export function createTrainingPlan(options: TrainingPlanOptions): TrainingPlan {
 /** The same around any backbone. */
 export function planAround(
   backbone: Backbone,
-  { training, image, classes, k }: TrainingPlanOptions,
+  { training, image, classes, k, length }: TrainingPlanOptions,
 ): TrainingPlan {
   const method = createMethod(training.method, { backbone, classes });
   const transport = planTransport(backbone, training, k);
   const trains = trainedKeys(backbone, method, transport);
-  const adamw = createAdamW(training.optimizer, (key) => (trains('rela', key) ? 'every' : 'method'));
-  const { batchSize } = training;
+  const optimizer = createOptimizer(training.optimizer, (key) => (trains('rela', key) ? 'every' : 'method'));
+  const { clip, accumulate: parts = 1 } = training;
+  const partSize = training.batchSize / parts;
+  const accumulation = parts > 1 ? createAccumulation(parts) : null;
+  const learningRate = learningRates(training, length);
+  const momentum = slowMomenta(training, length);
+  const scalars = (step: number, part = 1): HostTensors => ({
+    learningRate: scalar(learningRate(step)),
+    ...(momentum ? { momentum: scalar(momentum(step)) } : {}),
+    ...accumulation?.scalars(part),
+  });
 
   return {
-    initialState() {
+    parts,
+
+    initialState(given) {
       const random = createRandom(training.seed, 'initial state');
-      const weights = backbone.init(random.fork('backbone'));
+      const weights = given ?? backbone.init(random.fork('backbone'));
       const all = {
         ...under('backbone.', weights),
         ...method.init(random.fork('method'), weights),
@@ -68,21 +89,23 @@ export function planAround(
         all,
         (key) => trains('method', key) || (transport !== null && trains('rela', key)),
       );
-      return { ...all, ...adamw.init(trained) };
+      return { ...all, ...optimizer.init(trained), ...accumulation?.init(trained) };
     },
 
     batchSpecs(phase) {
       const view: TensorSpec = {
-        shape: [batchSize, image.size, image.size, image.channels],
+        shape: [partSize, image.size, image.size, image.channels],
         dtype: 'float32',
       };
       const isRela = phase === 'rela';
       return {
         view1: view,
         ...(isRela || method.views === 2 ? { view2: view } : {}),
-        ...(isRela ? { targets: { shape: [batchSize, k ?? 0], dtype: 'float32' } } : {}),
-        ...(classes === null ? {} : { labels: { shape: [batchSize], dtype: 'int32' } }),
-        learningRate: { shape: [], dtype: 'float32' },
+        ...(isRela ? { targets: { shape: [partSize, k ?? 0], dtype: 'float32' } } : {}),
+        ...(classes === null ? {} : { labels: { shape: [partSize], dtype: 'int32' } }),
+        ...Object.fromEntries(
+          Object.keys(scalars(1)).map((key) => [key, { shape: [], dtype: 'float32' as const }]),
+        ),
       };
     },
 
@@ -96,15 +119,21 @@ export function planAround(
       const { features, ...statistics } = byproducts;
       const watched =
         classes === null ? null : watch(state, features as Tensor2D, take<Tensor1D>(batch, 'labels'));
-      const all = { ...gradients, ...watched?.gradients };
-      const changed = { ...adamw.update(state, all, take<Scalar>(batch, 'learningRate')), ...statistics };
+      const part = { ...gradients, ...watched?.gradients };
+      const all = accumulation?.add(state, part, batch) ?? part;
+      const clipped = clip ? { ...all, ...clipByGlobalNorm(only(all, isNotWatching), clip.norm) } : all;
+      const updated = optimizer.update(state, clipped, take<Scalar>(batch, 'learningRate'));
+      const m = momentum ? take<Scalar>(batch, 'momentum') : undefined;
+      const moved = { ...updated, ...method.follow({ ...state, ...updated, ...statistics }, m) };
       return {
-        state: { ...changed, ...method.follow({ ...state, ...changed }) },
+        state: accumulation
+          ? { ...accumulation.settle(state, moved, batch), ...statistics, ...accumulation.keep(all) }
+          : { ...updated, ...statistics, ...moved },
         metrics: { loss, ...(watched ? { classifierCorrect: watched.correct } : {}) },
       };
     },
 
-    scalars: () => ({ learningRate: scalar(training.optimizer.learningRate) }),
+    scalars,
     backboneWeights: (state) => within(state, 'backbone.'),
   };
 }
@@ -121,12 +150,15 @@ function planTransport(backbone: Backbone, { rela }: Training, k: number | null)
 
 const BACKBONE = 'backbone.';
 
+/** The classifier that watches a run has no part in how far its weights move. */
+const isNotWatching = (key: string) => !isClassifier(key);
+
 /** Which tensors of the state a phase trains. */
 function trainedKeys(backbone: Backbone, method: Method, transport: Transport | null) {
   return (phase: Phase, key: string): boolean => {
     if (key.startsWith(BACKBONE)) return backbone.trainable(key.slice(BACKBONE.length));
     if (isClassifier(key)) return true;
-    if (key.startsWith('adamw.')) return false;
+    if (isOptimizers(key) || isAccumulated(key)) return false;
     if (key.startsWith('transport.')) return phase === 'rela' && transport?.trainable(key) === true;
     return phase === 'method' && method.trainable(key);
   };

@@ -76,8 +76,9 @@ export function createByol({ backbone, momentum, projection }: ByolOptions): Met
       return { loss: tf.mul(-0.5, agreement), features: first.features, statistics: second.statistics };
     },
 
-    follow(weights) {
-      return under(TARGET, follow(within(weights, TARGET), only(weights, isFollowed), momentum));
+    follow(weights, scheduled) {
+      const m = scheduled ?? momentum;
+      return under(TARGET, follow(within(weights, TARGET), only(weights, isFollowed), m));
     },
   };
 }

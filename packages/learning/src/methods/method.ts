@@ -46,8 +46,11 @@ export interface Method {
   /** What the loss takes as constant; computed before it, so that no gradient flows. */
   constants(weights: Tensors, views: Views): Tensors;
   loss(weights: Tensors, views: Views, constants: Tensors): Objective;
-  /** Slow-moving tensors after the optimizer's step, in both phases. */
-  follow(weights: Tensors): Tensors;
+  /**
+   * Slow-moving tensors after the optimizer's step, in both phases.
+   * @param momentum m of this step []; absent: the method's own constant
+   */
+  follow(weights: Tensors, momentum?: Scalar): Tensors;
 }
 
 /** @throws ProblemError `invalid-request` for a supervised run on data without labels. */

@@ -6,6 +6,7 @@ import type { Backbone } from '../backbones/backbone.js';
 import { createMobilenetV2 } from '../backbones/mobilenet.js';
 import { createResnet } from '../backbones/resnet.js';
 import { createVit } from '../backbones/vit.js';
+import type { RunLength } from '../rates.js';
 import { planAround, type TrainingPlan } from '../training-plan.js';
 
 export const TINY = { image: { size: 8, channels: 1 }, classes: 3, k: 5 };
@@ -54,11 +55,18 @@ export function tinyPlan(
   {
     classes = TINY.classes,
     backbone = tinyBackbone(),
-  }: { classes?: number | null; backbone?: Backbone } = {},
+    length,
+  }: { classes?: number | null; backbone?: Backbone; length?: RunLength } = {},
 ): TrainingPlan {
   const parsed = Training.parse({ batchSize: 4, seed: 3, ...training });
   const { image, k } = TINY;
-  return planAround(backbone, { training: parsed, image, classes, k: parsed.rela ? k : null });
+  return planAround(backbone, {
+    training: parsed,
+    image,
+    classes,
+    k: parsed.rela ? k : null,
+    ...(length ? { length } : {}),
+  });
 }
 
 /** Normal numbers of that shape. */

@@ -5,7 +5,6 @@ import type { HostTensors, TensorSpec } from '@rela/engine';
 import type { Phase } from '@rela/learning';
 import type { ArtifactStore } from '@rela/storage';
 import type { TargetsManifest } from '../targets.js';
-import type { Schedule } from './schedule.js';
 
 export interface FeedOptions {
   training: Training;
@@ -14,7 +13,10 @@ export interface FeedOptions {
   image: { size: number; channels: number };
   /** Of the first step. */
   phase: Phase;
-  batches: ReturnType<Schedule['batches']>;
+  /** Images of every run of the step: batches, or their parts. */
+  batches: Iterable<{ epoch: number; indices: Uint32Array }>;
+  /** Most images of one. */
+  batchSize: number;
   threads: number;
   store: ArtifactStore;
   /** Inputs of the step of a phase. */
@@ -59,7 +61,7 @@ export function openFeed(options: FeedOptions): Feed {
     targets,
     resolve: (digest) => store.localPath(digest),
     batches: options.batches,
-    batchSize: training.batchSize,
+    batchSize: options.batchSize,
     views: kindOf(phase, training.method.name),
     size: image.size,
     seed: training.seed,
