@@ -104,7 +104,7 @@ describe('the pages', () => {
   it('link to pages and files that exist', async () => {
     const pages = [
       'README.md',
-      ...['getting-started', 'jobs', 'priors', 'datasets', 'engines', 'deployment'].map(
+      ...['getting-started', 'jobs', 'priors', 'datasets', 'engines', 'deployment', 'evaluation'].map(
         (page) => `docs/${page}.md`,
       ),
     ];
