@@ -1,21 +1,48 @@
 // `npm run bench -- NAME [--json]`: one measured question, answered by the ratio of two sides that take turns in one run.
+// `npm run bench -- paper:NAME [--quick] [--json] [--out FOLDER]`: a claim of the paper, shown by runs made there and then.
 import { spawnSync } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { env } from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { runPrepared } from '../demo/prepare.mjs';
 
-const folder = fileURLToPath(new URL('./questions/', import.meta.url));
-const [name, ...flags] = process.argv.slice(2);
-const json = flags.includes('--json');
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const PAPER = 'paper:';
+/** In bench/paper, what studies share. */
+const SHARED = ['charts', 'statistics', 'write'];
 
 async function names() {
-  return (await readdir(folder)).filter((file) => file.endsWith('.mjs')).map((file) => file.slice(0, -4));
+  const modules = async (folder) =>
+    (await readdir(here(folder))).filter((file) => file.endsWith('.mjs')).map((file) => file.slice(0, -4));
+  const studies = (await modules('./paper')).filter((study) => !SHARED.includes(study));
+  return [...(await modules('./questions')), ...studies.map((study) => PAPER + study)].sort();
 }
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        quick: { type: 'boolean', default: false },
+        out: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    process.stderr.write(`${error.message}\n`);
+    return { positionals: [], values: {} };
+  }
+}
+
+const {
+  positionals: [name],
+  values: { json, quick, out },
+} = readArguments();
 
 if (!name || !(await names()).includes(name)) {
   process.stderr.write(
-    `npm run bench -- NAME [--json], where NAME is one of: ${(await names()).sort().join(', ')}\n`,
+    `npm run bench -- NAME [--json], or paper:NAME [--quick] [--json] [--out FOLDER], where NAME is one of: ${(await names()).join(', ')}\n`,
   );
   process.exit(1);
 }
@@ -35,15 +62,40 @@ if (env.GLIBC_TUNABLES === undefined) {
   process.exit(status ?? 1);
 }
 
-async function main() {
+const say = (text) => process.stderr.write(`${text}\n`);
+const print = (text) => process.stdout.write(`${text}\n`);
+const asJson = (value) => JSON.stringify(value, null, 2);
+
+async function answerQuestion() {
   const { measure } = await import(`./questions/${name}.mjs`);
   const { machine } = await import('./machine.mjs');
   const { tableOf } = await import('./report.mjs');
-  const cases = await measure((text) => process.stderr.write(`${text}\n`));
-  const result = { bench: name, machine: machine(), cases };
-  process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : `${tableOf(result)}\n`);
+  const result = { bench: name, machine: machine(), cases: await measure(say) };
+  print(json ? asJson(result) : tableOf(result));
+}
+
+/** A quick run never takes the place of a full one's results. */
+async function showClaims() {
+  const study = name.slice(PAPER.length);
+  const { study: make } = await import(`./paper/${study}.mjs`);
+  const { machine } = await import('./machine.mjs');
+  const { writeStudy } = await import('./paper/write.mjs');
+  const answer = await make({ quick, say });
+  const folder = out ?? here(quick ? './results/quick' : './results');
+  const files = await writeStudy(folder, study, answer, { machine: machine(), quick });
+  const { title, seeds, claims, tables, numbers } = answer;
+  if (json) {
+    print(asJson({ study, title, quick, seeds, machine: machine(), claims, ...numbers }));
+    return;
+  }
+  const { markdownTable } = await import('./paper/write.mjs');
+  print(title);
+  for (const { claim, holds, shown } of claims)
+    print(`${holds ? 'holds' : 'DOES NOT HOLD'}: ${claim}. ${shown}`);
+  for (const { title: heading, rows } of tables) print(`\n${heading}\n${markdownTable(rows)}`);
+  print(`\n${files.join('\n')}`);
 }
 
 // Only the result goes to stdout, so that it can be piped.
-await runPrepared(main, { log: process.stderr });
+await runPrepared(name.startsWith(PAPER) ? showClaims : answerQuestion, { log: process.stderr });
 process.exit();

@@ -3,6 +3,7 @@
 import type { Config } from '@rela/config';
 import { DatasetManifest, type StageKind, type StageResult, type StageResultOf } from '@rela/contracts';
 import type { Claim, Database } from '@rela/database';
+import type { EngineName } from '@rela/engine';
 import { readJson, TargetsManifest } from '@rela/stages';
 import type { ArtifactStore } from '@rela/storage';
 import type { StageHandler, WorkerLog } from '@rela/worker';
@@ -11,6 +12,7 @@ import type { Work } from './messages.js';
 
 export interface HandlerParts {
   config: Config;
+  engine: EngineName;
   database: Database;
   store: ArtifactStore;
   log: WorkerLog;
@@ -26,13 +28,13 @@ function dependency<K extends StageKind>(claim: Claim, kind: K): StageResultOf<K
 }
 
 export function createHandlers(parts: HandlerParts): { train: StageHandler; evaluate: StageHandler } {
-  const { config, database, store, log } = parts;
+  const { config, engine, database, store, log } = parts;
 
   const common = async (dataset: string) => ({
     manifest: await readJson(store, dataset, DatasetManifest),
     storageUrl: config.storageUrl,
     home: config.home,
-    engine: config.engine,
+    engine,
     kernels: config.kernels,
     precision: config.precision,
     threads: config.threads,

@@ -8,6 +8,7 @@ import {
   StageResult,
   TrainInput,
 } from '@rela/contracts';
+import { ENGINE_NAMES } from '@rela/engine';
 import { TargetsManifest } from '@rela/stages';
 import { z } from 'zod';
 
@@ -15,7 +16,7 @@ const common = {
   manifest: DatasetManifest,
   storageUrl: z.string(),
   home: z.string(),
-  engine: z.enum(['auto', 'compiled', 'eager']),
+  engine: z.enum(ENGINE_NAMES),
   kernels: z.enum(['fixed', 'measured']),
   precision: z.enum(['fast', 'strict']),
   threads: z.int().positive(),

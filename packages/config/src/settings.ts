@@ -29,7 +29,10 @@ export const Settings = z.object({
     .default(2 * 1024 ** 3)
     .describe('largest uploaded artifact'),
   MAX_PIXELS: z.coerce.number().int().positive().default(64e6).describe('largest image that is decoded'),
-  ENGINE: z.enum(['auto', 'compiled', 'eager']).default('auto').describe('what runs training steps'),
+  ENGINE: z
+    .enum(['auto', 'compiled', 'webgpu', 'cuda', 'eager'])
+    .default('auto')
+    .describe('what runs training steps; `rela engines` lists them, with what auto takes'),
   KERNELS: z
     .enum(['fixed', 'measured'])
     .default('fixed')
@@ -71,7 +74,7 @@ export interface Config {
   home: string;
   api: { host: string; port: number; maxUploadBytes: number };
   maxPixels: number;
-  engine: 'auto' | 'compiled' | 'eager';
+  engine: 'auto' | 'compiled' | 'webgpu' | 'cuda' | 'eager';
   kernels: 'fixed' | 'measured';
   precision: 'fast' | 'strict';
   threads: number;

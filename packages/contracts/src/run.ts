@@ -27,7 +27,11 @@ export const RunResult = z
     finalLoss: z.number().nullable(),
     waitShare: z.number().describe('share of the training time in which the step waited for data'),
     model: Digest.nullable().describe('the backbone as ONNX, at /v1/models/:digest'),
-    engine: z.string(),
+    engine: z
+      .string()
+      .describe(
+        'what ran its steps: compiled, webgpu, cuda or eager; several, in order, where it went on with another',
+      ),
     kernels: Kernels,
     endedBy: EndedBy.optional().describe('which bound ended the training'),
     returned: z.enum(['last', 'best']).optional().describe('which weights `model` has'),

@@ -57,7 +57,7 @@ it('its types are all there: the example of a caller in TypeScript is checked, w
 const scalar = { shape: [], dtype: 'float32' as const, data: new Float32Array(1) };
 const step: Step = await compile(
   ({ w }, { x }) => ({ state: { w: tf.add(w, x) }, metrics: {} }),
-  { state: { w: scalar }, batch: { x: scalar }, unroll: 2, provider: 'cpu' },
+  { state: { w: scalar }, batch: { x: scalar }, unroll: 2, engine: 'compiled' },
 );
 // @ts-expect-error: the batch has no y
 await compile((_, { y }) => ({ state: {}, metrics: { y } }), { state: {}, batch: { x: scalar } });

@@ -16,3 +16,11 @@ it('shortens all gradients by one factor to the norm, and never lengthens them',
       expect(short[key]!.data[at]).toBeCloseTo((value * 0.5) / length, 5);
   expect(await clipped(length * 2)).toEqual(gradients);
 });
+
+it('gives the same bits in whatever order the gradients come', async () => {
+  const many = Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`g${at}`, normal([7], 10 + at)]));
+  const turned = Object.fromEntries(Object.entries(many).reverse());
+  const clip = async (given: typeof many) =>
+    (await runOnce((_, batch) => ({ state: {}, metrics: clipByGlobalNorm(batch, 0.5) }), {}, given)).metrics;
+  expect(await clip(turned)).toEqual(await clip(many));
+});

@@ -7,7 +7,10 @@ const EPSILON = 1e-6;
 
 /** g ← g · min(1, norm / (‖all g‖ + 10⁻⁶)), one factor for all tensors. */
 export function clipByGlobalNorm(gradients: Tensors, norm: number): Tensors {
-  const squares = Object.values(gradients).map((gradient) => tf.sum<Scalar>(tf.square(gradient)));
+  // In the order of their names: a state that was stored comes back in another, and sums of floats depend on theirs.
+  const squares = Object.keys(gradients)
+    .sort()
+    .map((key) => tf.sum<Scalar>(tf.square(gradients[key]!)));
   if (squares.length === 0) return gradients;
   const length = tf.sqrt(squares.reduce((sum, square) => tf.add(sum, square)));
   const factor = tf.minimum(1, tf.div(norm, tf.add(length, EPSILON)));

@@ -91,3 +91,24 @@ it('takes λ as a share of the steps where a budget ends the run before its epoc
   expect(steps({ totalSteps: 40 })).toBe(20);
   expect(steps({ totalSteps: 11 })).toBe(5);
 });
+
+it('knows how many steps are in the phase whatever their losses: all after the switch, one under the adaptive rule', () => {
+  const run = { epochs: 4, stepsPerEpoch: 3 };
+  expect(createPhaseRule(null, run).certain).toBe(Number.POSITIVE_INFINITY);
+  const half = createPhaseRule(constant(0.5), run);
+  const certain: [string, number][] = [];
+  for (let step = 0; step < 7; step++) {
+    certain.push([half.phase, half.certain]);
+    half.observe(1);
+  }
+  expect(certain).toEqual([
+    ...[6, 5, 4, 3, 2, 1].map((left) => ['rela', left]),
+    ['method', Number.POSITIVE_INFINITY],
+  ]);
+  const found = createPhaseRule(adaptive(0.6), { epochs: 10, stepsPerEpoch: 100 });
+  while (found.phase === 'rela') {
+    expect(found.certain).toBe(1);
+    found.observe(1);
+  }
+  expect(found.certain).toBe(Number.POSITIVE_INFINITY);
+});

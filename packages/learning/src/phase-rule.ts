@@ -16,6 +16,8 @@ export type Phase = 'rela' | 'method';
 export interface PhaseRule {
   /** Of the next step. */
   readonly phase: Phase;
+  /** Steps, the next one included, that are in that phase whatever their losses will be. */
+  readonly certain: number;
   /** Number, from 1, of the first step in `method`, as soon as it is known; null before, and without ReLA. */
   readonly switchStep: number | null;
   /** The adaptive rule's ρ after the last step; null where that step was in `method`, and for another rule. */
@@ -63,6 +65,19 @@ class StepwiseRule implements PhaseRule {
 
   get phase(): Phase {
     return this.rela === null || this.#switchStep !== null ? 'method' : 'rela';
+  }
+
+  get certain(): number {
+    if (this.rela === null || this.phase === 'method') return Number.POSITIVE_INFINITY;
+    const { switch: rule } = this.rela;
+    switch (rule.kind) {
+      case 'adaptive':
+        return 1;
+      case 'static':
+        return Math.max(this.#stepsBefore(rule.lambda) - this.#steps, 1);
+      default:
+        return rule satisfies never;
+    }
   }
 
   get switchStep(): number | null {

@@ -32,3 +32,39 @@ it('refuses a header that promises more than there is', () => {
   broken.writeBigUInt64LE(2n ** 40n, 0);
   expect(() => decodeTensors(broken)).toThrow(/shorter than its header/);
 });
+
+/** A file with that header and data. */
+function written(header: unknown, data: Uint8Array): Buffer {
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([length, text, data]);
+}
+
+it('reads halves, brain floats, doubles and long integers as others write them', () => {
+  const halves = Buffer.from(Uint16Array.from([0x3c00, 0xc000, 0x0001, 0x7c00, 0x3555]).buffer);
+  const brain = Buffer.from(Uint16Array.from([0x3f80, 0xc000]).buffer);
+  const doubles = Buffer.from(Float64Array.from([0.5, -3]).buffer);
+  const longs = Buffer.from(BigInt64Array.from([-9n]).buffer);
+  const header = {
+    half: { dtype: 'F16', shape: [5], data_offsets: [0, 10] },
+    brain: { dtype: 'BF16', shape: [2], data_offsets: [10, 14] },
+    double: { dtype: 'F64', shape: [2], data_offsets: [14, 30] },
+    long: { dtype: 'I64', shape: [], data_offsets: [30, 38] },
+  };
+  const { tensors } = decodeTensors(written(header, Buffer.concat([halves, brain, doubles, longs])));
+  const { half, brain: bfloat, double, long } = tensors;
+  expect([...half!.data]).toEqual([1, -2, 2 ** -24, Number.POSITIVE_INFINITY, Math.fround(0x555 / 0x1000)]);
+  expect([...bfloat!.data]).toEqual([1, -2]);
+  expect([...double!.data]).toEqual([0.5, -3]);
+  expect(long).toEqual({ dtype: 'int32', shape: [], data: Int32Array.from([-9]) });
+});
+
+it.each([
+  ['is a list', []],
+  ['names no type', { weight: { shape: [1], data_offsets: [0, 4] } }],
+  ['has a shape that is none', { weight: { dtype: 'F32', shape: [-1], data_offsets: [0, 4] } }],
+  ['has a type that is not read', { weight: { dtype: 'F8_E4M3', shape: [4], data_offsets: [0, 4] } }],
+])('refuses a header that %s', (_, header) => {
+  expect(() => decodeTensors(written(header, Buffer.alloc(4)))).toThrow(/damaged/);
+});

@@ -2,7 +2,7 @@
  * Named tensors in one file, in the safetensors format: eight bytes of header length, a JSON header, the data.
  * Source: the safetensors format description (github.com/huggingface/safetensors).
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { ProblemError } from '@rela/contracts';
 import type { DType, HostTensor, HostTensors, TensorSpec } from '@rela/engine';
 
@@ -42,38 +42,93 @@ export function* encodeTensors(
   }
 }
 
-function dtypeOf(name: string, entry: Entry): DType {
-  const dtype = (Object.keys(NAMES) as DType[]).find((candidate) => NAMES[candidate] === entry.dtype);
-  if (!dtype) throw corrupt(`tensor "${name}" has the type ${entry.dtype}; F32, I32 and BOOL are read`);
-  return dtype;
+/** What others write: whole numbers of 64 bits, and floats of other widths, which become float32. */
+const FOREIGN: Record<string, { itemBytes: number; dtype: DType; read(view: DataView, at: number): number }> =
+  {
+    F64: { itemBytes: 8, dtype: 'float32', read: (view, at) => view.getFloat64(at, true) },
+    F16: { itemBytes: 2, dtype: 'float32', read: (view, at) => fromHalf(view.getUint16(at, true)) },
+    BF16: { itemBytes: 2, dtype: 'float32', read: (view, at) => fromBrainFloat(view.getUint16(at, true)) },
+    I64: { itemBytes: 8, dtype: 'int32', read: (view, at) => Number(view.getBigInt64(at, true)) },
+  };
+
+const words = new DataView(new ArrayBuffer(4));
+
+/** bfloat16 is the upper half of a float32. */
+function fromBrainFloat(bits: number): number {
+  words.setUint32(0, bits << 16);
+  return words.getFloat32(0);
+}
+
+/** IEEE 754 binary16: one bit of sign, five of exponent, ten of fraction. */
+function fromHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** How a tensor is stored, and what it becomes here. `foreign`: null for what is written here too. */
+function typeOf(name: string, { dtype: stored }: Entry) {
+  const own = (Object.keys(NAMES) as DType[]).find((candidate) => NAMES[candidate] === stored);
+  if (own) return { itemBytes: ITEM_BYTES[own], dtype: own, foreign: null };
+  const foreign = FOREIGN[stored];
+  if (foreign) return { itemBytes: foreign.itemBytes, dtype: foreign.dtype, foreign };
+  throw corrupt(
+    `tensor "${name}" has the type ${stored}; ${[...Object.values(NAMES), ...Object.keys(FOREIGN)].join(', ')} are read`,
+  );
 }
 
 function readTensor(name: string, entry: Entry, data: Uint8Array): HostTensor {
-  const dtype = dtypeOf(name, entry);
+  const { itemBytes, dtype, foreign } = typeOf(name, entry);
+  const { shape } = entry;
   const [start, end] = entry.data_offsets;
-  const size = entry.shape.reduce((product, side) => product * side, 1);
-  if (end - start !== size * ITEM_BYTES[dtype] || start < 0 || end > data.length)
+  const size = shape.reduce((product, side) => product * side, 1);
+  if (end - start !== size * itemBytes || start < 0 || end > data.length)
     throw corrupt(`tensor "${name}" does not lie where the header says`);
   // A copy of its own, since `slice` of a Buffer is a view: tensors have to start at a multiple of their element.
   const bytes = new Uint8Array(data.subarray(start, end));
-  if (dtype === 'float32') return { dtype, shape: entry.shape, data: new Float32Array(bytes.buffer) };
-  if (dtype === 'int32') return { dtype, shape: entry.shape, data: new Int32Array(bytes.buffer) };
-  return { dtype, shape: entry.shape, data: bytes };
+  if (foreign) {
+    const view = new DataView(bytes.buffer);
+    const values = Array.from({ length: size }, (_, at) => foreign.read(view, at * itemBytes));
+    return foreign.dtype === 'int32'
+      ? { dtype: 'int32', shape, data: Int32Array.from(values) }
+      : { dtype: 'float32', shape, data: Float32Array.from(values) };
+  }
+  if (dtype === 'float32') return { dtype, shape, data: new Float32Array(bytes.buffer) };
+  if (dtype === 'int32') return { dtype, shape, data: new Int32Array(bytes.buffer) };
+  return { dtype, shape, data: bytes };
+}
+
+const isCounts = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every((side) => Number.isSafeInteger(side) && side >= 0);
+
+function isEntry(value: unknown): value is Entry {
+  const entry = value as Partial<Entry> | null;
+  return (
+    typeof entry?.dtype === 'string' &&
+    isCounts(entry.shape) &&
+    isCounts(entry.data_offsets) &&
+    entry.data_offsets.length === 2
+  );
 }
 
 function corrupt(what: string): ProblemError {
   return new ProblemError('invalid-data', `The tensor file is damaged: ${what}. Write it again.`);
 }
 
-/** The header of a file that begins with `start`, which holds it in full; `size`: bytes of the whole file. */
+/** The header of a file of `size` bytes, which begins with `start`: as many bytes as the header has, or more. */
 function parseHeader(
   start: Buffer,
   size: number,
-): { entries: Record<string, Entry>; metadata: Record<string, string>; data: number } {
-  const length = headerLength(start, size);
+): { entries: Record<string, Entry>; metadata: Record<string, string>; dataStart: number } {
+  const dataStart = endOfHeader(start, size);
   let header: Record<string, unknown>;
   try {
-    header = JSON.parse(start.toString('utf8', 8, 8 + length)) as Record<string, unknown>;
+    header = JSON.parse(start.toString('utf8', 8, dataStart)) as Record<string, unknown>;
+    if (typeof header !== 'object' || header === null || Array.isArray(header))
+      throw new TypeError('it is no object');
   } catch (error) {
     throw new ProblemError(
       'invalid-data',
@@ -85,49 +140,54 @@ function parseHeader(
     );
   }
   const { __metadata__: metadata = {}, ...entries } = header;
+  for (const [name, entry] of Object.entries(entries))
+    if (!isEntry(entry)) throw corrupt(`its header does not say what "${name}" is`);
   return {
     entries: entries as Record<string, Entry>,
     metadata: metadata as Record<string, string>,
-    data: 8 + length,
+    dataStart,
   };
 }
 
-function headerLength(start: Buffer, size: number): number {
+/** Where the data begin. */
+function endOfHeader(start: Buffer, size: number): number {
   if (start.length < 8) throw corrupt('it is shorter than its header');
   const length = Number(start.readBigUInt64LE(0));
   if (length > MAX_HEADER_BYTES || 8 + length > size) throw corrupt('it is shorter than its header');
-  return length;
+  return 8 + length;
 }
 
 /** @throws ProblemError `invalid-data` where the file is not what its header says. */
 export function decodeTensors(file: Uint8Array): { tensors: HostTensors; metadata: Record<string, string> } {
   const view = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
-  const { entries, metadata, data } = parseHeader(view, view.length);
+  const { entries, metadata, dataStart } = parseHeader(view, view.length);
+  const data = view.subarray(dataStart);
   const tensors = Object.fromEntries(
-    Object.entries(entries).map(([name, entry]) => [name, readTensor(name, entry, view.subarray(data))]),
+    Object.entries(entries).map(([name, entry]) => [name, readTensor(name, entry, data)]),
   );
   return { tensors, metadata };
 }
 
-/** Names, shapes and types of a file's tensors; reads no more than its header. @throws ProblemError `invalid-data` */
+/**
+ * Names, shapes and types of a file's tensors, as `decodeTensors` would give them; reads no more than its header.
+ * @throws ProblemError `invalid-data` where it is no such file
+ */
 export async function readTensorSpecs(path: string): Promise<Record<string, TensorSpec>> {
   const file = await open(path);
+  const readStart = async (bytes: number) => (await file.read(Buffer.alloc(bytes), 0, bytes, 0)).buffer;
   try {
     const { size } = await file.stat();
-    const length = headerLength(await readStart(file, Math.min(8, size)), size);
-    const { entries } = parseHeader(await readStart(file, 8 + length), size);
+    const { entries } = parseHeader(
+      await readStart(endOfHeader(await readStart(Math.min(8, size)), size)),
+      size,
+    );
     return Object.fromEntries(
-      Object.entries(entries).map(([name, entry]) => {
-        if (!Array.isArray(entry?.shape)) throw corrupt(`tensor "${name}" has no shape`);
-        return [name, { shape: entry.shape, dtype: dtypeOf(name, entry) }];
-      }),
+      Object.entries(entries).map(([name, entry]) => [
+        name,
+        { shape: entry.shape, dtype: typeOf(name, entry).dtype },
+      ]),
     );
   } finally {
     await file.close();
   }
-}
-
-async function readStart(file: FileHandle, bytes: number): Promise<Buffer> {
-  const { buffer } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
-  return buffer;
 }

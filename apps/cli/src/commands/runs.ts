@@ -7,6 +7,7 @@ import { BadResult } from '../output/failure.js';
 import { formatBytes, formatShare, formatTime } from '../output/format.js';
 import { type Column, formatProperties, formatTable } from '../output/table.js';
 import { parseNumber } from './arguments.js';
+import { addContinue } from './continue-run.js';
 import { openSession } from './session.js';
 
 /** What the runs of a job came to, one a line. */
@@ -76,6 +77,8 @@ function propertiesOf(run: Run): string {
         ? spec.method.name
         : `${spec.method.name} with ReLA, ${spec.rela.switch.kind} switch`,
     backbone: spec.backbone.name,
+    optimizer: `${spec.optimizer.name}, learning rate ${spec.optimizer.learningRate}, ${spec.schedule?.name ?? 'constant'}`,
+    'goes on with': spec.continueFrom ?? null,
     data: `ratio ${spec.dataRatio}, ${spec.epochs} epochs, batch ${spec.batchSize}, seed ${spec.seed}`,
     checkpoint: checkpoint && `step ${checkpoint.step}, ${formatTime(checkpoint.createdAt)}`,
     'linear probe': formatShare(result?.accuracy ?? null),
@@ -83,9 +86,14 @@ function propertiesOf(run: Run): string {
     'train seconds': result?.trainSeconds.toFixed(1) ?? null,
     'prior seconds': result?.priorSeconds.toFixed(1) ?? null,
     steps: result?.steps ?? null,
+    'ended by': result?.endedBy ?? null,
     'switch step': result?.switchStep ?? null,
     engine: result?.engine ?? null,
     model: result?.model ?? null,
+    'best on held-out images': result?.best
+      ? `${formatShare(result.best.accuracy)} at step ${result.best.step}, ${result.best.model}`
+      : null,
+    'model of the last step': result?.lastModel ?? null,
     ...(result?.features
       ? {
           features: result.features.map(({ split, rows, width }) => `${split} ${rows} × ${width}`).join(', '),
@@ -138,6 +146,7 @@ export function addRuns(program: Command): void {
     .argument('<run>', 'id')
     .requiredOption('-o, --output <folder>', 'where to write train-features.npy, train-labels.npy, …')
     .action(downloadFeatures);
+  addContinue(runs);
 }
 
 /** Features of a run as NPY files in a folder. */

@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eagerEntry, listEngines } from './list-engines.js';
+import { adapterOf, type Traces } from './adapter.js';
+import { deviceListing, eagerEntry, listEngines } from './list-engines.js';
 import { type TensorFlow, tensorFlowHere } from './tensorflow.js';
 
 let folder: string;
@@ -99,8 +100,8 @@ it('lists every engine once, each with one line, and says which one auto takes',
   const engines = await listEngines();
   expect(engines.map(({ engine, on }) => `${engine} ${on}`)).toEqual([
     'compiled cpu',
-    'compiled webgpu',
-    'compiled cuda',
+    'webgpu webgpu',
+    'cuda cuda',
     'eager tensorflow-gpu',
     'eager tensorflow',
   ]);
@@ -113,4 +114,54 @@ it('lists every engine once, each with one line, and says which one auto takes',
     expect(about).toMatch(/^[^\n]{5,}$/);
     if (usable) expect(remedy).toBeNull();
   }
+});
+
+describe('a device that runs graphs', () => {
+  const traces = (given: Partial<Traces>): Traces => ({
+    platform: 'linux',
+    files: [],
+    libraries: [],
+    ...given,
+  });
+
+  it.each([
+    ['a driver that holds a render node', { files: ['/dev/dri/renderD128'] }, 'gpu'],
+    ["NVIDIA's driver", { files: ['/dev/null', '/dev/nvidia0'] }, 'gpu'],
+    [
+      'one of hardware beside an installed lavapipe',
+      { files: ['/dev/dri/renderD128'], libraries: ['/usr/lib/libvulkan_lvp.so'] },
+      'gpu',
+    ],
+    ['SwiftShader', { libraries: ['/usr/lib/chromium/libvk_swiftshader.so'] }, 'SwiftShader'],
+    [
+      'lavapipe beside drivers that found nothing',
+      { libraries: ['libvulkan_radeon.so', 'libvulkan_lvp.so'] },
+      'lavapipe',
+    ],
+    ['one that nobody knows and that holds no device', {}, 'an unknown one'],
+    ['Metal', { platform: 'darwin' as const }, 'gpu'],
+    ['WARP', { platform: 'win32' as const, libraries: ['C:\\Windows\\d3d10warp.dll'] }, 'WARP'],
+  ])('by %s is told from what it holds and loads', (_, given, expected) => {
+    const adapter = adapterOf(traces(given));
+    expect(adapter.is === 'gpu' ? adapter.is : adapter.name).toBe(expected);
+  });
+
+  it('is worth it to auto if it is a GPU that multiplies rightly, and twice as fast as the processor', () => {
+    const gpu = { is: 'gpu' } as const;
+    const listing = (speed: number) => deviceListing('webgpu', gpu, { is: 'answer', value: speed });
+    expect(listing(0.1)).toMatchObject({
+      usable: true,
+      worth: true,
+      about: expect.stringMatching(/0\.10 times/),
+    });
+    expect(listing(0.8)).toMatchObject({
+      usable: true,
+      worth: false,
+      slow: expect.stringMatching(/0\.80 times/),
+    });
+    const wrong = { is: 'fault', reason: 'its matrix products are wrong', said: '' } as const;
+    expect(deviceListing('cuda', gpu, wrong)).toMatchObject({ usable: false, worth: false });
+    const software = { is: 'software', name: 'SwiftShader' } as const;
+    expect(deviceListing('webgpu', software, null)).toMatchObject({ usable: true, worth: false });
+  });
 });

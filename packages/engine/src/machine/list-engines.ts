@@ -2,15 +2,19 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { blockOfThisMachine } from '../running/blocked-probe.js';
-import type { DeviceProvider } from '../running/provider.js';
+import type { EngineName } from '../running/engine.js';
+import type { DeviceProvider, Provider } from '../running/provider.js';
+import { type Adapter, adapterOf, type Traces } from './adapter.js';
 import type { Answer } from './child.js';
 import { providerHere } from './provider-here.js';
+import { speedHere } from './speed-here.js';
 import { installs, mends, TENSORFLOW, type TensorFlow, tensorFlowHere } from './tensorflow.js';
 
 export interface EngineListing {
-  engine: 'compiled' | 'eager';
+  /** The name by which it is asked for. */
+  engine: EngineName;
   /** What its work is done by: one of ONNX Runtime's providers, or a TF.js library. */
-  on: 'cpu' | 'webgpu' | 'cuda' | TensorFlow;
+  on: Provider | TensorFlow;
   usable: boolean;
   /** What it has, or why it cannot be used, in one line. */
   about: string;
@@ -23,18 +27,36 @@ export interface EngineListing {
 const CUDA_LIBRARIES =
   'npm rebuild onnxruntime-node --ignore-scripts=false --onnxruntime-node-install=cuda12 (CUDA 12 and cuDNN 9)';
 
-type Entry = Omit<EngineListing, 'auto'>;
+export interface Entry extends Omit<EngineListing, 'auto'> {
+  /** Whether `auto` may take it: the first of `AUTO_ORDER` that is worth it. */
+  worth: boolean;
+  /** What makes it slow, where it can be used all the same. */
+  slow?: string;
+}
+
+/** Libraries made for a GPU before those that know it through WebGPU; the processor is always worth it. */
+export const AUTO_ORDER: readonly EngineListing['on'][] = ['tensorflow-gpu', 'cuda', 'webgpu', 'cpu'];
+
+/** A GPU that takes more than this share of the processor's time is not worth what a device costs besides. */
+const WORTH_IT = 0.5;
 
 /** Each library is loaded in a child process of its own, so that none of them can take this one with it. */
 export async function listEngines(): Promise<EngineListing[]> {
-  const entries = await Promise.all([onCpu(), onWebGpu(), onCuda(), ...eagerEntries()]);
-  const eager = entries.find(({ on, usable }) => on === 'tensorflow-gpu' && usable);
-  const chosen = eager ?? entries.find(({ on, usable }) => on === 'cpu' && usable);
-  return entries.map((entry) => ({ ...entry, auto: entry === chosen }));
+  const probed = Promise.all([providerHere('webgpu'), providerHere('cuda')]);
+  const [cpu, ...eager] = await Promise.all([onCpu(), ...eagerEntries()]);
+  await probed;
+  // What is timed runs alone.
+  const entries = [cpu, await onWebGpu(), await onCuda(), ...eager];
+  const worth = AUTO_ORDER.map((on) => entries.find((entry) => entry.on === on && entry.worth));
+  const chosen = worth.find((entry) => entry !== undefined);
+  return entries.map((entry) => {
+    const { engine, on, usable, about, remedy } = entry;
+    return { engine, on, usable, about, remedy, auto: entry === chosen };
+  });
 }
 
 function unusable(entry: Pick<Entry, 'engine' | 'on'>, about: string, remedy: string | null): Entry {
-  return { ...entry, usable: false, about, remedy };
+  return { ...entry, usable: false, about, remedy, worth: false };
 }
 
 async function onCpu(): Promise<Entry> {
@@ -48,14 +70,41 @@ async function onCpu(): Promise<Entry> {
     block === null
       ? `plain convolutions, since ONNX Runtime has no blocked ones for this processor; ${threads}`
       : `blocked convolutions, ${block} channels a block; ${threads}`;
-  return { ...entry, usable: true, about, remedy: null };
+  return { ...entry, usable: true, about, remedy: null, worth: true };
+}
+
+/** A device that runs graphs. @param speed its time over the processor's; null where nobody measured, since it is no GPU */
+export function deviceListing(
+  provider: DeviceProvider,
+  adapter: Adapter,
+  speed: Answer<number> | null,
+): Entry {
+  const entry = { engine: provider, on: provider, usable: true, remedy: null } as const;
+  if (adapter.is === 'software' || speed === null) {
+    const name = adapter.is === 'software' ? adapter.name : 'unknown';
+    const slow = `only a software adapter answers (${name}), which computes on the processor, many times slower than "compiled"`;
+    return { ...entry, about: slow, worth: false, slow };
+  }
+  if (speed.is === 'fault') return unusable(entry, `a GPU answers, but ${speed.reason}`, null);
+  const share = speed.value.toPrecision(2);
+  if (speed.value > WORTH_IT) {
+    const slow = `a GPU answers, but its matrix products take ${share} times as long as the processor's; auto takes it from ${WORTH_IT} on`;
+    return { ...entry, about: slow, worth: false, slow };
+  }
+  const about = `a GPU answers; its matrix products take ${share} times as long as the processor's`;
+  return { ...entry, about, worth: true };
+}
+
+async function listingOf(provider: DeviceProvider, traces: Traces): Promise<Entry> {
+  // CUDA has no software device.
+  const adapter: Adapter = provider === 'cuda' ? { is: 'gpu' } : adapterOf(traces);
+  return deviceListing(provider, adapter, adapter.is === 'gpu' ? await speedHere(provider) : null);
 }
 
 async function onWebGpu(): Promise<Entry> {
-  const entry = { engine: 'compiled', on: 'webgpu' } as const;
+  const entry = { engine: 'webgpu', on: 'webgpu' } as const;
   const answer = await providerHere('webgpu');
-  if (answer.is === 'answer')
-    return { ...entry, usable: true, about: 'a WebGPU adapter answers', remedy: null };
+  if (answer.is === 'answer') return listingOf('webgpu', answer.value);
   if (!/adapter/i.test(answer.reason)) return unusable(entry, `ONNX Runtime: ${answer.reason}`, null);
   const [, why] = /^Warning: (.+)$/m.exec(answer.said) ?? [];
   return unusable(
@@ -73,11 +122,11 @@ function withGpuSeen(about: string): string {
 }
 
 async function onCuda(): Promise<Entry> {
-  const entry = { engine: 'compiled', on: 'cuda' } as const;
+  const entry = { engine: 'cuda', on: 'cuda' } as const;
   if (process.platform !== 'linux' || process.arch !== 'x64')
     return unusable(entry, 'ONNX Runtime for Node has CUDA on Linux x64 only', null);
   const answer = await providerHere('cuda');
-  if (answer.is === 'answer') return { ...entry, usable: true, about: 'CUDA runs graphs', remedy: null };
+  if (answer.is === 'answer') return listingOf('cuda', answer.value);
   const about = `ONNX Runtime: ${answer.reason}`;
   return unusable(entry, withGpuSeen(about), CUDA_LIBRARIES);
 }
@@ -110,5 +159,6 @@ export function eagerEntry(which: TensorFlow, answer: Answer<{ gpu: boolean }> |
   if (answer.is === 'fault')
     return unusable(entry, told(`${name} is installed, but ${answer.reason}`), mends(which, answer.reason));
   if (needsGpu && !answer.value.gpu) return unusable(entry, told(`${name} loads, but finds no GPU`), null);
-  return { ...entry, usable: true, about: needsGpu ? 'a GPU answers' : 'on the processor', remedy: null };
+  const about = needsGpu ? 'a GPU answers' : 'on the processor';
+  return { ...entry, usable: true, about, remedy: null, worth: needsGpu };
 }

@@ -1,6 +1,7 @@
 /** The eager engine's libraries: which of them load here, and whether one finds a GPU. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { EngineError } from '../errors.js';
 import { type Answer, askChild, PACKAGE_FOLDER } from './child.js';
 
 /** Packages that bring TF.js's native backend, both optional peers. */
@@ -49,6 +50,27 @@ export async function tensorFlowHere(
   const answer = askChild<Loaded>(question);
   asked.set(key, answer);
   return answer;
+}
+
+/**
+ * The library that the eager engine takes: the one for GPUs where it is installed, else the other.
+ * @throws EngineError `engine-unavailable` where none is installed, or the one that is does not load
+ */
+export async function eagerLibrary(): Promise<string> {
+  for (const which of ['tensorflow-gpu', 'tensorflow'] as const) {
+    const answer = await tensorFlowHere(which);
+    if (answer === null) continue;
+    const name = TENSORFLOW[which];
+    if (answer.is === 'answer') return name;
+    throw new EngineError(
+      'engine-unavailable',
+      `${name} is installed, but ${answer.reason}. It needs: ${mends(which, answer.reason)}. Or take the compiled engine.`,
+    );
+  }
+  throw new EngineError(
+    'engine-unavailable',
+    `The eager engine needs a TF.js backend. Install one with: ${installs('tensorflow-gpu')}, or without a GPU: ${installs('tensorflow')}.`,
+  );
 }
 
 function isInstalled(name: string, folder: string): boolean {

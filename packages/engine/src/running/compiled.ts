@@ -292,6 +292,7 @@ export async function createCompiledEngine({
   };
   return {
     name: 'compiled',
+    copiesState: false,
     async compile(step, state, batch, { unroll = 1, takeState = false, plan: given = {} } = {}) {
       const specs = specsOf(state);
       const graph = unrollStep(recordStep(step, specs, batch), unroll);

@@ -1,18 +1,23 @@
 /**
- * The compiled engine on WebGPU against the processor. Skipped by name where no adapter answers; a software one will do, such as
- * SwiftShader (VK_ICD_FILENAMES names its file).
+ * Compiled steps on WebGPU against the processor. Skipped by name where no adapter answers; a software one will do, and is looked
+ * for where there is no GPU.
  */
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import * as ort from 'onnxruntime-node';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { chooseEngine } from '../machine/choose-engine.js';
 import { listEngines } from '../machine/list-engines.js';
+import { speedHere } from '../machine/speed-here.js';
 import type { HostTensors, StepFunction, TensorSpec } from '../tensors.js';
 import { tensorOf, worstOf } from '../testing/compare.js';
+import { takeSoftwareAdapter } from '../testing/software-adapter.js';
 import { tf } from '../tf.js';
 import { createEngine } from './create.js';
 
+const lacking = takeSoftwareAdapter();
 const engines = await listEngines();
 const found = (name: 'webgpu' | 'cuda') => engines.find(({ on }) => on === name)!;
+const webgpu = found('webgpu');
 
 /** Forward, gradients, momentum, a counter, a flag, frozen weights, max pooling (whose gradient the processor computes). */
 const step: StepFunction = ({ w, v, m, frozen, count, flag }, { x, rate }) => {
@@ -51,16 +56,14 @@ const batch = (at: number): HostTensors => ({
   rate: { ...specs.rate, data: Float32Array.of(0.5) },
 });
 
-describe.skipIf(!found('webgpu').usable)('on a WebGPU adapter', () => {
+describe.skipIf(!webgpu.usable)(`on a WebGPU adapter${webgpu.usable ? '' : ` (${lacking})`}`, () => {
   const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
   afterAll(() => warn.mockRestore());
-  const open = async (provider: 'cpu' | 'webgpu', unroll = 1) =>
-    (await createEngine({ engine: 'compiled', provider, threads: 1 })).compile(step, state, specs, {
-      unroll,
-    });
+  const open = async (engine: 'compiled' | 'webgpu', unroll = 1) =>
+    (await createEngine({ engine, threads: 1 })).compile(step, state, specs, { unroll });
 
   it('ten steps give the state and the metrics of the processor within 1e-3, and go on from a state that is loaded', async () => {
-    const [device, host] = [await open('webgpu'), await open('cpu')];
+    const [device, host] = [await open('webgpu'), await open('compiled')];
     for (let at = 0; at < 10; at++) {
       const [ours, theirs] = [await device.run(batch(at)), await host.run(batch(at))];
       expect(worstOf(ours, theirs).difference).toBeLessThan(1e-3);
@@ -101,8 +104,9 @@ describe.skipIf(!found('webgpu').usable)('on a WebGPU adapter', () => {
   });
 
   it('what the processor has to do in its place is a warning with the ops and their lines', async () => {
+    const engine = await createEngine({ engine: 'webgpu' });
     warn.mockClear();
-    const device = await open('webgpu');
+    const device = await engine.compile(step, state, specs);
     expect(warn.mock.calls).toEqual([
       [
         expect.stringMatching(/MaxPool \(.*device\.test\.ts:\d+.*copied/s),
@@ -121,14 +125,14 @@ describe.skipIf(!found('webgpu').usable)('on a WebGPU adapter', () => {
     };
     const given = { x: tensorOf(1, [2, 8, 8, 4]), w: tensorOf(2, [3, 3, 4, 2]) };
     const results = [];
-    for (const provider of ['webgpu', 'cpu'] as const) {
-      const engine = await createEngine({ engine: 'compiled', provider, threads: 1 });
+    for (const name of ['webgpu', 'compiled'] as const) {
+      const engine = await createEngine({ engine: name, threads: 1 });
       results.push(await (await engine.compile(gradients, {}, given)).run(given));
     }
     expect(worstOf(results[0]!, results[1]!).difference).toBeLessThan(1e-3);
   });
 
-  it('several steps in one call give the state of single ones', async () => {
+  it('several steps in one call give the metrics and the state of single ones, bit for bit', async () => {
     const [several, single] = [await open('webgpu', 2), await open('webgpu')];
     const [first, second] = [batch(0), batch(1)];
     const { loss } = await several.run({
@@ -142,27 +146,44 @@ describe.skipIf(!found('webgpu').usable)('on a WebGPU adapter', () => {
     const losses = [await single.run(first), await single.run(second)].map(
       (metrics) => metrics.loss!.data[0]!,
     );
-    expect([...loss!.data]).toEqual(losses.map((value) => expect.closeTo(value, 4)));
-    expect(worstOf(await several.state(), await single.state()).difference).toBeLessThan(1e-5);
+    expect([...loss!.data]).toEqual(losses);
+    expect(await several.state()).toEqual(await single.state());
   });
+
+  it('a device that multiplies rightly is compared with the processor in time', async () => {
+    expect(await speedHere('webgpu', 64)).toEqual({ is: 'answer', value: expect.any(Number) });
+  });
+
+  it.skipIf(!/software/.test(webgpu.about))(
+    'a software adapter is listed as one that is slow, auto does not take it, and who asks for it is warned',
+    async () => {
+      expect(webgpu).toMatchObject({ auto: false, about: expect.stringMatching(/SwiftShader|lavapipe/) });
+      expect(webgpu.about).toMatch(/slower than "compiled"/);
+      expect(await chooseEngine('auto')).not.toBe('webgpu');
+      warn.mockClear();
+      expect(await chooseEngine('webgpu')).toBe('webgpu');
+      expect(warn.mock.calls).toEqual([
+        [
+          expect.stringMatching(/only a software adapter/),
+          { type: 'SlowEngine', code: 'ENGINE_SLOW_DEVICE' },
+        ],
+      ]);
+    },
+  );
 });
 
 describe.skipIf(found('cuda').usable)('without CUDA', () => {
-  it('the provider is refused in one line that says what is missing and what brings it', async () => {
-    const refused = createEngine({ engine: 'compiled', provider: 'cuda' });
+  it('the engine is refused in one line that says what is missing and what brings it', async () => {
+    const refused = createEngine({ engine: 'cuda' });
     await expect(refused).rejects.toMatchObject({ code: 'engine-unavailable' });
     await expect(refused).rejects.toThrow(
-      /^The provider "cuda" cannot be used: [^\n]*onnxruntime-node-install=cuda12[^\n]*$/,
+      /^The engine "cuda" cannot be used: [^\n]*onnxruntime-node-install=cuda12[^\n]*"compiled"[^\n]*$/,
     );
   });
 });
 
-it.each([
-  [{ engine: 'compiled', provider: 'tpu' }, /one of cpu, webgpu, cuda/],
-  [{ engine: 'fast' }, /one of auto, compiled, eager/],
-  [{ engine: 'eager', provider: 'webgpu' }, /leave the provider out/],
-])('options that no engine has are refused: %o', async (options, text) => {
-  const refused = createEngine(options as never);
+it('a name that no engine has is refused with those that there are', async () => {
+  const refused = createEngine({ engine: 'tpu' as never });
   await expect(refused).rejects.toMatchObject({ code: 'bad-option' });
-  await expect(refused).rejects.toThrow(text);
+  await expect(refused).rejects.toThrow(/one of auto, compiled, webgpu, cuda, eager, not "tpu"/);
 });

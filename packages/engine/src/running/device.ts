@@ -110,7 +110,8 @@ function warnOfCopies(off: readonly OffDevice[], nodes: number): void {
 
 export function createDeviceEngine(provider: DeviceProvider): Engine {
   return {
-    name: 'compiled',
+    name: provider,
+    copiesState: !keepsTensors(provider),
     async compile(step, state, batch, { unroll = 1 } = {}) {
       const stateSpecs = specsOf(state);
       const graph = unrollStep(recordStep(step, stateSpecs, batch), unroll);

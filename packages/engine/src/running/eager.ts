@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { EngineError } from '../errors.js';
 import { countFlops } from '../graph/flops.js';
-import { installs, mends, TENSORFLOW, tensorFlowHere } from '../machine/tensorflow.js';
+import { eagerLibrary } from '../machine/tensorflow.js';
 import type { HostTensor, HostTensors, StepFunction, TensorSpec, Tensors } from '../tensors.js';
 import { tf } from '../tf.js';
 import { recordStep } from './compiled.js';
@@ -23,22 +23,8 @@ async function loadBackend(wanted: string | undefined): Promise<string> {
     return 'cpu';
   }
   if (wanted !== undefined) return wanted;
-  for (const which of ['tensorflow-gpu', 'tensorflow'] as const) {
-    const answer = await tensorFlowHere(which);
-    if (answer === null) continue;
-    const name = TENSORFLOW[which];
-    if (answer.is === 'fault')
-      throw new EngineError(
-        'engine-unavailable',
-        `${name} is installed, but ${answer.reason}. It needs: ${mends(which, answer.reason)}. Or take the compiled engine.`,
-      );
-    require(name);
-    return 'tensorflow';
-  }
-  throw new EngineError(
-    'engine-unavailable',
-    `The eager engine needs a TF.js backend. Install one with: ${installs('tensorflow-gpu')}, or without a GPU: ${installs('tensorflow')}.`,
-  );
+  require(await eagerLibrary());
+  return 'tensorflow';
 }
 
 async function download(tensor: Tensor): Promise<HostTensor> {
@@ -116,6 +102,7 @@ export async function createEagerEngine(options: { backend?: string }): Promise<
     throw new EngineError('engine-unavailable', `The TF.js backend "${backend}" did not start.`);
   return {
     name: 'eager',
+    copiesState: false,
     async compile(step, state, batch, { unroll = 1 } = {}) {
       const specs = specsOf(state);
       // Recorded once all the same: it counts the operations and refuses a step that the other engine could not run.

@@ -40,8 +40,17 @@ export interface StepOptions {
   plan?: Plan;
 }
 
+/**
+ * `compiled`: one ONNX graph, on the processor; `webgpu`, `cuda`: the same graph on a device; `eager`: op by op on TF.js's native
+ * backend.
+ */
+export const ENGINE_NAMES = ['compiled', 'webgpu', 'cuda', 'eager'] as const;
+export type EngineName = (typeof ENGINE_NAMES)[number];
+
 export interface Engine {
-  readonly name: 'compiled' | 'eager';
+  readonly name: EngineName;
+  /** True where every run copies the state to a device and back, so that several steps in one call save most of its cost. */
+  readonly copiesState: boolean;
   /** @throws EngineError naming the op, the user's line and the way out */
   compile(
     step: StepFunction,

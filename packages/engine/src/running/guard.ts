@@ -91,6 +91,7 @@ class GuardedStep implements Step {
 export function guarded(engine: Engine): Engine {
   return {
     name: engine.name,
+    copiesState: engine.copiesState,
     async compile(step: StepFunction, state, batch, options: StepOptions = {}) {
       checkSpecs('state', state);
       checkSpecs('batch', batch);

@@ -1,8 +1,7 @@
 /** What runs a compiled graph: ONNX Runtime's execution providers that the npm package of this processor can have. */
 
 /** `webgpu` is in the npm package (Dawn: Vulkan, Metal, Direct3D 12); `cuda` is a download of its own. */
-export const PROVIDERS = ['cpu', 'webgpu', 'cuda'] as const;
-export type Provider = (typeof PROVIDERS)[number];
+export type Provider = 'cpu' | 'webgpu' | 'cuda';
 
 /** Providers other than the processor. */
 export type DeviceProvider = Exclude<Provider, 'cpu'>;

@@ -43,7 +43,8 @@ export function calledInTurn(step: Step, count: number): Step {
   };
 }
 
-function partOf(batch: HostTensors, at: number): HostTensors {
+/** The batch or the metrics of one step out of those of several. */
+export function partOf(batch: HostTensors, at: number): HostTensors {
   return Object.fromEntries(
     Object.entries(batch).map(
       ([
@@ -61,7 +62,8 @@ function partOf(batch: HostTensors, at: number): HostTensors {
   );
 }
 
-function stack(results: readonly HostTensors[]): HostTensors {
+/** Batches or metrics of several steps as one: stacked along a new first axis. */
+export function stack(results: readonly HostTensors[]): HostTensors {
   return Object.fromEntries(
     Object.entries(results[0] ?? {}).map(([name, { shape, dtype }]) => {
       const size = sizeOf(shape);

@@ -11,6 +11,7 @@ it('ends after the steps of its schedule, at the seconds, or before the FLOPs ar
   const bounds = createBounds(schedule, { seconds: 8, flops: 60 });
   expect(bounds.reached(spent, 5)).toBeNull();
   expect(bounds.reached({ ...spent, seconds: 8 }, 5)).toBe('seconds');
+  expect(bounds.reached({ ...spent, step: 0, seconds: 8 }, 5)).toBeNull();
   expect(bounds.reached({ ...spent, flops: 55 }, 5)).toBeNull();
   expect(bounds.reached({ ...spent, flops: 56 }, 5)).toBe('flops');
 });
@@ -20,4 +21,9 @@ it('expects as many steps as the scarcest bound has room for', () => {
   expect(createBounds(schedule, { seconds: 8 }).expectedSteps(spent)).toBe(20);
   expect(createBounds(schedule, { seconds: 8, flops: 60 }).expectedSteps(spent)).toBe(12);
   expect(createBounds(schedule, { seconds: 8000 }).expectedSteps(spent)).toBe(100);
+});
+
+it('knows for how many steps there is room', () => {
+  expect(createBounds(schedule, undefined).room(spent, 5)).toBe(90);
+  expect(createBounds(schedule, { flops: 64 }).room(spent, 5)).toBe(2);
 });

@@ -14,6 +14,8 @@ export interface Bounds {
    * @param next FLOPs of the step that would come next: a budget of FLOPs is never overdrawn
    */
   reached(spent: Spent, next: number): EndedBy | null;
+  /** How many more steps of `next` FLOPs each there is room for, seconds aside: those are only known when they are spent. */
+  room(spent: Pick<Spent, 'step' | 'flops'>, next: number): number;
   /** Steps that the run will have had, as far as can be told. */
   expectedSteps(spent: Spent): number;
 }
@@ -26,9 +28,11 @@ export function createBounds(
   return {
     reached(spent, next) {
       if (spent.step >= totalSteps) return endedBy;
-      if (spent.seconds >= seconds) return 'seconds';
+      // One step is made, however short the time.
+      if (spent.step > 0 && spent.seconds >= seconds) return 'seconds';
       return spent.flops + next > flops ? 'flops' : null;
     },
+    room: (spent, next) => Math.min(totalSteps - spent.step, Math.floor((flops - spent.flops) / next)),
     expectedSteps(spent) {
       const share = Math.max(spent.seconds / seconds, spent.flops / flops);
       return share > 0

@@ -23,6 +23,8 @@ export const Progression = z.object({
   validations: z.array(ValidationPoint).default([]),
   /** Kernels that the run's convolutions got; who goes on takes the same. */
   kernels: Kernels,
+  /** Engines that made the steps, in order; who goes on with another is the last. None in checkpoints of earlier versions. */
+  engines: z.array(z.string()).default([]),
   /** State of the rule that leaves the ReLA loss. */
   rule: z.unknown(),
 });

@@ -8,6 +8,7 @@ function noting(chosen: Plan[]) {
   const given: StepOptions[] = [];
   const engine: Engine = {
     name: 'compiled',
+    copiesState: false,
     async compile(_step, _state, _batch, options = {}) {
       given.push(options);
       const plan = { ...chosen[given.length - 1], ...options.plan };

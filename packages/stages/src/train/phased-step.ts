@@ -1,7 +1,8 @@
 /** The step of the phase that is on, and the passage of the state from the ReLA loss to the method's own. */
 import type { Kernels } from '@rela/contracts';
-import { type Engine, type HostTensors, parsePlan, type Step } from '@rela/engine';
+import { type Engine, type HostTensors, parsePlan } from '@rela/engine';
 import type { Phase, PhaseRule, TrainingPlan } from '@rela/learning';
+import { StepInCalls } from './step-in-calls.js';
 
 export interface PhasedStepOptions {
   engine: Engine;
@@ -15,7 +16,7 @@ export class PhasedStep {
   private constructor(
     private readonly options: PhasedStepOptions,
     private compiled: Phase,
-    private step: Step,
+    private step: StepInCalls,
     private before: Kernels,
   ) {}
 
@@ -34,9 +35,11 @@ export class PhasedStep {
     { engine, plan, kernels }: PhasedStepOptions,
     phase: Phase,
     state: HostTensors,
-  ): Promise<Step> {
+  ): Promise<StepInCalls> {
     const options = { takeState: true, plan: parsePlan(kernels) };
-    return engine.compile(plan.step(phase), state, plan.batchSpecs(phase), options);
+    const compile = (from: HostTensors, unroll: number) =>
+      engine.compile(plan.step(phase), from, plan.batchSpecs(phase), { ...options, unroll });
+    return StepInCalls.open(compile, state, engine);
   }
 
   /** The phase of the step that comes next. */
@@ -73,8 +76,17 @@ export class PhasedStep {
     return true;
   }
 
-  run(batch: HostTensors): Promise<HostTensors> {
-    return this.step.run(batch);
+  /**
+   * How many runs of the step the next call makes: a run a step, or a part of its batch.
+   * @param left steps before something is to be decided, `done` parts of the first included
+   */
+  runsOfNextCall(left: number, done: number): number {
+    return this.step.stepsOf(Math.min(left, this.rule.certain) * this.options.plan.parts - done);
+  }
+
+  /** @param batches of as many runs as `runsOfNextCall` said @returns the metrics of each */
+  run(batches: readonly HostTensors[]): Promise<HostTensors[]> {
+    return this.step.run(batches);
   }
 
   /** Tells the rule the loss of the step that ran. */

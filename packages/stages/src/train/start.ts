@@ -7,7 +7,7 @@ import { readWeights } from '../weights-file.js';
 import { type Checkpoint, type Progression, readCheckpoint } from './checkpoint.js';
 import type { TrainObserver, TrainOptions } from './train.js';
 
-const AT_THE_BEGINNING: Progression = {
+const atTheBeginning = (): Progression => ({
   step: 0,
   seconds: 0,
   waitedSeconds: 0,
@@ -18,8 +18,9 @@ const AT_THE_BEGINNING: Progression = {
   partCorrect: 0,
   validations: [],
   kernels: {},
+  engines: [],
   rule: null,
-};
+});
 
 /** @returns the checkpoint, and whether its switch rule is to be restored: a run that begins has none */
 export async function findStart(
@@ -33,7 +34,7 @@ export async function findStart(
   if (continueFrom !== undefined) return { ...(await readEnd(continueFrom, plan, store)), resumed: true };
   const weights = init === undefined ? undefined : await readWeights(store, init, backbone);
   return {
-    progression: { ...AT_THE_BEGINNING },
+    progression: atTheBeginning(),
     state: plan.initialState(weights),
     best: null,
     resumed: false,

@@ -20,7 +20,7 @@ import type { TargetsManifest } from '../targets.js';
 import { type StageTools, secondsSince } from '../tools.js';
 import { createBounds } from './bounds.js';
 import { firstNonFinite, type Progression, writeCheckpoint } from './checkpoint.js';
-import { openFeed } from './feed.js';
+import { type Batch, type Feed, openFeed } from './feed.js';
 import { finish } from './finish.js';
 import { holdOut } from './held-out.js';
 import { PhasedStep } from './phased-step.js';
@@ -89,6 +89,7 @@ export async function train(
 
   const start = await findStart(options, { plan, backbone }, observer, tools);
   const { progression } = start;
+  progression.engines = enginesOf(progression, engine.name, observer);
   let { best } = start;
   const started = performance.now();
   const secondsBefore = progression.seconds;
@@ -160,6 +161,14 @@ export async function train(
     return reached ?? (hasLostPatience(validations, looks?.patience) ? 'patience' : null);
   };
 
+  /** Steps, the next one included, before anything has to be decided. */
+  const stepsLeft = (): number => {
+    const { step, flops } = progression;
+    const period = looks ? looks.everyEpochs * schedule.stepsPerEpoch : Number.POSITIVE_INFINITY;
+    const untilLook = looks ? period - (step % period) : period;
+    return Math.min(untilLook, bounds.room({ step, flops }, phased.flops * plan.parts));
+  };
+
   let savedAt = performance.now();
   try {
     let ended: EndedBy | null = null;
@@ -168,7 +177,7 @@ export async function train(
         if (progression.step > 0 || progression.part > 0) await save();
         throw tools.signal.reason;
       }
-      const step = progression.step + 1;
+      const next = progression.step + 1;
       if (progression.part === 0) {
         ended = await ending().catch(async (error: unknown) => {
           // Told to stop in the middle of a look: whoever goes on looks again.
@@ -181,23 +190,34 @@ export async function train(
           ended = bounds.reached({ ...progression, seconds: seconds() }, phased.flops * plan.parts);
           if (ended) break;
           feed.changePhase(phased.phase);
-          observer.switched(step);
+          observer.switched(next);
         }
       }
-      const part = progression.part + 1;
-      const batch = await feed.next();
-      const metrics = await phased.run({ ...batch.tensors, ...plan.scalars(step, part) });
-      batch.release();
-      const partLoss = metrics.loss!.data[0]!;
-      if (!Number.isFinite(partLoss)) throw notFinite('the loss', progression, training, step, phased.phase);
-      const correct = metrics.classifierCorrect?.data[0];
-      progression.part = part % plan.parts;
-      progression.partLoss += partLoss;
-      progression.partCorrect += correct ?? 0;
-      progression.flops += phased.flops;
-      progression.waitedSeconds += batch.waitedSeconds;
+      const runs = phased.runsOfNextCall(stepsLeft(), progression.part);
+      const places = Array.from({ length: runs }, (_, at) =>
+        placeOf(progression.part + at, next, plan.parts),
+      );
+      const batches = await takeBatches(feed, runs);
+      const metrics = await phased.run(
+        batches.map(({ tensors }, at) => ({
+          ...tensors,
+          ...plan.scalars(places[at]!.step, places[at]!.part),
+        })),
+      );
+      for (const batch of batches) batch.release();
+      for (const [at, { loss: lossOf, classifierCorrect }] of metrics.entries()) {
+        const { step, part } = places[at]!;
+        const partLoss = lossOf!.data[0]!;
+        if (!Number.isFinite(partLoss))
+          throw notFinite('the loss', progression, training, step, phased.ranPhase);
+        const correct = classifierCorrect?.data[0];
+        progression.part = part % plan.parts;
+        progression.partLoss += partLoss;
+        progression.partCorrect += correct ?? 0;
+        progression.flops += phased.flops;
+        progression.waitedSeconds += batches[at]!.waitedSeconds;
+        if (progression.part > 0) continue;
 
-      if (progression.part === 0) {
         const loss = progression.partLoss / plan.parts;
         phased.observe(loss);
         progression.step = step;
@@ -213,16 +233,21 @@ export async function train(
         });
         progression.partLoss = 0;
         progression.partCorrect = 0;
-        tools.progress(step, bounds.expectedSteps({ ...progression, seconds: seconds() }), 'steps');
       }
-      if (secondsSince(savedAt) >= options.checkpointSeconds && step < schedule.totalSteps) {
+      tools.progress(progression.step, bounds.expectedSteps({ ...progression, seconds: seconds() }), 'steps');
+      if (secondsSince(savedAt) >= options.checkpointSeconds && progression.step < schedule.totalSteps) {
         await save();
         savedAt = performance.now();
       }
     }
     if (progression.step === 0) throw noStep(training, phased.flops * plan.parts);
     // What is written from here on is no training.
-    const facts = { seconds: seconds(), kernels: phased.kernels, engine: engine.name, endedBy: ended };
+    const facts = {
+      seconds: seconds(),
+      kernels: phased.kernels,
+      engine: progression.engines.join(', '),
+      endedBy: ended,
+    };
     const { state, written } = await save(true);
     const { switchStep } = phased;
     return await finish(
@@ -249,6 +274,28 @@ function noStep({ budget }: Training, flops: number): ProblemError {
     'invalid-request',
     `The budget has room for no step: budget.flops is ${budget?.flops}, and one step of this run takes ${flops}. Raise it, or take a smaller batch, image or backbone.`,
   );
+}
+
+/** The engines of the run, with the one that goes on. Who goes on with another one is told what that means. */
+function enginesOf({ engines, step }: Progression, name: string, observer: TrainObserver): string[] {
+  const last = engines.at(-1);
+  if (last === name) return engines;
+  if (last !== undefined)
+    observer.warn(
+      `The run goes on after step ${step} with the engine ${name}; it was begun with ${engines.join(', ')}. Engines differ in the last digits of their numbers: the model is not, bit for bit, that of a run on one engine.`,
+    );
+  return [...engines, name];
+}
+
+/** Where the run is that comes so many after the first part of step `next`; parts count from 1. */
+function placeOf(runs: number, next: number, parts: number): { step: number; part: number } {
+  return { step: next + Math.floor(runs / parts), part: (runs % parts) + 1 };
+}
+
+async function takeBatches(feed: Feed, count: number): Promise<Batch[]> {
+  const batches: Batch[] = [];
+  for (let at = 0; at < count; at++) batches.push(await feed.next());
+  return batches;
 }
 
 function notFinite(

@@ -1,0 +1,52 @@
+// Puts the answer of a study where it is read: figures, the numbers behind them, and a page with its claims and tables.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { draw } from './charts.mjs';
+
+const cell = (value) => String(value ?? '–').replaceAll('|', '\\|');
+
+/** @param rows objects with the same keys, which are the titles */
+export function markdownTable(rows) {
+  const titles = Object.keys(rows[0]);
+  const line = (cells) => `| ${cells.map(cell).join(' | ')} |`;
+  return [
+    line(titles),
+    line(titles.map(() => '---')),
+    ...rows.map((row) => line(titles.map((title) => row[title]))),
+  ].join('\n');
+}
+
+function page(name, { title, claims, tables, figures }, { machine, flags }) {
+  const { cpu, processors, memoryGiB, system, node } = machine;
+  const parts = [
+    `# ${title}`,
+    `Made by \`npm run bench -- paper:${name}${flags}\` on ${processors} processors (${cpu}), ${memoryGiB} GiB, ${system}, Node ${node}. Written by the run itself; not to be edited.`,
+    markdownTable(
+      claims.map(({ claim, holds, shown }) => ({
+        claim,
+        'holds here': holds ? 'yes' : '**no**',
+        'shown by': shown,
+      })),
+    ),
+    ...Object.keys(figures).map((figure) => `![${figure}](${name}-${figure}.svg)`),
+    ...tables.flatMap(({ title: heading, rows }) => [`## ${heading}`, markdownTable(rows)]),
+  ];
+  return `${parts.join('\n\n')}\n`;
+}
+
+/**
+ * @param answer { title, seeds, claims: [{ claim, holds, shown }], tables: [{ title, rows }], figures: { name: specification }, numbers }
+ * @returns the files that were written
+ */
+export async function writeStudy(folder, name, answer, { machine, quick }) {
+  await mkdir(folder, { recursive: true });
+  const { title, seeds, claims, numbers } = answer;
+  const files = {
+    [`${name}.json`]: `${JSON.stringify({ study: name, title, quick, seeds, machine, claims, ...numbers }, null, 2)}\n`,
+    [`${name}.md`]: page(name, answer, { machine, flags: quick ? ' --quick' : '' }),
+  };
+  for (const [figure, specification] of Object.entries(answer.figures))
+    files[`${name}-${figure}.svg`] = await draw(specification);
+  for (const [file, text] of Object.entries(files)) await writeFile(join(folder, file), text);
+  return Object.keys(files).map((file) => join(folder, file));
+}
