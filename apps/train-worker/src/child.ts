@@ -18,9 +18,10 @@ async function judge(
   engine: Engine,
   tools: StageTools,
 ): Promise<StageResult> {
-  const { input, manifest, model, weights, threads, transfer, home } = request;
+  const { input, manifest, model, weights, threads, precision, transfer, home } = request;
   const { training, task } = input;
-  const common = { training, manifest, engine, threads, scratch: join(home, 'cache', 'scratch') };
+  const scratch = join(home, 'cache', 'scratch');
+  const common = { training, manifest, engine, threads, precision, scratch };
   if (task?.kind === 'finetune')
     return { ...(await finetune({ ...common, share: task.share, weights, loaderThreads: 1 }, tools)), task };
   const other = task && transfer ? { transfer: { name: task.name, manifest: transfer } } : {};

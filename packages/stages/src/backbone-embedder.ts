@@ -1,5 +1,6 @@
 /** A trained backbone as the embedder reads it: an evaluation sees what a user who downloads the model sees. */
 import type { DatasetManifest, PriorModel, Training } from '@rela/contracts';
+import type { Precision } from '@rela/engine';
 import { createBackbone } from '@rela/learning';
 import { type Embedder, openEmbedder } from '@rela/prior';
 import { viewSize } from './plan.js';
@@ -37,6 +38,10 @@ function asPrior({ training, manifest, model }: BackboneModel): PriorModel {
 }
 
 /** @param path the ONNX file */
-export function openBackbone(path: string, model: BackboneModel, threads: number): Promise<Embedder> {
-  return openEmbedder(path, asPrior(model), { threads });
+export function openBackbone(
+  path: string,
+  model: BackboneModel,
+  { threads, precision = 'fast' }: { threads: number; precision?: Precision },
+): Promise<Embedder> {
+  return openEmbedder(path, asPrior(model), { threads, precision });
 }

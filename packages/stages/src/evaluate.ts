@@ -1,6 +1,6 @@
 /** The evaluate stage: a linear probe and kNN on features of the plain images (method.md, section 3). */
 import type { DatasetManifest, FeatureFiles, SplitName, StageResultOf, Training } from '@rela/contracts';
-import type { Engine } from '@rela/engine';
+import type { Engine, Precision } from '@rela/engine';
 import { knnPredict } from '@rela/learning';
 import type { Embedder } from '@rela/prior';
 import { openBackbone } from './backbone-embedder.js';
@@ -19,6 +19,8 @@ export interface EvaluateOptions {
   /** Digest of the trained backbone as ONNX. */
   model: string;
   engine: Engine;
+  /** Of the extraction of features: see `EmbedderOptions`. */
+  precision?: Precision;
   threads: number;
   /** Folder for features while they are needed. */
   scratch: string;
@@ -69,7 +71,7 @@ export async function evaluate(
   try {
     if (isJudged || isKept) {
       const path = await tools.store.localPath(options.model);
-      const embedder = await openBackbone(path, options, options.threads);
+      const embedder = await openBackbone(path, options, options);
       try {
         for (const name of splits)
           files[name] = await extractFeatures(data.splits[name]!, embedder, scratch, tools, onImage);

@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DatasetManifest, ProblemError, type StageResultOf, type Training } from '@rela/contracts';
-import { type Engine, type HostTensors, parsePlan } from '@rela/engine';
+import { type Engine, type HostTensors, type Precision, parsePlan } from '@rela/engine';
 import { createBackbone, createTrainingPlan, exportBackbone, largest, linearScores } from '@rela/learning';
 import { openBackbone } from './backbone-embedder.js';
 import { shardImages } from './embed.js';
@@ -28,6 +28,8 @@ export interface FinetuneOptions {
   /** Digest of the run's backbone as a weight file. */
   weights: string;
   engine: Engine;
+  /** Of the look at the test images: see `EmbedderOptions`. */
+  precision?: Precision;
   threads: number;
   loaderThreads: number;
   /** Folder for files that are needed for a moment. */
@@ -136,9 +138,10 @@ export async function finetune(
 async function testAccuracy(
   state: HostTensors,
   weights: HostTensors,
-  { training, manifest, threads, scratch, weights: weightsDigest }: FinetuneOptions,
+  options: FinetuneOptions,
   tools: StageTools,
 ): Promise<number> {
+  const { training, manifest, scratch } = options;
   const image = { size: viewSize(training, manifest) ?? 0, channels: manifest.channels };
   const onnx = exportBackbone(createBackbone(training.backbone, image), weights, {
     ...image,
@@ -149,7 +152,8 @@ async function testAccuracy(
   const path = join(scratch, `finetuned-${randomUUID()}.onnx`);
   await writeFile(path, onnx);
   try {
-    const embedder = await openBackbone(path, { training, manifest, model: weightsDigest }, threads);
+    // Its own digest is of no use to anybody; what names it in an error are the weights that it came from.
+    const embedder = await openBackbone(path, { training, manifest, model: options.weights }, options);
     try {
       const labels = await labelsOf(manifest, 'test', tools.store);
       const predicted = new Int32Array(labels.length);
