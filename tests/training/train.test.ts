@@ -99,6 +99,9 @@ it('goes on bit for bit from any checkpoint: in the middle of a batch, of the wa
     );
   }
   expect(kinds.size).toBe(0);
+  // Where an engine copies its state, several runs of the step are one call.
+  const copying: Engine = Object.create(engine, { copiesState: { value: true } });
+  expect(unmeasured((await run(training, { engine: copying })).result)).toEqual(unmeasured(whole.result));
 });
 
 it('goes on with a finished run for longer, and is then bit for bit the longer run', async () => {

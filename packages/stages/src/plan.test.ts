@@ -118,6 +118,10 @@ it('names every field that does not fit the data', () => {
   ]);
 });
 
+it('refuses a data set whose images are all the same', () => {
+  expect(faultsOf(request(run('a')), { manifest: { ...manifest, identical: true } })).toEqual(['dataset']);
+});
+
 it('offers a larger dataRatio for a batch that is too large only where there is one', () => {
   const faultOf = (dataRatio: number) => {
     try {

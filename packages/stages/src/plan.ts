@@ -48,6 +48,11 @@ function findFaults(
   const images = manifest.splits.train.count;
   const names = new Set<string>();
   const faults: FieldFault[] = [];
+  if (manifest.identical)
+    faults.push({
+      field: 'dataset',
+      message: 'has nothing to learn from: all of its training images are the same; create it from others',
+    });
   for (const [index, run] of request.runs.entries()) {
     const fault = (path: (string | number)[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
