@@ -24,7 +24,7 @@ async function judge(
   const common = { training, manifest, engine, threads, precision, scratch };
   if (task?.kind === 'finetune')
     return { ...(await finetune({ ...common, share: task.share, weights, loaderThreads: 1 }, tools)), task };
-  const other = task && transfer ? { transfer: { name: task.name, manifest: transfer } } : {};
+  const other = transfer ? { transfer } : {};
   return { ...(await evaluate({ ...common, ...other, model }, tools)), ...(task ? { task } : {}) };
 }
 

@@ -15,7 +15,7 @@ export interface EvaluateOptions {
   /** Of the data set that was trained on. */
   manifest: DatasetManifest;
   /** Another data set, whose images are looked at instead. */
-  transfer?: { name: string; manifest: DatasetManifest };
+  transfer?: DatasetManifest;
   /** Digest of the trained backbone as ONNX. */
   model: string;
   engine: Engine;
@@ -59,7 +59,7 @@ export async function evaluate(
 ): Promise<StageResultOf<'evaluate'>> {
   const started = performance.now();
   const { training, transfer, scratch } = options;
-  const data = transfer?.manifest ?? options.manifest;
+  const data = transfer ?? options.manifest;
   const isKept = !transfer && training.evaluation.features !== undefined;
   const isJudged = hasTest(data);
   const splits = (['train', 'test'] as const).filter((name) => data.splits[name] !== null);
