@@ -85,6 +85,13 @@ describe('rela, with a service', () => {
     expect(Problem.parse(JSON.parse(stderr)).errors?.[0]?.field).toBe('runs[0].epocs');
   });
 
+  it('puts the method that is named in place of those of the file, and says where it does not fit', async () => {
+    const spec = await writeSpec('method.yaml', SPEC);
+    const refused = await here('run', spec, '--method', 'mae');
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/runs\[0\]\.backbone\.name: is resnet18-narrow.*take vit-tiny/);
+  });
+
   it('runs a job, shows the way there, and downloads the model', async () => {
     const spec = await writeSpec('job.yaml', SPEC);
     const followed = await here('run', spec, '--follow');

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { EvaluationSpec } from './evaluation.js';
 import { Digest, Name } from './identifiers.js';
+import { MethodSpec } from './methods.js';
 import {
   BudgetSpec,
   ClipSpec,
@@ -22,6 +23,12 @@ export const BackboneSpec = z
       .describe(
         'modified: 3×3 stride-1 convolution and no max-pool (resnet), no stride in the first two places that have one (mobilenet-v2), patches of 4 instead of 16 px (vit-tiny); auto takes it for images up to 64 px',
       ),
+    pool: z
+      .enum(['token', 'mean'])
+      .optional()
+      .describe(
+        'features of a vision transformer: those of its class token (absent), or the mean over its patches',
+      ),
   })
   .meta({ id: 'BackboneSpec' });
 export type BackboneSpec = z.infer<typeof BackboneSpec>;
@@ -34,18 +41,6 @@ export const Kernels = z
     'kernels that convolutions and matrix products got, by shape; empty where there was nothing to choose',
   );
 export type Kernels = z.infer<typeof Kernels>;
-
-export const MethodSpec = z
-  .discriminatedUnion('name', [
-    z.strictObject({
-      name: z.literal('byol'),
-      momentum: z.number().min(0).max(1).default(0.99).describe('EMA momentum m of the target network'),
-      projection: z.int().positive().default(256).describe('width of the projection'),
-    }),
-    z.strictObject({ name: z.literal('supervised') }),
-  ])
-  .meta({ id: 'MethodSpec' });
-export type MethodSpec = z.infer<typeof MethodSpec>;
 
 export const SwitchRule = z
   .discriminatedUnion('kind', [

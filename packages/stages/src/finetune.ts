@@ -81,11 +81,10 @@ export async function finetune(
   const plan = createTrainingPlan({ training, image, classes: classes.length, k: null, length: schedule });
   const first = await readWeights(tools.store, options.weights, backbone);
   const feed = openFeed({
-    ...{ training, manifest, image, targets: null, phase: 'method' as const, store: tools.store },
+    ...{ training, manifest, plan, targets: null, phase: 'method' as const, store: tools.store },
     batches: schedule.batches(1),
     batchSize: training.batchSize,
     threads: options.loaderThreads,
-    specsOf: (phase) => plan.batchSpecs(phase),
   });
   let state: HostTensors;
   let flops: number;

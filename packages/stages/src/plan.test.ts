@@ -1,5 +1,5 @@
 import { type Dataset, type DatasetManifest, JobCreate, type Prior, ProblemError } from '@rela/contracts';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { planJob } from './plan.js';
 import type { EarlierRun, RunStart } from './run-start.js';
 
@@ -120,6 +120,61 @@ it('names every field that does not fit the data', () => {
 
 it('refuses a data set whose images are all the same', () => {
   expect(faultsOf(request(run('a')), { manifest: { ...manifest, identical: true } })).toEqual(['dataset']);
+});
+
+describe('a method that cannot work with the run names the field and what to take', () => {
+  const faultOf = (method: object, more: object = {}, known: object = {}) => {
+    try {
+      plan(request(run('a', { method, ...more })), known);
+    } catch (error) {
+      if (error instanceof ProblemError) return error.errors;
+      throw error;
+    }
+    return [];
+  };
+  it.each([
+    [
+      'mae',
+      {},
+      'runs[0].backbone.name',
+      'is resnet18-narrow, which has no patches that MAE could hide; take vit-tiny',
+    ],
+    ['moco-v2', { queue: 49 }, 'runs[0].method.queue', 'is 49, less than a batch of 50; take at least 50'],
+    [
+      'dino',
+      { localViews: 2, localSize: 29 },
+      'runs[0].method.localSize',
+      'is 29, and the images are 28 pixels wide',
+    ],
+  ])('%s %o', (name, options, field, message) => {
+    const [fault, ...others] = faultOf({ name, ...options })!;
+    expect(fault).toMatchObject({ field });
+    expect(fault!.message).toContain(message);
+    expect(others).toEqual([]);
+  });
+
+  it('mae where an image is one patch', () => {
+    const large = { backbone: { name: 'vit-tiny', stem: 'standard' }, imageSize: 16 };
+    const [fault] = faultOf({ name: 'mae' }, large)!;
+    expect(fault).toMatchObject({ field: 'runs[0].method.maskRatio' });
+    expect(faultOf({ name: 'mae' }, { ...large, imageSize: 17 })).toEqual([]);
+  });
+
+  it('a mean over patches that the backbone has not', () => {
+    const [fault] = faultOf({ name: 'byol' }, { backbone: { name: 'resnet18', pool: 'mean' } })!;
+    expect(fault).toMatchObject({ field: 'runs[0].backbone.pool' });
+    expect(faultOf({ name: 'byol' }, { backbone: { name: 'vit-tiny', pool: 'mean' } })).toEqual([]);
+  });
+
+  it.each([['byol'], ['simclr'], ['simsiam'], ['moco-v2'], ['barlow-twins'], ['vicreg'], ['dino']])(
+    '%s with its defaults works without labels, on every backbone',
+    (name) => {
+      for (const backbone of ['resnet18-narrow', 'mobilenet-v2', 'vit-tiny'])
+        expect(
+          faultOf({ name }, { backbone: { name: backbone } }, { manifest: { ...manifest, classes: null } }),
+        ).toEqual([]);
+    },
+  );
 });
 
 it('offers a larger dataRatio for a batch that is too large only where there is one', () => {

@@ -13,7 +13,7 @@ import {
   type RunSpec,
   type Training,
 } from '@rela/contracts';
-import { createBackbone } from '@rela/learning';
+import { createBackbone, type MethodFault, methodFaults, patchBackbones } from '@rela/learning';
 import { evaluationFaults, type TransferDataset } from './evaluation-faults.js';
 import { resultKey } from './result-key.js';
 import { type RunStart, startFaults } from './run-start.js';
@@ -64,25 +64,14 @@ function findFaults(
         field: 'prior',
         message: `is missing: run "${run.name}" uses ReLA; name a prior (GET /v1/priors lists them), or set "rela" to null`,
       });
-    if (run.method.name === 'supervised') {
-      const classes = manifest.classes?.length ?? 0;
-      if (classes === 0)
-        fault(
-          ['method'],
-          'supervised training needs labels and this dataset has none; take a method such as byol',
-        );
-      else if (classes === 1)
-        fault(
-          ['method'],
-          'supervised training needs two classes or more and this dataset has one; take a method such as byol',
-        );
-    }
-    if (viewSize(run, manifest) === null)
+    const size = viewSize(run, manifest);
+    if (size === null)
       fault(
         ['imageSize'],
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
-    const k = run.rela && prior ? targetWidth(run, manifest, prior) : 0;
+    else for (const { path, message } of learningFaults(run, size, manifest)) fault(path, message);
+    const k = size !== null && run.rela && prior ? targetWidth(run, manifest, prior) : 0;
     if (k >= images)
       fault(
         ['rela'],
@@ -95,6 +84,18 @@ function findFaults(
     for (const { path, message } of own) fault(path, message);
   }
   return faults;
+}
+
+/** What backbone and method cannot work with. */
+function learningFaults(run: RunSpec, size: number, { channels, classes }: DatasetManifest): MethodFault[] {
+  const image = { size, channels };
+  const backbone = createBackbone(run.backbone, image);
+  const { batchSize, seed } = run;
+  const context = { backbone, image, batchSize, seed, classes: classes?.length || null };
+  const faults = methodFaults(run.method, context);
+  if (run.backbone.pool === undefined || backbone.patches) return faults;
+  const message = `is for backbones of patches, and ${run.backbone.name} has none; leave it out, or take ${patchBackbones().join(', ')}`;
+  return [{ path: ['backbone', 'pool'], message }, ...faults];
 }
 
 /** k = min(d, m) (method.md, section 1, step 3). */
