@@ -18,7 +18,7 @@ export function createHandlers({ config, store, log }: HandlerParts): {
   handlers: { ingest: StageHandler; embed: StageHandler; reduce: StageHandler };
   close(): Promise<void>;
 } {
-  const cache = new EmbedderCache(config.threads);
+  const cache = new EmbedderCache(config.threads, config.precision);
   const tools = ({ signal, progress }: AttemptContext): StageTools => ({ store, signal, progress });
   return {
     handlers: {

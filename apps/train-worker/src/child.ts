@@ -30,8 +30,9 @@ async function work(request: Work, signal: AbortSignal): Promise<void> {
   };
   try {
     if (request.type === 'evaluate') {
-      const { input, manifest, model, threads } = request;
-      const result = await evaluate({ training: input.training, manifest, model, engine, threads }, tools);
+      const { input, manifest, model, threads, precision } = request;
+      const { training } = input;
+      const result = await evaluate({ training, manifest, model, engine, precision, threads }, tools);
       await tell({ type: 'result', result });
       return;
     }

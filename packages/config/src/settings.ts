@@ -42,7 +42,7 @@ export const Settings = z.object({
   PRECISION: z
     .enum(['fast', 'strict'])
     .default('fast')
-    .describe('strict leaves out the least accurate kernels'),
+    .describe('strict leaves out the least accurate kernels, and runs priors as ONNX Runtime does by itself'),
   THREADS: z.coerce
     .number()
     .int()

@@ -24,11 +24,13 @@ export const BackboneSpec = z
   .meta({ id: 'BackboneSpec' });
 export type BackboneSpec = z.infer<typeof BackboneSpec>;
 
-/** What a run's convolutions were computed with, by shape, such as "32×16×16 128→256": a small record that repeats the run. */
+/** What a run's convolutions and matrix products were computed with, by shape, such as "32×16×16 128→256": a small record that repeats the run. */
 export const Kernels = z
   .record(z.string(), z.string())
   .default({})
-  .describe('kernels that the convolutions got, by shape; empty where there was nothing to choose');
+  .describe(
+    'kernels that convolutions and matrix products got, by shape; empty where there was nothing to choose',
+  );
 export type Kernels = z.infer<typeof Kernels>;
 
 export const SwitchRule = z

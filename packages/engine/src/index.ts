@@ -1,6 +1,7 @@
 export { type CompileOptions, compile } from './compile.js';
 export { EngineError, type EngineErrorCode } from './errors.js';
 export { type ExportOptions, exportOnnx } from './export.js';
+export * as winograd from './graph/winograd-matrices.js';
 export { chooseEngine } from './machine/choose-engine.js';
 export { type EngineListing, listEngines } from './machine/list-engines.js';
 export { MODEL_FILE, type ModelFiles } from './model/artifacts.js';

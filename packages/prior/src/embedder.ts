@@ -1,5 +1,7 @@
 /** Images in, embeddings out, in constant memory: one batch is preprocessed while the session runs the batch before. */
 import { type PriorModel, ProblemError } from '@rela/contracts';
+import type { Precision } from '@rela/engine';
+import { openRewritten } from './fast-convolutions.js';
 import type { DecodedImage } from './image.js';
 import { outputForm, toRows } from './pooling.js';
 import { inputLength, preprocess } from './preprocess.js';
@@ -10,6 +12,11 @@ export interface EmbedderOptions {
   threads: number;
   /** Most images a batch; a prior with a fixed batch ignores it. */
   batch?: number;
+  /**
+   * - fast, the default: with convolutions rewritten, which moves an embedding by about 1e-6 of its size
+   * - strict: the prior as ONNX Runtime runs it by itself
+   */
+  precision?: Precision;
 }
 
 export interface Embedder {
@@ -41,7 +48,9 @@ export async function openEmbedder(
   options: EmbedderOptions,
 ): Promise<Embedder> {
   try {
-    const session = await Session.open({ model: modelPath, threads: options.threads });
+    const { threads, precision = 'fast' } = options;
+    const rewritten = precision === 'fast' ? await openRewritten(modelPath, prior, threads) : null;
+    const session = rewritten ?? (await Session.open({ model: modelPath, threads }));
     return new SessionEmbedder(session, prior, options.batch ?? MAX_BATCH);
   } catch (error) {
     if (!(error instanceof ModelRefused)) throw error;

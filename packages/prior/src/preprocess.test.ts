@@ -142,6 +142,31 @@ it('writes at its place in the batch, whatever the sizes before', () => {
   expect([...into.subarray(9)]).toEqual(run(image, plain(3, 3)));
 });
 
+it('gives the same values in both layouts, of images of several sizes and colours in turn', () => {
+  for (const channels of [1, 3] as const) {
+    const [mean, std] = [
+      [0.4, 0.5, 0.6],
+      [0.2, 0.3, 0.4],
+    ].map((values) => values.slice(0, channels)) as [number[], number[]];
+    const last: Preprocessing = { ...plain(6, 5, channels), scale: 'unit', mean, std };
+    const first: Preprocessing = { ...last, layout: 'nchw' };
+    for (const image of [
+      randomImage(9, 11, 3),
+      randomImage(9, 11, 1),
+      randomImage(400, 300, 3),
+      randomImage(3, 2, 3),
+    ]) {
+      const rows = run(image, last);
+      const moved = Array.from({ length: channels }, (_, channel) =>
+        rows.filter((_, index) => index % channels === channel),
+      );
+      const values = run(image, first);
+      expect(values).toHaveLength(rows.length);
+      for (const [index, value] of moved.flat().entries()) expect(values[index]).toBeCloseTo(value, 4);
+    }
+  }
+});
+
 describe('an image with too few bytes', () => {
   it('is refused', () => {
     const image: DecodedImage = { data: new Uint8Array(3), height: 2, width: 2, channels: 1 };

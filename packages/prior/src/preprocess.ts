@@ -3,35 +3,26 @@
  * scale, normalisation, layout, channels. No augmentation.
  *
  * The resampling is our own: it gives the same floats on every processor, which content-addressed results need (libvips
- * picks other code for AVX-512 than for AVX2), and on the small images of most data sets it costs far less than a call of
- * sharp (README). Images of many megapixels cost more than with sharp; their decoding costs as much again.
+ * picks other code for AVX-512 than for AVX2), and it costs less than a call of sharp (README).
  */
 import type { Preprocessing } from '@rela/contracts';
 import type { DecodedImage } from './image.js';
-import { resampleColumns, resampleRow, type Taps, triangleTaps } from './resample.js';
+import { Resampler, triangleTaps } from './resample.js';
 
 /** ITU-R BT.601 luma, as Pillow converts to grey. */
 const LUMA = [0.299, 0.587, 0.114] as const;
 
-/** What is the same for every image of one size. */
-interface SizePlan {
-  height: number;
-  width: number;
-  columns: Taps;
-  rows: Taps;
-  /** Source rows that any output row reads. */
-  top: number;
-  bottom: number;
-}
+/** Values that stay from 0 to 255. */
+const BYTES = { scale: [1, 1, 1], shift: [0, 0, 0] };
 
 /** What is the same for every image of a prior: value = byte · scale + shift, per channel. */
 interface Plan {
   scale: number[];
   shift: number[];
-  size: SizePlan | null;
-  /** Rows of the width of the input, their colours apart: [rows, channels, width]. Kept from image to image. */
-  narrowed: Float32Array;
-  /** [channels, width]: the row that is being made. */
+  resampler: Resampler;
+  /** Size of the images that the resampler is prepared for. */
+  size: { height: number; width: number; channels: 1 | 3 } | null;
+  /** [channels, width]: a row of an image that has the right size. */
   line: Float32Array;
 }
 
@@ -44,8 +35,8 @@ function planOf(preprocessing: Preprocessing): Plan {
   const plan: Plan = {
     scale: preprocessing.std.map((std) => 1 / (unit * std)),
     shift: preprocessing.mean.map((mean, channel) => -mean / preprocessing.std[channel]!),
+    resampler: new Resampler(),
     size: null,
-    narrowed: new Float32Array(),
     line: new Float32Array(3 * preprocessing.width),
   };
   plans.set(preprocessing, plan);
@@ -66,7 +57,11 @@ function resizedTo(image: { height: number; width: number }, { height, width }: 
     : { height: Math.max(height, Math.trunc((width * image.height) / image.width)), width };
 }
 
-function planSize(image: DecodedImage, preprocessing: Preprocessing): SizePlan {
+/** Prepares the resampler for the size of this image, if the last one had another. */
+function prepare(plan: Plan, image: DecodedImage, preprocessing: Preprocessing): void {
+  const { size } = plan;
+  const { channels } = image;
+  if (size?.height === image.height && size.width === image.width && size.channels === channels) return;
   const { height, width } = preprocessing;
   const resized = resizedTo(image, preprocessing);
   const columns = triangleTaps(image.width, resized.width, roundHalfEven((resized.width - width) / 2), width);
@@ -76,14 +71,10 @@ function planSize(image: DecodedImage, preprocessing: Preprocessing): SizePlan {
     roundHalfEven((resized.height - height) / 2),
     height,
   );
-  return {
-    height: image.height,
-    width: image.width,
-    columns,
-    rows,
-    top: rows.first[0]!,
-    bottom: rows.first[height - 1]! + rows.count[height - 1]!,
-  };
+  const top = rows.first[0]!;
+  const bottom = rows.first[height - 1]! + rows.count[height - 1]!;
+  plan.resampler.prepare({ width: image.width, channels, columns, rows, top, bottom });
+  plan.size = { height: image.height, width: image.width, channels };
 }
 
 /** Number of values that one image takes in a prior's input. */
@@ -105,26 +96,30 @@ export function preprocess(
       `An image of ${image.height}×${image.width}×${image.channels} came with ${image.data.length} bytes.`,
     );
   const plan = planOf(preprocessing);
-  if (plan.size?.height !== image.height || plan.size.width !== image.width)
-    plan.size = planSize(image, preprocessing);
-  const { columns, rows, top, bottom } = plan.size;
   const { height, width } = preprocessing;
-  const { line } = plan;
   const isResized = image.height !== height || image.width !== width;
-  const rowLength = width * image.channels;
   if (isResized) {
-    const needed = (bottom - top) * rowLength;
-    if (plan.narrowed.length < needed) plan.narrowed = new Float32Array(needed);
-    resampleColumns(
-      image.data,
-      { width: image.width, channels: image.channels, top, bottom },
-      columns,
-      plan.narrowed,
-    );
+    prepare(plan, image, preprocessing);
+    plan.resampler.narrow(image.data);
   }
+  // Where channels and layout stay, the vertical pass normalises as well.
+  const isWhole =
+    isResized &&
+    image.channels === preprocessing.channels &&
+    preprocessing.layout === 'nchw' &&
+    into instanceof Float32Array;
   for (let row = 0; row < height; row++) {
-    if (isResized) resampleRow(plan.narrowed, { top, rowLength, row }, rows, line);
-    else takeRow(image, row, line);
+    if (isWhole) {
+      const line = plan.resampler.row(row, plan);
+      for (let channel = 0; channel < image.channels; channel++)
+        into.set(
+          line.subarray(channel * width, (channel + 1) * width),
+          offset + (channel * height + row) * width,
+        );
+      continue;
+    }
+    if (!isResized) takeRow(image, row, plan.line);
+    const line = isResized ? plan.resampler.row(row, BYTES) : plan.line;
     writeLine(line, image.channels, { preprocessing, plan, row }, into, offset);
   }
 }

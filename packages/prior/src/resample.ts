@@ -2,6 +2,7 @@
  * Bilinear resampling of an axis with antialiasing, as Pillow and torchvision do it: when it shrinks, the triangle widens
  * with the scale, so that every source pixel counts. Priors were trained on images resized in this way.
  */
+import { readFileSync } from 'node:fs';
 
 /** How each output position is made of source positions. */
 export interface Taps {
@@ -45,103 +46,139 @@ export function triangleTaps(source: number, resized: number, from: number, kept
   return taps;
 }
 
-/**
- * The horizontal pass: rows `top` to `bottom` of bytes [h, width, channels] become floats [bottom − top, channels, kept]. Colours
- * lie apart from here on, so that what follows reads and writes runs of memory.
- */
-export function resampleColumns(
-  source: Uint8Array,
-  { width, channels, top, bottom }: { width: number; channels: 1 | 3; top: number; bottom: number },
-  taps: Taps,
-  into: Float32Array,
-): void {
-  if (channels === 3) narrowColour(source, { width, top, bottom }, taps, into);
-  else narrowGrey(source, { width, top, bottom }, taps, into);
+interface Kernels {
+  memory: { buffer: ArrayBuffer; grow(pages: number): number };
+  narrowColour: Narrow;
+  narrowGrey: Narrow;
+  sumRows(
+    source: number,
+    rowBytes: number,
+    bytes: number,
+    taps: number,
+    weights: number,
+    scale: number,
+    shift: number,
+    into: number,
+  ): void;
+}
+type Narrow = (
+  source: number,
+  first: number,
+  count: number,
+  weights: number,
+  stride: number,
+  kept: number,
+  into: number,
+) => void;
+
+/** Of the types, only those of browsers know it. */
+declare const WebAssembly: {
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object, imports: object) => { exports: unknown };
+};
+
+/** `assembly/resample.ts`, as the build makes it, whether this file runs from `src` or from `dist`. */
+const compiled = new WebAssembly.Module(readFileSync(new URL('../dist/resample.wasm', import.meta.url)));
+
+const PAGE = 2 ** 16;
+/** What lies below belongs to the compiler. */
+const BASE = 1024;
+/** Rows are read and written in vectors of this many bytes. */
+const VECTOR = 16;
+
+/** What is the same for every image of one size. */
+export interface ResamplingPlan {
+  /** Of the source. */
+  width: number;
+  channels: 1 | 3;
+  columns: Taps;
+  rows: Taps;
+  /** Source rows that any output row reads. */
+  top: number;
+  bottom: number;
 }
 
-/** Two taps a turn: half the loop's own work, in the same order of sums. */
-function narrowColour(
-  source: Uint8Array,
-  { width, top, bottom }: { width: number; top: number; bottom: number },
-  { first, count, weights, stride }: Taps,
-  into: Float32Array,
-): void {
-  const kept = first.length;
-  for (let row = top; row < bottom; row++) {
-    const rowStart = row * width;
-    const start = (row - top) * 3 * kept;
-    for (let column = 0; column < kept; column++) {
-      let from = (rowStart + first[column]!) * 3;
-      let tap = column * stride;
-      const end = tap + count[column]!;
-      let red = 0;
-      let green = 0;
-      let blue = 0;
-      for (; tap + 1 < end; tap += 2) {
-        const share = weights[tap]!;
-        const next = weights[tap + 1]!;
-        red = red + share * source[from]! + next * source[from + 3]!;
-        green = green + share * source[from + 1]! + next * source[from + 4]!;
-        blue = blue + share * source[from + 2]! + next * source[from + 5]!;
-        from += 6;
-      }
-      if (tap < end) {
-        const share = weights[tap]!;
-        red += share * source[from]!;
-        green += share * source[from + 1]!;
-        blue += share * source[from + 2]!;
-      }
-      const at = start + column;
-      into[at] = red;
-      into[at + kept] = green;
-      into[at + 2 * kept] = blue;
+/** Resamples images of one size after the other. Memory is kept from image to image and grows to the largest one. */
+export class Resampler {
+  private readonly kernels = new WebAssembly.Instance(compiled, {}).exports as unknown as Kernels;
+  private plan: ResamplingPlan | null = null;
+  /** Places in memory, in bytes. */
+  private readonly at = { first: 0, count: 0, weights: 0, rowWeights: 0, source: 0, line: 0, narrowed: 0 };
+  private source = new Uint8Array();
+  private line = new Float32Array();
+
+  /** Lays the memory out for images of another size. */
+  prepare(plan: ResamplingPlan): void {
+    const { columns, rows, width, channels, top, bottom } = plan;
+    const kept = columns.first.length;
+    const lineBytes = 4 * channels * kept;
+    const sizes = {
+      first: columns.first.byteLength,
+      count: columns.count.byteLength,
+      weights: columns.weights.byteLength,
+      rowWeights: rows.weights.byteLength,
+      source: width * channels,
+      line: lineBytes,
+      narrowed: (bottom - top) * lineBytes,
+    };
+    let end = BASE;
+    for (const [name, bytes] of Object.entries(sizes)) {
+      this.at[name as keyof typeof sizes] = end;
+      // The last vector of each may reach behind it.
+      end += VECTOR * (Math.ceil(bytes / VECTOR) + 1);
+    }
+    const { memory } = this.kernels;
+    if (end > memory.buffer.byteLength) memory.grow(Math.ceil((end - memory.buffer.byteLength) / PAGE));
+    const { buffer } = memory;
+    new Int32Array(buffer, this.at.first).set(columns.first.map((pixel) => pixel * channels));
+    new Int32Array(buffer, this.at.count).set(columns.count);
+    new Float32Array(buffer, this.at.weights).set(columns.weights);
+    new Float32Array(buffer, this.at.rowWeights).set(rows.weights);
+    this.source = new Uint8Array(buffer, this.at.source, sizes.source);
+    this.line = new Float32Array(buffer, this.at.line, channels * kept);
+    this.plan = plan;
+  }
+
+  /**
+   * The horizontal pass: bytes [h, width, channels] become floats [bottom − top, channels, kept]. Colours lie apart from here on, so
+   * that what follows reads and writes runs of memory.
+   */
+  narrow(data: Uint8Array): void {
+    const { width, channels, columns, top, bottom } = this.plan!;
+    const { source, first, count, weights, narrowed } = this.at;
+    const kept = columns.first.length;
+    const narrow = channels === 3 ? this.kernels.narrowColour : this.kernels.narrowGrey;
+    for (let row = top; row < bottom; row++) {
+      const start = row * width * channels;
+      this.source.set(data.subarray(start, start + width * channels));
+      const into = narrowed + (row - top) * 4 * channels * kept;
+      narrow(source, first, count, weights, columns.stride, kept, into);
     }
   }
-}
 
-function narrowGrey(
-  source: Uint8Array,
-  { width, top, bottom }: { width: number; top: number; bottom: number },
-  { first, count, weights, stride }: Taps,
-  into: Float32Array,
-): void {
-  const kept = first.length;
-  let at = 0;
-  for (let row = top; row < bottom; row++)
-    for (let column = 0; column < kept; column++) {
-      let from = row * width + first[column]!;
-      let tap = column * stride;
-      const end = tap + count[column]!;
-      let grey = 0;
-      for (; tap < end; tap++) grey += weights[tap]! * source[from++]!;
-      into[at++] = grey;
-    }
-}
-
-/**
- * The vertical pass for one output row: `into` [rowLength] becomes the weighted sum of rows of `source`, whose first row is `top`.
- * Sums are rounded to float32 after every tap, whether they stay in a register until the next or not.
- */
-export function resampleRow(
-  source: Float32Array,
-  { top, rowLength, row }: { top: number; rowLength: number; row: number },
-  { first, count, weights, stride }: Taps,
-  into: Float32Array,
-): void {
-  const { fround } = Math;
-  let from = (first[row]! - top) * rowLength;
-  let tap = row * stride;
-  const end = tap + count[row]!;
-  into.fill(0, 0, rowLength);
-  for (; tap + 1 < end; tap += 2) {
-    const share = weights[tap]!;
-    const next = weights[tap + 1]!;
-    const below = from + rowLength;
-    for (let index = 0; index < rowLength; index++)
-      into[index] = fround(into[index]! + share * source[from + index]!) + next * source[below + index]!;
-    from = below + rowLength;
+  /**
+   * The vertical pass for one output row, as value · scale + shift: [channels, kept], in memory that the next row is written to.
+   * @param scale and shift, a channel
+   */
+  row(row: number, { scale, shift }: { scale: readonly number[]; shift: readonly number[] }): Float32Array {
+    const { channels, rows, top } = this.plan!;
+    const { narrowed, rowWeights, line } = this.at;
+    const rowBytes = this.line.byteLength;
+    const bytes = rowBytes / channels;
+    const from = narrowed + (rows.first[row]! - top) * rowBytes;
+    const weights = rowWeights + 4 * row * rows.stride;
+    // In this order: what is written behind one channel is the start of the next one.
+    for (let channel = 0; channel < channels; channel++)
+      this.kernels.sumRows(
+        from + channel * bytes,
+        rowBytes,
+        bytes,
+        rows.count[row]!,
+        weights,
+        scale[channel]!,
+        shift[channel]!,
+        line + channel * bytes,
+      );
+    return this.line;
   }
-  if (tap === end) return;
-  const share = weights[tap]!;
-  for (let index = 0; index < rowLength; index++) into[index] = into[index]! + share * source[from + index]!;
 }

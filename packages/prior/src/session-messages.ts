@@ -5,6 +5,10 @@ export interface SessionSettings {
   model: string | Uint8Array;
   /** Threads that one operator uses. */
   threads: number;
+  /** How much of it ONNX Runtime rewrites; everything that it can where this is absent. */
+  optimization?: 'disabled' | 'basic' | 'all';
+  /** File that it is written to as ONNX Runtime has rewritten it. */
+  saveTo?: string;
 }
 
 export interface TensorDescription {

@@ -12,7 +12,7 @@ const port = parentPort;
 if (port === null) throw new Error('session-thread.js runs as a worker thread only.');
 
 /** @type {SessionSettings} */
-const { model, threads } = workerData;
+const { model, threads, optimization = 'all', saveTo } = workerData;
 
 /** @param {SessionReply} message @param {ArrayBuffer[]} [transfer] */
 const reply = (message, transfer = []) => port.postMessage(message, transfer);
@@ -36,6 +36,8 @@ const options = {
   executionProviders: ['cpu'],
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
+  graphOptimizationLevel: optimization,
+  ...(saveTo === undefined ? {} : { optimizedModelFilePath: saveTo }),
   // What fails comes back as an error; it need not stand in the log as well.
   logSeverityLevel: 4,
   // Threads that spin between two batches would take the processor from decoding and preprocessing.

@@ -1,6 +1,7 @@
 /** The embed stage: one shard through the prior (method.md, section 1, steps 1 and 2) and its statistics for the reduce. */
 import type { PriorModel, ShardReference, StageInputOf, StageResultOf } from '@rela/contracts';
 import { type LabelledImage, openShard } from '@rela/datasets';
+import type { Precision } from '@rela/engine';
 import { type Embedder, openEmbedder, ShardStatistics } from '@rela/prior';
 import type { ArtifactStore } from '@rela/storage';
 import { rowBytes } from './targets.js';
@@ -10,14 +11,18 @@ import { type StageTools, secondsSince } from './tools.js';
 export class EmbedderCache {
   private held: { digest: string; embedder: Promise<Embedder> } | null = null;
 
-  constructor(private readonly threads: number) {}
+  /** @param precision see `EmbedderOptions` */
+  constructor(
+    private readonly threads: number,
+    private readonly precision: Precision = 'fast',
+  ) {}
 
   async get(prior: PriorModel, store: ArtifactStore): Promise<Embedder> {
     if (this.held?.digest !== prior.digest) {
       await this.close();
       const embedder = store
         .localPath(prior.model)
-        .then((path) => openEmbedder(path, prior, { threads: this.threads }));
+        .then((path) => openEmbedder(path, prior, { threads: this.threads, precision: this.precision }));
       this.held = { digest: prior.digest, embedder };
     }
     try {

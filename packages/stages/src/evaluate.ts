@@ -1,6 +1,6 @@
 /** The evaluate stage: a linear probe and kNN on features of the plain images (method.md, section 3). */
 import type { DatasetManifest, PriorModel, SplitName, StageResultOf, Training } from '@rela/contracts';
-import type { Engine } from '@rela/engine';
+import type { Engine, Precision } from '@rela/engine';
 import { createBackbone, knnPredict } from '@rela/learning';
 import { type Embedder, openEmbedder } from '@rela/prior';
 import { shardImages } from './embed.js';
@@ -14,6 +14,8 @@ export interface EvaluateOptions {
   /** Digest of the trained backbone as ONNX. */
   model: string;
   engine: Engine;
+  /** Of the extraction of features: see `EmbedderOptions`. */
+  precision?: Precision;
   threads: number;
 }
 
@@ -94,6 +96,7 @@ export async function evaluate(
   const onImage = () => tools.progress(++done, total, 'images');
   const embedder = await openEmbedder(await tools.store.localPath(options.model), asPrior(options), {
     threads: options.threads,
+    precision: options.precision ?? 'fast',
   });
   let trained: LabelledFeatures;
   let tested: LabelledFeatures;

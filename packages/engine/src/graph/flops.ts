@@ -31,6 +31,8 @@ function multiplyAdds(node: GraphNode): number {
   }
 }
 
+export const flopsOf = (node: GraphNode): number => 2 * multiplyAdds(node);
+
 export function countFlops(graph: Graph): number {
-  return graph.nodes.reduce((sum, node) => sum + 2 * multiplyAdds(node), 0);
+  return graph.nodes.reduce((sum, node) => sum + flopsOf(node), 0);
 }

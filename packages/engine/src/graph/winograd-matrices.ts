@@ -86,6 +86,9 @@ export function axisMatrix(kind: 'input' | 'output', m: TileSize, length: number
   return matrix;
 }
 
+/** Aᵀ [m, a]: from the places of a tile along an axis to its outputs. */
+export const outputMatrix = (m: TileSize): Float32Array => Float32Array.from(MATRICES[m].output.flat());
+
 /** G ⊗ G: from the nine taps of a filter to its a² places, [a², 9]. */
 export function filterMatrix(m: TileSize): Float32Array {
   const { filter } = MATRICES[m];

@@ -1,6 +1,7 @@
 import type { Tensor4D } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { type Candidate, planKey } from '../plan/plan.js';
+import { planKey } from '../plan/key.js';
+import type { Candidate } from '../plan/plan.js';
 import { createCompiledEngine, recordStep } from '../running/compiled.js';
 import type { HostTensors, StepFunction } from '../tensors.js';
 import { tf } from '../tf.js';

@@ -8,9 +8,9 @@
  *   dx = Bᵀ · (dM Uᵀ)    dM = Aᵀ dy
  *   dg = Gᵀ · (Vᵀ dM)
  */
-import { convInfo } from '../recording/shapes.js';
 import { sizeOf } from '../tensors.js';
 import type { Attributes, Graph, GraphNode, Value } from './graph.js';
+import { type ConvolutionOp, heavyOpOf, isDilated, padsOf, strideOf } from './heavy-op.js';
 import { placesOf, type TileSize, tilesOf } from './winograd-matrices.js';
 
 /** A convolution as the plan knows it: of 3 × 3 taps and stride 1, padded by 1. */
@@ -31,39 +31,37 @@ export interface TileAttributes {
   width: number;
 }
 
-/** The shape of the convolution that this node, or the one it is a gradient of, makes; null where Winograd does not apply. */
-export function winogradShape({ op, inputs, outputs, attributes }: GraphNode): ConvolutionShape | null {
-  const [a, b] = inputs;
-  const trio = {
-    Conv2D: [a, b],
-    Conv2DBackpropInput: [outputs[0], b],
-    Conv2DBackpropFilter: [a, outputs[0]],
-  }[op];
-  const [x, filter] = trio ?? [];
-  if (!x || !filter) return null;
-  const [height, width, channels, filters] = filter.shape as [number, number, number, number];
-  if (height !== 3 || width !== 3 || channels !== x.shape[3]) return null;
-  const info = convInfo(x.shape, filter.shape, attributes);
-  const { top, bottom, left, right } = info.padInfo;
+/** The shape of the convolution; null where Winograd does not apply. */
+export function winogradShapeOf({ kind, info, x, filter }: ConvolutionOp): ConvolutionShape | null {
   const isPlain =
-    info.dataFormat === 'channelsLast' &&
-    [info.strideHeight, info.strideWidth, info.dilationHeight, info.dilationWidth].every(
-      (side) => side === 1,
-    ) &&
-    [top, bottom, left, right].every((pad) => pad === 1);
+    kind === 'convolution' &&
+    info.filterHeight === 3 &&
+    info.filterWidth === 3 &&
+    strideOf(info) === 1 &&
+    !isDilated(info) &&
+    padsOf(info).every((pad) => pad === 1);
   if (!isPlain) return null;
-  const [images, rows, columns] = x.shape as [number, number, number, number];
-  return { images, height: rows, width: columns, channels, filters };
+  const [images, height, width, channels] = x as [number, number, number, number];
+  return { images, height, width, channels, filters: filter[3]! };
+}
+
+/** Of a node that is such a convolution or one of its gradients. */
+export function winogradShape(node: GraphNode): ConvolutionShape | null {
+  const op = heavyOpOf(node);
+  return op && op.kind !== 'product' ? winogradShapeOf(op) : null;
 }
 
 /** @param choose the tile size for a shape; null leaves the convolution as it is */
-export function applyWinograd(graph: Graph, choose: (shape: ConvolutionShape) => TileSize | null): Graph {
+export function applyWinograd(
+  graph: Graph,
+  choose: (shape: ConvolutionShape, node: GraphNode) => TileSize | null,
+): Graph {
   const values = [...graph.nodes.flatMap(({ outputs }) => outputs), ...graph.constants.keys()];
   let id = values.reduce((least, value) => Math.min(least, value.id), 0) - 1;
   const nodes: GraphNode[] = [];
   for (const node of graph.nodes) {
     const shape = winogradShape(node);
-    const m = shape && choose(shape);
+    const m = shape && choose(shape, node);
     if (!shape || !m) {
       nodes.push(node);
       continue;
@@ -116,7 +114,7 @@ function writeWinograd(node: GraphNode, shape: ConvolutionShape, m: TileSize, em
     return emit('WinogradFilter', [filter], { m, ...again(shape) }, shape);
   };
   const multiply = (a: Value, b: Value, transposeA: boolean, transposeB: boolean, to: number[]) =>
-    emit('BatchMatMul', [a, b], { transposeA, transposeB }, to);
+    emit('BatchMatMul', [a, b], { transposeA, transposeB, kernel: 'fused' }, to);
   const [a, b] = node.inputs as [Value, Value];
   const result = node.outputs[0]!;
   switch (node.op) {

@@ -4,6 +4,7 @@ import { EngineError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import { Builder } from './builder.js';
 import { type Form, Forms, identity, Measure } from './forms.js';
+import { BATCH_NORMS } from './lowering/batch-norm.js';
 import { CHANNELS } from './lowering/channels.js';
 import type { Context, Lowering } from './lowering/context.js';
 import { CONVOLUTIONS } from './lowering/convolution.js';
@@ -22,6 +23,7 @@ import type { OnnxModel, OnnxPort } from './model.js';
 import { tidy } from './tidy.js';
 
 export const LOWERINGS: Readonly<Record<string, Lowering>> = {
+  ...BATCH_NORMS,
   ...CHANNELS,
   ...CONVOLUTIONS,
   ...ELEMENTWISE,

@@ -10,7 +10,8 @@ import * as ort from 'onnxruntime-node';
 import { CANDIDATES, type Candidate, type Plan, type Precision } from './plan.js';
 
 export interface Setting {
-  block: number;
+  /** Null: no direct kernels. */
+  block: number | null;
   threads: number;
   precision: Precision;
 }
@@ -20,7 +21,8 @@ type Kept = Record<string, Record<string, string>>;
 /** What decides how fast a kernel is, and which there are to choose from. */
 function keyOf({ block, threads, precision }: Setting): string {
   const cpu = cpus()[0]?.model ?? 'unknown processor';
-  return `${cpu}, blocks of ${block}, ${threads} threads, ${precision}, onnxruntime ${ort.env.versions.node}`;
+  const kernels = block === null ? 'plain kernels' : `blocks of ${block}`;
+  return `${cpu}, ${kernels}, ${CANDIDATES.length} candidates, ${threads} threads, ${precision}, onnxruntime ${ort.env.versions.node}`;
 }
 
 async function readAll(path: string): Promise<Kept> {

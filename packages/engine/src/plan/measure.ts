@@ -1,122 +1,159 @@
 /**
- * Times the candidates of every convolution of a step, forward and both gradients together, on this machine, and keeps the
- * fastest: what cuDNN's benchmark mode does. Each shape takes about a second, once: the plan is kept.
+ * Times the candidates of every heavy op of a step on this machine, and keeps the fastest: what cuDNN's benchmark mode does. The three
+ * ops of a convolution choose apart, and then together between that and Winograd, whose transforms they share. The plan is kept, so
+ * that a shape is timed once.
  */
-import * as ort from 'onnxruntime-node';
 import { shareCommonSubexpressions } from '../graph/common-subexpressions.js';
-import type { Graph, GraphNode, Value } from '../graph/graph.js';
-import { applyWinograd, type ConvolutionShape } from '../graph/winograd.js';
-import { type Form, NCHWC } from '../onnx/forms.js';
+import { flopsOf } from '../graph/flops.js';
+import type { Graph, Value } from '../graph/graph.js';
+import type { ConvolutionOp, HeavyOp } from '../graph/heavy-op.js';
+import { type Form, NCHW, NCHWC } from '../onnx/forms.js';
 import { lower } from '../onnx/lower.js';
-import { openSession } from '../running/session.js';
-import { sizeOf } from '../tensors.js';
-import { type Candidate, candidatesOf, type Plan, type Precision, planKey, tileSizeOf } from './plan.js';
-import { shapesOf } from './shapes.js';
+import type { OnnxModel } from '../onnx/model.js';
+import { applyPlan } from './apply.js';
+import { candidatesFor, kernelFor, winogradsFor } from './candidates.js';
+import { fixedCandidate } from './fixed.js';
+import { ownKeyOf } from './key.js';
+import type { Candidate, Plan, Precision } from './plan.js';
+import { race } from './race.js';
+import { entriesOf, knownEntries, type PlannedOp, type PlannedShape, shapesOf } from './shapes.js';
 
-/** Runs of a candidate: at least these many, and more while they are short. */
-const FEWEST_RUNS = 3;
-const MOST_RUNS = 10;
-const ENOUGH_MS = 250;
-/** Another candidate has to be faster than the more accurate one by this much. */
-const MARGIN = 0.97;
+/** Ops of fewer operations take some microseconds whatever the kernel, and get the fixed plan's. */
+const FEWEST_FLOPS = 2e6;
 
 export interface MeasureOptions {
-  block: number;
+  /** Channels in a block of the direct kernels; null where there are none. */
+  block: number | null;
   threads?: number;
   precision: Precision;
-  /** Shapes that are planned already. */
-  known: Plan;
+  /** Shapes that are planned already; the first that knows a shape says it all. */
+  known: readonly Plan[];
 }
 
-/** The plan of a graph's convolutions: what `known` says, the rest timed. */
-export async function measurePlan(graph: Graph, options: MeasureOptions): Promise<Plan> {
+/** The plan of a graph, and what of it was timed for it. */
+export async function measurePlan(
+  graph: Graph,
+  options: MeasureOptions,
+): Promise<{ plan: Plan; timed: Plan }> {
   const plan: Record<string, Candidate> = {};
-  for (const { shape, nodes } of shapesOf(graph)) {
-    const key = planKey(shape);
-    plan[key] = options.known[key] ?? (await fastest(shape, nodes, options));
+  const timed: Record<string, Candidate> = {};
+  for (const shape of shapesOf(graph)) {
+    const known = options.known.map((one) => knownEntries(shape, one)).find((one) => one !== null);
+    const entries = known ?? (await fastest(shape, options));
+    Object.assign(plan, entries);
+    if (!known) Object.assign(timed, entries);
   }
-  return plan;
+  return { plan, timed };
 }
 
-async function fastest(
-  shape: ConvolutionShape,
-  nodes: GraphNode[],
+async function fastest(shape: PlannedShape, options: MeasureOptions): Promise<Plan> {
+  const chosen = new Map<PlannedOp, Candidate>();
+  // The gradient of the filter first: in its form the filter comes to the others.
+  const last = (a: PlannedOp, b: PlannedOp) =>
+    Number(isFilterGradient(b.op)) - Number(isFilterGradient(a.op));
+  let form: Form | undefined;
+  for (const planned of [...shape.ops].sort(last)) {
+    chosen.set(planned, await fastestOf(planned, form, options));
+    if (isFilterGradient(planned.op)) form = formOfGradient(planned, chosen.get(planned)!, options);
+  }
+  const apart = entriesOf(shape, (planned) => chosen.get(planned)!);
+  const together = winogradsFor(shape.ops[0]!.op, options.precision);
+  const isHeavy = shape.ops.some(({ node }) => flopsOf(node) >= FEWEST_FLOPS);
+  if (together.length === 0 || !isHeavy) return apart;
+  const plans = [apart, ...together.map((candidate): Plan => ({ [shape.key]: candidate }))];
+  const models = plans.map((plan) => settled(graphOf(shape.ops), plan, form, options));
+  return plans[await race(models, options.threads)]!;
+}
+
+const isFilterGradient = (op: HeavyOp) => op.kind !== 'product' && op.role === 'dw';
+
+async function fastestOf(
+  { op, node }: PlannedOp,
+  form: Form | undefined,
   options: MeasureOptions,
 ): Promise<Candidate> {
-  let best: { candidate: Candidate; milliseconds: number } | null = null;
-  for (const candidate of candidatesOf(options.precision)) {
-    const milliseconds = await time(trioOf(shape, nodes), candidate, options);
-    if (!best || milliseconds < MARGIN * best.milliseconds) best = { candidate, milliseconds };
-  }
-  return best!.candidate;
+  const { block, precision, threads } = options;
+  const fixed = kernelFor(op, fixedCandidate(op, precision, block !== null), { block });
+  const found = candidatesFor(op, { block });
+  const isTimed = found.length > 1 && flopsOf(node) >= FEWEST_FLOPS;
+  if (!isTimed) return found.includes(fixed) ? fixed : found[0]!;
+  // What the fixed plan has comes first, and is kept where others are no faster.
+  const ordered = [...found].sort((a, b) => Number(b === fixed) - Number(a === fixed));
+  const models = ordered.map((candidate) =>
+    settled(graphOf([{ op, node }]), { [ownKeyOf(op)]: candidate }, form, options),
+  );
+  return ordered[await race(models, threads)]!;
 }
 
-/** A graph of the ops alone, on the same x, filter and gradient. */
-function trioOf({ images, height, width, channels, filters }: ConvolutionShape, nodes: GraphNode[]): Graph {
-  const value = (id: number, shape: number[]): Value => ({ id, shape, dtype: 'float32' });
-  const x = value(0, [images, height, width, channels]);
-  const filter = value(1, [3, 3, channels, filters]);
-  const dy = value(2, [images, height, width, filters]);
-  const roles: Record<string, { inputs: Value[]; output: Value; name: string }> = {
-    Conv2D: { inputs: [x, filter], output: value(3, [...dy.shape]), name: 'y' },
-    Conv2DBackpropInput: { inputs: [dy, filter], output: value(4, [...x.shape]), name: 'dx' },
-    Conv2DBackpropFilter: { inputs: [x, dy], output: value(5, [...filter.shape]), name: 'dw' },
+/** A graph of these ops alone; those of a convolution on the same x, filter and gradient. */
+function graphOf(ops: readonly PlannedOp[]): Graph {
+  const inputs = new Map<string, Value>();
+  const outputs = new Map<string, Value>();
+  const nodes = ops.map(({ op, node }) => {
+    const names = namesOf(op);
+    const taken = names.inputs.map((name, at) => {
+      const value = inputs.get(name) ?? { ...node.inputs[at]!, id: inputs.size };
+      inputs.set(name, value);
+      return value;
+    });
+    const output = { ...node.outputs[0]!, id: -1 - outputs.size };
+    outputs.set(names.output, output);
+    return { ...node, inputs: taken, outputs: [output] };
+  });
+  return { inputs, outputs, constants: new Map(), nodes };
+}
+
+function namesOf(op: HeavyOp): { inputs: string[]; output: string } {
+  if (op.kind === 'product') return { inputs: ['a', 'b'], output: 'product' };
+  const names: Record<ConvolutionOp['role'], { inputs: string[]; output: string }> = {
+    y: { inputs: ['x', 'w'], output: 'y' },
+    dx: { inputs: ['dy', 'w'], output: 'dx' },
+    dw: { inputs: ['x', 'dy'], output: 'dw' },
   };
-  const used = nodes.map((node) => ({ node, role: roles[node.op]! }));
-  const given: [string, Value][] = [
-    ['x', x],
-    ['w', filter],
-    ['dy', dy],
-  ];
-  return {
-    inputs: new Map(given.filter(([, one]) => used.some(({ role }) => role.inputs.includes(one)))),
-    outputs: new Map(used.map(({ role }) => [role.name, role.output])),
-    constants: new Map(),
-    nodes: used.map(({ node, role }) => ({ ...node, inputs: role.inputs, outputs: [role.output] })),
-  };
+  return names[op.role];
 }
 
-async function time(trio: Graph, candidate: Candidate, { block, threads }: MeasureOptions): Promise<number> {
-  const graph = shareCommonSubexpressions(applyWinograd(trio, () => tileSizeOf(candidate)));
-  const model = settled(graph, block, threads);
-  const session = await openSession(model, { finished: true, ...(threads === undefined ? {} : { threads }) });
-  try {
-    const feeds = Object.fromEntries(
-      model.inputs.map(({ name, dims }) => {
-        const sides = dims as number[];
-        const data = new Float32Array(sizeOf(sides)).fill(0.1);
-        return [name, new ort.Tensor('float32', data, sides)];
-      }),
-    );
-    let best = Number.POSITIVE_INFINITY;
-    const began = performance.now();
-    for (let run = 0; run < MOST_RUNS; run++) {
-      if (run >= FEWEST_RUNS && performance.now() - began > ENOUGH_MS) break;
-      const start = performance.now();
-      await session.run(feeds);
-      best = Math.min(best, performance.now() - start);
-    }
-    return best;
-  } finally {
-    await session.release();
-  }
-}
-
-/** As in a step: maps come and go in blocks of channels, and the filter comes in the form in which its gradient is made. */
-function settled(graph: Graph, block: number, threads: number | undefined) {
-  const blocked = ({ shape }: Value) => shape.length === 4 && shape[3]! % block === 0;
-  const forms = (names: string[], from: ReadonlyMap<string, Value>) => {
+/**
+ * As in a step: maps come and go as their neighbours would have them, in blocks where their channels fill some, and the filter comes
+ * in the form in which its gradient is made.
+ */
+function settled(
+  ops: Graph,
+  plan: Plan,
+  filterForm: Form | undefined,
+  { block, threads }: MeasureOptions,
+): OnnxModel {
+  const graph = shareCommonSubexpressions(applyPlan(ops, plan, { block }));
+  const forms = (values: ReadonlyMap<string, Value>, maps: readonly string[]) => {
     const found = new Map<string, Form>();
-    for (const name of names) {
-      const value = from.get(name);
-      if (value && blocked(value)) found.set(name, NCHWC);
+    for (const name of maps) {
+      const value = values.get(name);
+      const form = value && formOfMap(value, block);
+      if (form) found.set(name, form);
     }
     return found;
   };
-  const outputForms = forms(['y', 'dx'], graph.outputs);
-  const inputForms = forms(['x', 'dy'], graph.inputs);
-  const options = { name: 'candidate', block, threads, inputForms, outputForms };
-  const made = lower(graph, options).outputForms.get('dw');
-  if (made && graph.inputs.has('w')) inputForms.set('w', made);
-  return lower(graph, options).model;
+  const inputForms = forms(graph.inputs, ['x', 'dy']);
+  if (filterForm && graph.inputs.has('w')) inputForms.set('w', filterForm);
+  const outputForms = forms(graph.outputs, ['y', 'dx']);
+  const made = { name: 'candidate', block, threads, inputForms, outputForms, outputsAsMade: true };
+  if (!graph.outputs.has('dw')) return lower(graph, made).model;
+  const own = lower(graph, made).outputForms.get('dw')!;
+  if (graph.inputs.has('w')) inputForms.set('w', own);
+  return lower(graph, made).model;
+}
+
+/** Undefined: as TF.js has it, which thin maps between products over rows keep. */
+function formOfMap({ shape }: Value, block: number | null): Form | undefined {
+  if (block === null) return NCHW;
+  return shape[3]! % block === 0 ? NCHWC : undefined;
+}
+
+function formOfGradient(
+  { op, node }: PlannedOp,
+  candidate: Candidate,
+  { block, threads }: MeasureOptions,
+): Form | undefined {
+  const graph = applyPlan(graphOf([{ op, node }]), { [ownKeyOf(op)]: candidate }, { block });
+  return lower(graph, { name: 'gradient', block, threads }).outputForms.get('dw');
 }

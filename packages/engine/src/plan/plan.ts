@@ -3,14 +3,15 @@
  * is repeated, with the same numbers on whichever machine.
  */
 import { EngineError } from '../errors.js';
-import type { ConvolutionShape } from '../graph/winograd.js';
+import { CANDIDATES, type Candidate } from '../graph/kernels.js';
 import type { TileSize } from '../graph/winograd-matrices.js';
 
-/** How a convolution and its gradients are computed, most accurate first. */
-export const CANDIDATES = ['direct', 'winograd2', 'winograd4'] as const;
-export type Candidate = (typeof CANDIDATES)[number];
+export { CANDIDATES, type Candidate };
 
-/** Candidate by shape, such as "32×16×16 128→256": images, height, width, channels and filters. */
+/**
+ * Candidate by shape (`key.ts`), such as "32×16×16 128→256". It holds for a convolution and both of its gradients; a gradient that
+ * gets another one has an entry of its own, such as "1×1 32×16×16 128→256 dw".
+ */
 export type Plan = Readonly<Record<string, Candidate>>;
 
 /**
@@ -34,21 +35,8 @@ export function parsePlan(stored: Readonly<Record<string, string>>): Plan {
   return stored as Plan;
 }
 
-export const planKey = ({ images, height, width, channels, filters }: ConvolutionShape): string =>
-  `${images}×${height}×${width} ${channels}→${filters}`;
-
+/** Null where it is no candidate of Winograd's. */
 export function tileSizeOf(candidate: Candidate): TileSize | null {
-  switch (candidate) {
-    case 'direct':
-      return null;
-    case 'winograd2':
-      return 2;
-    case 'winograd4':
-      return 4;
-    default:
-      return candidate satisfies never;
-  }
+  if (candidate === 'winograd2') return 2;
+  return candidate === 'winograd4' ? 4 : null;
 }
-
-export const candidatesOf = (precision: Precision): readonly Candidate[] =>
-  precision === 'strict' ? CANDIDATES.filter((candidate) => candidate !== 'winograd4') : CANDIDATES;

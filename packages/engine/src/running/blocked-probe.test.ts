@@ -32,8 +32,7 @@ it('a machine without blocked convolutions is told what that costs, once, and co
         { type: 'SlowEngine', code: 'ENGINE_PLAIN_CONVOLUTIONS' },
       ],
     ]);
-    // Nothing to choose among plain convolutions.
-    expect(plain.plan).toEqual({});
+    expect(plain.plan).toEqual({ '2×8×8 16→16': 'plain' });
     const eager = await convolved(await createEngine({ engine: 'eager', backend: 'cpu' }));
     expect(worstOf(plain.metrics, eager.metrics).difference).toBeLessThan(1e-5);
   } finally {
@@ -46,7 +45,7 @@ it('whoever asks for plain convolutions gets them, without a warning', async () 
   const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
   try {
     const asked = await convolved(await createEngine({ engine: 'compiled', threads: 1, blocked: false }));
-    expect(asked.plan).toEqual({});
+    expect(asked.plan).toEqual({ '2×8×8 16→16': 'plain' });
     const eager = await convolved(await createEngine({ engine: 'eager', backend: 'cpu' }));
     expect(worstOf(asked.metrics, eager.metrics).difference).toBeLessThan(1e-5);
     expect(warn).not.toHaveBeenCalled();

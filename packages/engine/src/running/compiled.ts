@@ -8,14 +8,16 @@ import { fuseChannels } from '../graph/fuse-channels.js';
 import { fuseScaledSums } from '../graph/fuse-scaled-sums.js';
 import type { Graph } from '../graph/graph.js';
 import { optimize } from '../graph/optimize.js';
-import { applyWinograd } from '../graph/winograd.js';
 import { type Form, identity, Measure } from '../onnx/forms.js';
 import { type Lowered, lower } from '../onnx/lower.js';
 import { writeModel } from '../onnx/write.js';
+import { applyPlan } from '../plan/apply.js';
+import { checkPlan } from '../plan/candidates.js';
 import { fixedPlan } from '../plan/fixed.js';
 import { keep, readKept } from '../plan/kept.js';
 import { measurePlan } from '../plan/measure.js';
-import { type Candidate, type Plan, type Precision, planKey, tileSizeOf } from '../plan/plan.js';
+import type { Candidate, Plan, Precision } from '../plan/plan.js';
+import { knownEntries, shapesOf } from '../plan/shapes.js';
 import { record } from '../recording/record.js';
 import {
   allocate,
@@ -106,11 +108,9 @@ export function lowerStep(
 }
 
 /** The passes that know which kernels there are. */
-function chooseKernels(graph: Graph, block: number, plan: Plan): Graph {
-  const joined = fuseScaledSums(fuseChannels(graph, block), block);
-  return shareCommonSubexpressions(
-    applyWinograd(joined, (shape) => tileSizeOf(plan[planKey(shape)] ?? 'direct')),
-  );
+function chooseKernels(graph: Graph, block: number | null, plan: Plan): Graph {
+  const joined = block === null ? graph : fuseScaledSums(fuseChannels(graph, block), block);
+  return shareCommonSubexpressions(applyPlan(joined, plan, { block }));
 }
 
 function asLowered({ model, stateForms }: StepModel): LoweredStep {
@@ -254,11 +254,6 @@ export interface CompiledOptions {
   cacheFolder?: string;
 }
 
-/** What `plan` says of the shapes of `wanted`. */
-function only(wanted: Plan, plan: Plan): Plan {
-  return Object.fromEntries(Object.entries(plan).filter(([shape]) => shape in wanted));
-}
-
 export async function createCompiledEngine({
   threads,
   blocked = true,
@@ -269,26 +264,26 @@ export async function createCompiledEngine({
   const block = blocked ? await blockOfThisMachine() : null;
   const onThreads = threads === undefined ? {} : { threads };
   const cache = new StepCache(cacheFolder ?? null);
-  const kernelsOf = (graph: Graph, plan: Plan) =>
-    block === null ? graph : chooseKernels(graph, block, plan);
-  const setting = { block: block ?? 1, threads: threads ?? availableParallelism(), precision };
+  const setting = { block, threads: threads ?? availableParallelism(), precision };
   const kept = cacheFolder === undefined ? null : join(cacheFolder, KERNELS_FILE);
-  const isMeasuring = wanted === 'measured' && block !== null;
   /** What was timed for steps before. */
-  const measured: Record<string, Candidate> = isMeasuring && kept ? await readKept(kept, setting) : {};
+  const measured: Record<string, Candidate> =
+    wanted === 'measured' && kept ? await readKept(kept, setting) : {};
   const planFor = async (graph: Graph, given: Plan): Promise<Plan> => {
-    // Plain convolutions have no candidates.
-    if (block === null) return {};
-    if (wanted !== 'measured') {
-      const fixed = fixedPlan(graph, precision);
-      return { ...fixed, ...only(fixed, wanted === 'fixed' ? {} : wanted), ...only(fixed, given) };
+    const shapes = shapesOf(graph);
+    const ops = shapes.flatMap((shape) => shape.ops.map(({ op }) => op));
+    const fixed = fixedPlan(graph, precision, block !== null);
+    const plans = typeof wanted === 'string' ? [given] : [given, wanted];
+    for (const plan of plans) checkPlan(ops, plan);
+    if (wanted === 'measured') {
+      const found = await measurePlan(graph, { block, precision, known: [given, measured], ...onThreads });
+      Object.assign(measured, found.timed);
+      if (kept && Object.keys(found.timed).length > 0) await keep(kept, setting, found.timed);
+      return found.plan;
     }
-    const known = { ...measured, ...given };
-    const plan = await measurePlan(graph, { block, precision, known, ...onThreads });
-    const news = Object.fromEntries(Object.entries(plan).filter(([shape]) => !(shape in known)));
-    Object.assign(measured, news);
-    if (kept && Object.keys(news).length > 0) await keep(kept, setting, news);
-    return plan;
+    // Shape by shape: a plan's entry for a convolution holds for its gradients too.
+    const known = shapes.map((shape) => [...plans, fixed].map((plan) => knownEntries(shape, plan)));
+    return Object.assign({}, ...known.map((each) => each.find((entries) => entries !== null)));
   };
   return {
     name: 'compiled',
@@ -300,7 +295,9 @@ export async function createCompiledEngine({
       const key = stepKey(graph, { block, threads: threads ?? availableParallelism(), plan });
       const sessionOptions = { ...onThreads, finished: block !== null };
       const cached = await cache.get(key);
-      const made = cached ? null : lowerStep(kernelsOf(graph, plan), { block, threads, signal: SIGNAL });
+      const made = cached
+        ? null
+        : lowerStep(chooseKernels(graph, block, plan), { block, threads, signal: SIGNAL });
       const lowered = cached ?? asLowered(made!);
       const session = await openSession(lowered.bytes, sessionOptions).catch((error: unknown) => {
         throw made ? inTermsOf(made.model, error) : error;

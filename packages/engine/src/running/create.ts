@@ -14,7 +14,7 @@ export interface EngineOptions {
   /** Whether the compiled engine may use ONNX Runtime's blocked convolutions. Default true. */
   blocked?: boolean;
   /**
-   * Which kernels the compiled engine takes for convolutions. `fixed`: the same on every machine. `measured`: the fastest here,
+   * Which kernels the compiled engine takes for convolutions and matrix products. `fixed`: the same on every machine. `measured`: the fastest here,
    * which are timed once a shape. A plan: what it says, for runs that are to be repeated; the fixed one for the rest.
    */
   plan?: CompiledOptions['plan'];

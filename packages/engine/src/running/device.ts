@@ -8,6 +8,8 @@ import { type Form, identity, Measure } from '../onnx/forms.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { nodesOffDevice, type OffDevice } from '../onnx/off-device.js';
 import { nodeName } from '../onnx/write.js';
+import { applyPlan } from '../plan/apply.js';
+import { fixedPlan } from '../plan/fixed.js';
 import type { HostTensors, TensorData, TensorSpec } from '../tensors.js';
 import { fromForm, wrap } from './buffers.js';
 import { lowerStep, recordStep } from './compiled.js';
@@ -115,7 +117,12 @@ export function createDeviceEngine(provider: DeviceProvider): Engine {
     async compile(step, state, batch, { unroll = 1 } = {}) {
       const stateSpecs = specsOf(state);
       const graph = unrollStep(recordStep(step, stateSpecs, batch), unroll);
-      const { model, stateForms } = lowerStep(graph, { block: null, portable: true });
+      const { model, stateForms } = lowerStep(
+        applyPlan(graph, fixedPlan(graph, 'fast', false), { block: null }),
+        {
+          ...{ block: null, portable: true },
+        },
+      );
       const off = provider === 'webgpu' ? nodesOffDevice(model) : [];
       if (off.length > 0) warnOfCopies(off, model.nodes.length);
       const outputs = Object.fromEntries(graph.outputs);

@@ -61,21 +61,39 @@ export const textsOf = (fields: readonly Field[], id: number): string[] =>
 export const integerOf = (fields: readonly Field[], id: number, otherwise: number): number =>
   fields.filter((field) => field.id === id && field.wireType === VARINT).at(-1)?.value ?? otherwise;
 
+/** The integers of a repeated field, packed or not. */
+export const integersOf = (fields: readonly Field[], id: number): number[] =>
+  fields
+    .filter((field) => field.id === id)
+    .flatMap((field) => (field.wireType === DELIMITED ? unpacked(field.body) : [field.value]));
+
+function unpacked(body: Uint8Array): number[] {
+  const reader = protobuf.Reader.create(body);
+  const values: number[] = [];
+  while (reader.pos < reader.len) values.push(Number(reader.int64()));
+  return values;
+}
+
 /** Builds one message: bytes and text as length-delimited fields, numbers as varints. */
 export class MessageWriter {
   private readonly parts: Uint8Array[] = [];
+  private size = 0;
 
   raw(field: Uint8Array): this {
     this.parts.push(field);
+    this.size += field.length;
     return this;
   }
 
-  message(id: number, body: Uint8Array): this {
+  /** @param body a message that is written, or a writer, whose parts are then not copied twice */
+  message(id: number, body: Uint8Array | MessageWriter): this {
     const head = protobuf.Writer.create()
       .uint32((id << 3) | DELIMITED)
       .uint32(body.length)
       .finish();
-    this.parts.push(head, body);
+    this.raw(head);
+    if (body instanceof Uint8Array) return this.raw(body);
+    for (const part of body.parts) this.raw(part);
     return this;
   }
 
@@ -84,13 +102,17 @@ export class MessageWriter {
   }
 
   integer(id: number, value: number): this {
-    this.parts.push(
+    return this.raw(
       protobuf.Writer.create()
         .uint32((id << 3) | VARINT)
         .int64(value)
         .finish(),
     );
-    return this;
+  }
+
+  /** Bytes so far. */
+  get length(): number {
+    return this.size;
   }
 
   finish(): Uint8Array {

@@ -4,10 +4,11 @@
  * to the other. Rates on small networks, one thread: two to three times those of the plain ops.
  */
 import type { GraphNode, Value } from '../../graph/graph.js';
+import { type ConvInfo, type ConvolutionOp, isDilated, type Role } from '../../graph/heavy-op.js';
 import { type Form, inner, NCHWC, outer } from '../forms.js';
 import { int, ints } from '../model.js';
-import { type Context, define } from './context.js';
-import type { ConvInfo } from './convolution.js';
+import { type Context, define, input } from './context.js';
+import { isTurnable } from './turnable.js';
 
 /** Filter [height 0, width 1, in 2, out 3] as the kernels want it: blocks of in and out, in within out innermost. */
 const FILTER: Form = [outer(3), outer(2), 0, 1, inner(2), inner(3)];
@@ -69,24 +70,25 @@ export function backwards(
   ]);
 }
 
-/** True where the filter's channels fill whole blocks; few channels in will do where `stem` says so. */
-export function fitsBlocks({ block }: Context, channels: number, filters: number, stem = false): boolean {
-  if (block === null || filters % block !== 0) return false;
-  return channels % block === 0 || (stem && channels < block);
+/** Whether the direct kernels do this op: its channels fill whole blocks; few channels of x will do for y and the filter. */
+export function directFits({ role, info, x, filter }: ConvolutionOp, block: number): boolean {
+  const [images, , , channels] = x as [number, number, number, number];
+  const fills = (count: number) => count % block === 0;
+  if (!fills(filter[3]!)) return false;
+  const byRole: Record<Role, () => boolean> = {
+    y: () => fills(channels) || channels < block,
+    dx: () => fills(channels) && backpropInputFits(info),
+    dw: () => fills(images) && !isDilated(info),
+  };
+  return byRole[role]();
 }
 
-export function blockedConv(
-  node: GraphNode,
-  context: Context,
-  x: Value,
-  filter: Value,
-  info: ConvInfo,
-): void {
+export function blockedConv(node: GraphNode, context: Context, { info, filter }: ConvolutionOp): void {
   const { forms, block } = context;
-  const [height, width, channels, filters] = filter.shape as [number, number, number, number];
+  const [height, width, channels, filters] = filter as [number, number, number, number];
   const isStem = channels < block!;
-  const view = isStem ? forms.use(x, [0, 3, 1, 2]) : declaredMap(context, x);
-  const taps = forms.use(filter, isStem ? STEM_FILTER : FILTER);
+  const view = isStem ? forms.use(input(node, 0), [0, 3, 1, 2]) : declaredMap(context, input(node, 0));
+  const taps = forms.use(input(node, 1), isStem ? STEM_FILTER : FILTER);
   const kernel = declare(context, taps, [filters, channels, height, width]);
   defineBlocked(node, context, direct(context, view, kernel, { info, filters, group: 1 }));
 }
@@ -137,18 +139,32 @@ interface BackpropInput {
   info: ConvInfo;
 }
 
-/** Of a convolution whose filter has in and out exchanged. */
-function backOf(context: Context, dy: Value, filter: Value, info: ConvInfo): BackpropInput {
-  const [, , channels, filters] = filter.shape as [number, number, number, number];
-  return {
-    gradient: declaredMap(context, dy),
-    filter: context.forms.use(filter, TURNED_FILTER),
+/** Whether the gradient of the input is one convolution of dy, or four. */
+export function backpropInputFits(info: ConvInfo): boolean {
+  return isTurnable(info) || paritiesBothWays(info) !== null;
+}
+
+/** The gradient of the input, where it fits. */
+export function backpropInput(node: GraphNode, context: Context, back: BackpropInput): void {
+  if (isTurnable(back.info)) backpropStride1(node, context, back);
+  else backpropStride2(node, context, back);
+}
+
+export function blockedBackpropInput(
+  node: GraphNode,
+  context: Context,
+  { info, filter }: ConvolutionOp,
+): void {
+  const [, , channels, filters] = filter as [number, number, number, number];
+  backpropInput(node, context, {
+    gradient: declaredMap(context, input(node, 0)),
+    filter: context.forms.use(input(node, 1), TURNED_FILTER),
     ...{ channels: [channels, filters], group: 1, info },
-  };
+  });
 }
 
 /** Stride 1: a convolution with the filter turned round. */
-export function backpropStride1(
+function backpropStride1(
   node: GraphNode,
   context: Context,
   { gradient, filter, channels, group, info }: BackpropInput,
@@ -167,16 +183,6 @@ export function backpropStride1(
     { ...DIRECT, dims: [info.batchSize, channels[0], info.inHeight, info.inWidth] },
   );
   defineBlocked(node, context, dx);
-}
-
-export function blockedBackpropInput(
-  node: GraphNode,
-  context: Context,
-  dy: Value,
-  filter: Value,
-  info: ConvInfo,
-): void {
-  backpropStride1(node, context, backOf(context, dy, filter, info));
 }
 
 /** What one parity of the result along an axis takes: taps from `first` down by two, and the padding of dy. */
@@ -203,21 +209,28 @@ function paritiesOf(kernel: number, pad: number, inSize: number, outSize: number
   return fits ? parities : null;
 }
 
+/** Of a stride of 2 along both axes, without dilation. */
+function paritiesBothWays(info: ConvInfo): { vertical: Parity[]; horizontal: Parity[] } | null {
+  const { padInfo: p, filterHeight, filterWidth, strideHeight, strideWidth } = info;
+  if (strideHeight !== 2 || strideWidth !== 2 || isDilated(info)) return null;
+  const vertical = paritiesOf(filterHeight, p.top, info.inHeight, info.outHeight);
+  const horizontal = paritiesOf(filterWidth, p.left, info.inWidth, info.outWidth);
+  return vertical && horizontal ? { vertical, horizontal } : null;
+}
+
 /**
  * Stride 2: each of the four parities of the positions is a small convolution of its own at stride 1, and the four are
- * interleaved; a transposed convolution runs at a third of their rate. @returns false where it does not fit
+ * interleaved; a transposed convolution runs at a third of their rate.
  */
-export function backpropStride2(
+function backpropStride2(
   node: GraphNode,
   context: Context,
   { gradient, filter, channels, group, info }: BackpropInput,
-): boolean {
+): void {
   const { builder } = context;
   const { filterHeight: height, filterWidth: width } = info;
-  const { inHeight, inWidth, outHeight, outWidth, batchSize, padInfo: p } = info;
-  const vertical = paritiesOf(height, p.top, inHeight, outHeight);
-  const horizontal = paritiesOf(width, p.left, inWidth, outWidth);
-  if (!vertical || !horizontal) return false;
+  const { inHeight, inWidth, batchSize } = info;
+  const { vertical, horizontal } = paritiesBothWays(info)!;
   const halves = [Math.ceil(inHeight / 2), Math.ceil(inWidth / 2)] as const;
   const block = context.block!;
   const maps = batchSize * (channels[0] / block);
@@ -253,18 +266,6 @@ export function backpropStride2(
         builder.ints([1, 2]),
       ]);
   defineBlocked(node, context, cut);
-  return true;
-}
-
-/** @returns false where it does not fit */
-export function blockedBackpropStride2(
-  node: GraphNode,
-  context: Context,
-  dy: Value,
-  filter: Value,
-  info: ConvInfo,
-): boolean {
-  return backpropStride2(node, context, backOf(context, dy, filter, info));
 }
 
 /** A map with its columns padded; columns are axis 2 of TF.js's order, wherever they stand in `form`. */
@@ -315,17 +316,12 @@ function turnedFor({ block, threads }: Context, [height, , channels, filters]: r
  * channels of x its images, and dy is its filter, as large as the map, dilated by the stride. The columns are padded on the
  * tensor, since padding them in the op halves its speed (engine.md).
  */
-export function blockedBackpropFilter(
-  node: GraphNode,
-  context: Context,
-  x: Value,
-  dy: Value,
-  info: ConvInfo,
-): void {
+export function blockedBackpropFilter(node: GraphNode, context: Context, op: ConvolutionOp): void {
   const { builder, forms } = context;
-  const { shape } = node.outputs[0]!;
+  const { info, filter: shape } = op;
+  const [x, dy] = [input(node, 0), input(node, 1)];
   const [, , channels, filters] = shape as [number, number, number, number];
-  const [images, rows, columns] = x.shape as [number, number, number, number];
+  const [images, rows, columns] = op.x as [number, number, number, number];
   const { padInfo: p, outHeight, outWidth, strideHeight, strideWidth } = info;
   const { form, gradient, ...turned } = turnedFor(context, shape);
   const lanes = turned.lanes(context.block!);

@@ -1,4 +1,5 @@
 /** Matrix products. */
+import { kernelOf } from '../../graph/kernels.js';
 import { string } from '../model.js';
 import { define, input, type Lowering } from './context.js';
 import { product } from './product.js';
@@ -8,7 +9,8 @@ const matMul: Lowering = (node, context) => {
   const [a, b] = [input(node, 0), input(node, 1)];
   const ranks = [a.shape.length, b.shape.length] as const;
   const { forms } = context;
-  define(context, node, product(context, forms.use(a), forms.use(b), { transposeA, transposeB, ranks }));
+  const options = { transposeA, transposeB, ranks, apart: kernelOf(node) === 'plain' };
+  define(context, node, product(context, forms.use(a), forms.use(b), options));
 };
 
 const einsum: Lowering = (node, context) => {

@@ -9,6 +9,8 @@ export interface ProductOptions {
   ranks: readonly [number, number];
   /** Sides of the product, where they are known. */
   dims?: readonly number[];
+  /** Whether sides are turned by an op of their own. Default: only where others than ONNX's own ops may not be used. */
+  apart?: boolean;
 }
 
 function turned({ builder }: Context, name: string, rank: number): string {
@@ -21,11 +23,11 @@ export function product(
   context: Context,
   a: string,
   b: string,
-  { transposeA = false, transposeB = false, ranks, dims }: ProductOptions,
+  { transposeA = false, transposeB = false, ranks, dims, apart = false }: ProductOptions,
 ): string {
   const { builder, portable } = context;
   const known = dims ? { dims } : {};
-  if (portable || (!transposeA && !transposeB)) {
+  if (portable || apart || (!transposeA && !transposeB)) {
     const left = transposeA ? turned(context, a, ranks[0]) : a;
     const right = transposeB ? turned(context, b, ranks[1]) : b;
     return builder.emit('MatMul', [left, right], {}, known);
