@@ -46,6 +46,8 @@ async function work(request: Work, signal: AbortSignal): Promise<void> {
         checkpoints,
         checkpointSeconds,
         loaderThreads: 1,
+        continueFrom: input.continueFrom,
+        init: input.init,
       },
       telling,
       tools,

@@ -50,9 +50,9 @@ export function createHandlers(parts: HandlerParts): { train: StageHandler; eval
         await database.whenAvailable(() => database.runs.recordSwitch(claim, event.step));
         return;
       case 'checkpoint': {
-        const { step, digest, bytes } = event;
+        const { step, digest, bytes, final } = event;
         const dropped = await database.whenAvailable(() =>
-          database.runs.saveCheckpoint(claim, { step, digest, bytes }),
+          database.runs.saveCheckpoint(claim, { step, digest, bytes, final }),
         );
         await Promise.all(dropped.map((old) => store.remove(old)));
         return;

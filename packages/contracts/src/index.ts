@@ -6,6 +6,7 @@ export * from './identifiers.js';
 export * from './job.js';
 export * from './methods.js';
 export * from './model.js';
+export * from './optimization.js';
 export * from './page.js';
 export * from './plan.js';
 export * from './prior.js';

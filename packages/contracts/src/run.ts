@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Digest, Timestamp } from './identifiers.js';
 import { JobStatus } from './job.js';
+import { EndedBy, ValidationPoint } from './optimization.js';
 import { Kernels, RunSpec } from './training.js';
 
 /** What a run did and cost. Seconds are wall-clock seconds of the work itself, waiting in queues not counted. */
@@ -31,6 +32,13 @@ export const RunResult = z
         'what ran its steps: compiled, webgpu, cuda or eager; several, in order, where it went on with another',
       ),
     kernels: Kernels,
+    endedBy: EndedBy.optional().describe('which bound ended the training'),
+    returned: z.enum(['last', 'best']).optional().describe('which weights `model` has'),
+    lastModel: Digest.optional().describe('weights of the last step as ONNX'),
+    best: ValidationPoint.extend({ model: Digest })
+      .optional()
+      .describe('weights that were best on the held-out images; only with `validation`'),
+    validations: z.array(ValidationPoint).optional(),
   })
   .meta({ id: 'RunResult' });
 export type RunResult = z.infer<typeof RunResult>;

@@ -1,7 +1,15 @@
 /** How a run trains: backbone, method, ReLA, optimizer, budget, evaluation. One schema for requests and for what is stored. */
 import { z } from 'zod';
-import { Name } from './identifiers.js';
+import { Digest, Name } from './identifiers.js';
 import { MethodSpec } from './methods.js';
+import {
+  BudgetSpec,
+  ClipSpec,
+  EmaSpec,
+  OptimizerSpec,
+  ScheduleSpec,
+  ValidationSpec,
+} from './optimization.js';
 
 export const BackboneSpec = z
   .strictObject({
@@ -56,18 +64,6 @@ export const RelaSpec = z
   .meta({ id: 'RelaSpec' });
 export type RelaSpec = z.infer<typeof RelaSpec>;
 
-export const OptimizerSpec = z
-  .strictObject({
-    name: z.literal('adamw').default('adamw'),
-    learningRate: z.number().positive().max(10).default(1e-3),
-    weightDecay: z.number().min(0).max(1).default(0.01),
-    beta1: z.number().min(0).max(0.9999).default(0.9),
-    beta2: z.number().min(0).max(0.99999).default(0.999),
-    epsilon: z.number().positive().default(1e-8),
-  })
-  .meta({ id: 'OptimizerSpec' });
-export type OptimizerSpec = z.infer<typeof OptimizerSpec>;
-
 export const EvaluationSpec = z
   .strictObject({
     probe: z
@@ -112,6 +108,27 @@ export const Training = z
       beta2: 0.999,
       epsilon: 1e-8,
     }),
+    schedule: ScheduleSpec.optional().describe('the learning rate over time; absent: constant'),
+    clip: ClipSpec.optional().describe('absent: gradients are taken as they are'),
+    accumulate: z
+      .int()
+      .min(1)
+      .max(1024)
+      .optional()
+      .describe(
+        'a step adds up the gradients of so many equal parts of its batch, to need less memory; batch norm sees one part at a time',
+      ),
+    ema: EmaSpec.optional().describe("the slow network's momentum over time; absent: constant"),
+    budget: BudgetSpec.optional().describe(
+      'further bounds beside epochs; the first that is reached ends the run',
+    ),
+    validation: ValidationSpec.optional().describe('absent: all training images are trained on'),
+    return: z
+      .enum(['last', 'best'])
+      .optional()
+      .describe(
+        'the weights that become the model: of the end, or best on the held-out images; absent: last',
+      ),
     seed: z.int().nonnegative().max(0xffffffff).default(0),
     evaluation: EvaluationSpec.default({
       probe: { epochs: 100, learningRate: 3e-4, batchSize: 128 },
@@ -121,5 +138,27 @@ export const Training = z
   .meta({ id: 'Training' });
 export type Training = z.infer<typeof Training>;
 
-export const RunSpec = Training.extend({ name: Name }).meta({ id: 'RunSpec' });
+export const InitSpec = z
+  .strictObject({
+    run: z.string().min(1).max(200).optional().describe('id of a run that has trained'),
+    artifact: Digest.optional().describe('a weight file that was uploaded'),
+  })
+  .refine(({ run, artifact }) => (run === undefined) !== (artifact === undefined), {
+    error: 'needs either a run or an artifact',
+  })
+  .meta({ id: 'InitSpec' });
+export type InitSpec = z.infer<typeof InitSpec>;
+
+export const RunSpec = Training.extend({
+  name: Name,
+  init: InitSpec.optional().describe("the backbone's first weights; absent: drawn from the seed"),
+  continueFrom: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe(
+      'id of a finished run of equal training, data and prior that this one goes on with; epochs and budget count from the beginning of that run',
+    ),
+}).meta({ id: 'RunSpec' });
 export type RunSpec = z.infer<typeof RunSpec>;

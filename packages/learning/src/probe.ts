@@ -2,12 +2,12 @@
 import type { HostTensors, StepFunction, TensorSpec } from '@rela/engine';
 import { createRandom } from '@rela/random';
 import type { Scalar, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
-import { createAdamW } from './adamw.js';
 import { differentiate } from './differentiate.js';
 import { linear, scalar } from './initial.js';
 import { applyLinear } from './layers.js';
 import { crossEntropy } from './losses.js';
 import { only, take, under } from './names.js';
+import { createAdamW } from './optimizers/adamw.js';
 
 const PROBE = 'probe';
 const isProbe = (key: string) => key.startsWith(`${PROBE}.`);

@@ -1,4 +1,4 @@
-import { MethodSpec, RelaSpec } from '@rela/contracts';
+import { MethodSpec, OptimizerSpec, RelaSpec } from '@rela/contracts';
 import type { HostTensors } from '@rela/engine';
 import { expect, it } from 'vitest';
 import { eagerEngine, runOnce } from './testing/eager.js';
@@ -173,13 +173,13 @@ it('counts the schedules of a method from its own first step, and gives the ReLA
 
   const accelerated = tinyPlan({ method, epochs: 4, rela: rela() });
   for (const switchStep of [null, 9])
-    expect(Object.keys(accelerated.scalars(8, switchStep))).toEqual(['learningRate']);
-  expect(temperature(accelerated.scalars(9, 9))).toBeCloseTo(0.04, 6);
-  expect(accelerated.scalars(14, 9)['dino.teacherTemperature']).toEqual(
+    expect(Object.keys(accelerated.scalars(8, { switchStep }))).toEqual(['learningRate']);
+  expect(temperature(accelerated.scalars(9, { switchStep: 9 }))).toBeCloseTo(0.04, 6);
+  expect(accelerated.scalars(14, { switchStep: 9 })['dino.teacherTemperature']).toEqual(
     control.scalars(6)['dino.teacherTemperature'],
   );
   // To 1 at the end of the run, whenever it began.
-  expect(accelerated.scalars(20, 9)['dino.momentum']!.data[0]).toBeGreaterThan(0.9998);
+  expect(accelerated.scalars(20, { switchStep: 9 })['dino.momentum']!.data[0]).toBeGreaterThan(0.9998);
 });
 
 it('holds the prototypes of DINO, and their moments and step count, for the first epoch, and moves them after it', async () => {
@@ -203,4 +203,24 @@ it('refuses a supervised run without labels, and ReLA without targets', () => {
   expect(() => plan.step('rela')(plan.initialState() as never, { view1: {} } as never)).toThrow(
     'no ReLA phase',
   );
+});
+
+it("lets the slow network follow with the step's own momentum where there is a schedule", async () => {
+  const length = { stepsPerEpoch: 5, totalSteps: 10 };
+  const plan = tinyPlan({ method: byol, ema: { base: 0.5, schedule: 'cosine' } }, { length });
+  const before = plan.initialState();
+  const { state } = await step(plan, 'method', before, plan.scalars(6));
+  const key = 'backbone.conv1.weight';
+  for (const [index, value] of state[`target.${key}`]!.data.entries())
+    expect(value).toBeCloseTo(0.75 * before[key]!.data[index]! + 0.25 * state[key]!.data[index]!, 6);
+});
+
+it.each(['sgd', 'lars'] as const)('trains by %s, with a state of that name', async (name) => {
+  const plan = tinyPlan({ method: byol, optimizer: OptimizerSpec.parse({ name }) });
+  const before = plan.initialState();
+  expect(Object.keys(before).some((key) => key.startsWith('adamw.'))).toBe(false);
+  const { state } = await step(plan, 'method', before);
+  const moved = keysThatMoved(before, state);
+  expect(moved).toContain('backbone.conv1.weight');
+  expect(moved).toContain(`${name}.v.predictor.0.weight`);
 });

@@ -49,3 +49,8 @@ export function relaViews(size: number): ViewRecipe[] {
   const view = { ...plainView(size, resizedCrop(0.5)), ...coloured(0.8, 0.8, 0.8, 0.2), flip: 0.5 };
   return [view, view];
 }
+
+/** The image itself, its centred square: for evaluation. */
+export function imageView(size: number): ViewRecipe {
+  return plainView(size, { kind: 'centre' });
+}

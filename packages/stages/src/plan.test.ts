@@ -1,6 +1,7 @@
 import { type Dataset, type DatasetManifest, JobCreate, type Prior, ProblemError } from '@rela/contracts';
 import { describe, expect, it } from 'vitest';
 import { planJob } from './plan.js';
+import type { EarlierRun, RunStart } from './run-start.js';
 
 const digest = (letter: string) => `sha256:${letter.repeat(64)}`;
 const manifest: DatasetManifest = {
@@ -181,4 +182,111 @@ it('offers a larger dataRatio for a batch that is too large only where there is 
   };
   expect(faultOf(1)).toContain('take a batchSize of at most 300, or more images');
   expect(faultOf(0.5)).toContain('take a batchSize of at most 150, or a larger dataRatio, or more images');
+});
+
+it('leaves the keys of trainings that ask for nothing new as they were', () => {
+  const key = (more: object) =>
+    plan(request(run('a', more))).stages.find(({ kind }) => kind === 'train')!.resultKey;
+  expect(key({})).toBe('train:0fe1716b6a5d259a5843a2c1829a3ba98f17546325e7b5cf1259327461d1e8d4');
+  for (const more of [
+    { optimizer: { name: 'sgd' } },
+    { optimizer: { scaling: 'linear' } },
+    { optimizer: { decay: 'weights' } },
+    { schedule: { name: 'cosine' } },
+    { clip: { norm: 1 } },
+    { accumulate: 2 },
+    { ema: { schedule: 'cosine' } },
+    { budget: { steps: 3 } },
+    { validation: {} },
+    { validation: {}, return: 'best' },
+  ])
+    expect(key(more), JSON.stringify(more)).not.toBe(key({}));
+});
+
+it('names the field of a training that cannot be, before any worker has begun', () => {
+  const fields = (more: object, known: object = {}) => faultsOf(request(run('a', more)), known);
+  expect(fields({ accumulate: 3 })).toEqual(['runs[0].accumulate']);
+  expect(fields({ accumulate: 50 })).toEqual(['runs[0].accumulate']);
+  expect(fields({ accumulate: 25 })).toEqual([]);
+  expect(fields({ epochs: 3, schedule: { warmupEpochs: 4 } })).toEqual(['runs[0].schedule.warmupEpochs']);
+  expect(fields({ epochs: 3, schedule: { warmupEpochs: 2 }, budget: { steps: 11 } })).toEqual([
+    'runs[0].schedule.warmupEpochs',
+  ]);
+  expect(fields({ epochs: 3, schedule: { warmupEpochs: 3 } })).toEqual([]);
+  expect(fields({ budget: { images: 49 } })).toEqual(['runs[0].budget.images']);
+  expect(fields({ method: { name: 'supervised' }, ema: {} })).toEqual(['runs[0].ema']);
+  expect(fields({ return: 'best' })).toEqual(['runs[0].return']);
+  expect(fields({ validation: {} }, { manifest: { ...manifest, classes: null } })).toEqual([
+    'runs[0].validation',
+  ]);
+  expect(fields({ batchSize: 250, validation: { fraction: 0.2 } })).toEqual(['runs[0].batchSize']);
+});
+
+const earlier = (more: object = {}, input: object = {}): EarlierRun => {
+  const { name: _, ...training } = request(run('a', { epochs: 4, ...more })).runs[0]!;
+  return {
+    run: { id: 'run_1', name: 'a', status: 'succeeded' },
+    resultKey: 'train:1',
+    input: { kind: 'train', dataset: digest('d'), training, reduceKey: null, ...input },
+    result: {
+      ...{ kind: 'train', model: digest('m'), modelBytes: 1, width: 1, weights: digest('w'), seconds: 1 },
+      ...{
+        steps: 24,
+        switchStep: null,
+        flops: 1,
+        finalLoss: 1,
+        waitShare: 0,
+        engine: 'compiled',
+        kernels: {},
+      },
+      checkpoint: { step: 24, digest: digest('c'), bytes: 1 },
+      endedBy: 'epochs',
+    },
+  };
+};
+const starting = (more: object, start: RunStart) => ({
+  wanted: request(run('b', { continueFrom: 'run_1', ...more })),
+  known: { starts: new Map([[0, start]]) },
+});
+
+it('goes on with a run of equal training for more epochs, from its last checkpoint', () => {
+  const { wanted, known } = starting({ epochs: 9 }, { continueFrom: earlier() });
+  const [train] = plan(wanted, known).stages;
+  expect(train!.input).toMatchObject({ kind: 'train', continueFrom: digest('c') });
+  expect((train!.input as { training: object }).training).not.toHaveProperty('continueFrom');
+  expect(train!.resultKey).not.toBe(plan(request(run('b', { epochs: 9 }))).stages[0]!.resultKey);
+});
+
+it('refuses to go on with another training, on other data, for no longer, or with a run that is not there yet', () => {
+  const fields = (more: object, start: EarlierRun) => {
+    const { wanted, known } = starting(more, { continueFrom: start });
+    return faultsOf(wanted, known);
+  };
+  expect(fields({ epochs: 9, seed: 1, batchSize: 40 }, earlier())).toEqual([
+    'runs[0].batchSize',
+    'runs[0].seed',
+  ]);
+  expect(fields({ epochs: 9, schedule: { name: 'cosine' } }, earlier())).toEqual([]);
+  expect(fields({ epochs: 9, validation: {} }, earlier())).toEqual(['runs[0].validation']);
+  expect(fields({ epochs: 9, validation: { patience: 2 } }, earlier({ validation: {} }))).toEqual([]);
+  expect(fields({ epochs: 9 }, earlier({}, { dataset: digest('e') }))).toEqual(['runs[0].continueFrom']);
+  expect(fields({ epochs: 9 }, earlier({}, { reduceKey: 'reduce:1' }))).toEqual(['prior']);
+  expect(fields({ epochs: 4 }, earlier())).toEqual(['runs[0].epochs']);
+  expect(fields({ epochs: 3 }, earlier())).toEqual(['runs[0].epochs']);
+  expect(fields({ epochs: 9 }, { ...earlier(), result: null })).toEqual(['runs[0].continueFrom']);
+  const { checkpoint: _, ...older } = earlier().result!;
+  expect(fields({ epochs: 9 }, { ...earlier(), result: older })).toEqual(['runs[0].continueFrom']);
+});
+
+it('starts from weights that fit, and refuses others and two beginnings', () => {
+  const init = (difference: string | null) => ({ init: { weights: digest('w'), difference } });
+  const wanted = request(run('b', { init: { run: 'run_1' } }));
+  const [train] = plan(wanted, { starts: new Map([[0, init(null)]]) }).stages;
+  expect(train!.input).toMatchObject({ init: digest('w') });
+  expect(train!.resultKey).not.toBe(plan(request(run('b'))).stages[0]!.resultKey);
+  expect(faultsOf(wanted, { starts: new Map([[0, init('tensor "x" is missing')]]) })).toEqual([
+    'runs[0].init',
+  ]);
+  const both = starting({ init: { run: 'run_1' } }, { ...init(null), continueFrom: earlier() });
+  expect(faultsOf(both.wanted, both.known)).toEqual(['runs[0].init']);
 });

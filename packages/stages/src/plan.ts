@@ -13,17 +13,20 @@ import {
   type Training,
 } from '@rela/contracts';
 import { createBackbone, type MethodFault, methodFaults, patchBackbones } from '@rela/learning';
-import { subsetSize } from '@rela/random';
 import { resultKey } from './result-key.js';
+import { type RunStart, startFaults } from './run-start.js';
+import { type Fault, trainingFaults } from './training-faults.js';
 
 /** What the request refers to, looked up. `dataset` is ready. */
 export interface KnownResources {
   dataset: Dataset;
   manifest: DatasetManifest;
   prior: Prior | null;
+  /** What the run of that index starts from; none: the beginning. */
+  starts?: ReadonlyMap<number, RunStart>;
 }
 
-interface Fault {
+interface FieldFault {
   field: string;
   message: string;
 }
@@ -34,10 +37,10 @@ export function viewSize(training: Training, manifest: DatasetManifest): number 
   return manifest.imageSize ? Math.min(manifest.imageSize.height, manifest.imageSize.width) : null;
 }
 
-function findFaults(request: JobCreate, { manifest, prior }: KnownResources): Fault[] {
+function findFaults(request: JobCreate, { dataset, manifest, prior, starts }: KnownResources): FieldFault[] {
   const images = manifest.splits.train.count;
   const names = new Set<string>();
-  const faults: Fault[] = [];
+  const faults: FieldFault[] = [];
   for (const [index, run] of request.runs.entries()) {
     const fault = (path: string[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
@@ -56,18 +59,10 @@ function findFaults(request: JobCreate, { manifest, prior }: KnownResources): Fa
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
     else for (const { path, message } of learningFaults(run, size, manifest)) fault(path, message);
-    const subset = subsetSize({ count: images, ratio: run.dataRatio });
-    if (subset < run.batchSize) {
-      const ways = [
-        ...(subset < 2 ? [] : [`a batchSize of at most ${subset}`]),
-        ...(run.dataRatio < 1 ? ['a larger dataRatio'] : []),
-        'more images',
-      ];
-      fault(
-        ['batchSize'],
-        `is ${run.batchSize}, and an epoch has ⌊${run.dataRatio} · ${images}⌋ = ${subset} images; take ${ways.join(', or ')}`,
-      );
-    }
+    const own: Fault[] = trainingFaults(run, { images, classes: manifest.classes?.length ?? 0 });
+    const start = starts?.get(index);
+    if (start) own.push(...startFaults(run, start, dataset.digest));
+    for (const { path, message } of own) fault(path, message);
   }
   return faults;
 }
@@ -93,6 +88,16 @@ function priorModel(prior: Prior): PriorModel {
 function decidesTraining(run: Training): Omit<Training, 'evaluation'> {
   const { evaluation: _evaluation, ...training } = run;
   return training;
+}
+
+/** @throws ProblemError `invalid-request` where the run goes on with one that had other targets */
+function refuseOtherTargets(start: RunStart | undefined, reduceKey: string | null, index: number): void {
+  const earlier = start?.continueFrom;
+  if (!earlier || earlier.input.reduceKey === reduceKey) return;
+  const message = `is another than that of run ${earlier.run.id}, which runs[${index}] goes on with; name the same prior`;
+  throw new ProblemError('invalid-request', `The job cannot run. prior: ${message}.`, [
+    { field: 'prior', message },
+  ]);
 }
 
 /**
@@ -164,19 +169,32 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
   // it would be charged for a part of what the accelerated run costs.
   const reduces = [...reduceOf.values()].map(({ ref }) => ref);
   for (const [runRef, run] of request.runs.entries()) {
-    const { name: _name, ...training } = run;
+    const { name: _name, init: _init, continueFrom: _continueFrom, ...training } = run;
+    const start = known.starts?.get(runRef);
     const targets = targetsOf[runRef] ?? null;
+    refuseOtherTargets(start, targets?.resultKey ?? null, runRef);
     const trainKey = resultKey('train', {
       dataset: digest,
       targets: targets?.resultKey ?? null,
       training: decidesTraining(training),
+      continueFrom: start?.continueFrom?.resultKey,
+      init: start?.init?.weights,
     });
     stages.push({
       ref: `train-${runRef}`,
       kind: 'train',
       runRef,
       resultKey: trainKey,
-      input: { kind: 'train', dataset: digest, training, reduceKey: targets?.resultKey ?? null },
+      input: {
+        kind: 'train',
+        dataset: digest,
+        training,
+        reduceKey: targets?.resultKey ?? null,
+        ...(start?.continueFrom?.result?.checkpoint
+          ? { continueFrom: start.continueFrom.result.checkpoint.digest }
+          : {}),
+        ...(start?.init ? { init: start.init.weights } : {}),
+      },
       dependsOn: targets ? [targets.ref] : [],
       after: reduces.filter((ref) => ref !== targets?.ref),
     });

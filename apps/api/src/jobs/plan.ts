@@ -3,6 +3,7 @@ import { type Dataset, DatasetManifest, type JobCreate, type JobPlan, ProblemErr
 import { planJob } from '@rela/stages';
 import type { ApiDependencies } from '../dependencies.js';
 import { findDataset, findPrior } from '../references.js';
+import { findStarts } from './starts.js';
 
 function notReady({ id, name, status, error }: Dataset): ProblemError {
   const what =
@@ -24,5 +25,7 @@ export async function planRequest(
   const dataset = await findDataset(database, request.dataset);
   const prior = request.prior === undefined ? null : await findPrior(database, request.prior);
   if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
-  return planJob(request, { dataset, manifest: await readManifest(store, dataset.digest), prior });
+  const manifest = await readManifest(store, dataset.digest);
+  const starts = await findStarts({ database, store }, request, manifest);
+  return planJob(request, { dataset, manifest, prior, starts });
 }

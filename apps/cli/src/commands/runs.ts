@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { formatBytes, formatShare, formatTime } from '../output/format.js';
 import { type Column, formatProperties, formatTable } from '../output/table.js';
 import { parseNumber } from './arguments.js';
+import { addContinue } from './continue-run.js';
 import { openSession } from './session.js';
 
 /** What the runs of a job came to, one a line. */
@@ -32,6 +33,8 @@ function describe(run: Run): string {
         ? spec.method.name
         : `${spec.method.name} with ReLA, ${spec.rela.switch.kind} switch`,
     backbone: spec.backbone.name,
+    optimizer: `${spec.optimizer.name}, learning rate ${spec.optimizer.learningRate}, ${spec.schedule?.name ?? 'constant'}`,
+    'goes on with': spec.continueFrom ?? null,
     data: `ratio ${spec.dataRatio}, ${spec.epochs} epochs, batch ${spec.batchSize}, seed ${spec.seed}`,
     checkpoint: checkpoint && `step ${checkpoint.step}, ${formatTime(checkpoint.createdAt)}`,
     'linear probe': formatShare(result?.accuracy ?? null),
@@ -39,9 +42,14 @@ function describe(run: Run): string {
     'train seconds': result?.trainSeconds.toFixed(1) ?? null,
     'prior seconds': result?.priorSeconds.toFixed(1) ?? null,
     steps: result?.steps ?? null,
+    'ended by': result?.endedBy ?? null,
     'switch step': result?.switchStep ?? null,
     engine: result?.engine ?? null,
     model: result?.model ?? null,
+    'best on held-out images': result?.best
+      ? `${formatShare(result.best.accuracy)} at step ${result.best.step}, ${result.best.model}`
+      : null,
+    'model of the last step': result?.lastModel ?? null,
     error: run.error,
   });
 }
@@ -83,6 +91,7 @@ export function addRuns(program: Command): void {
       const more = page.next === null ? '' : `\n\nThere are more: --after ${page.next}`;
       output.result(page, () => formatTable(METRIC_COLUMNS, page.items) + more);
     });
+  addContinue(runs);
 }
 
 export function addModels(program: Command): void {

@@ -139,6 +139,12 @@ async function spreadResult(
       const { model: digest, modelBytes: bytes, width } = result;
       // A reused model stays the model of the run that trained it.
       await tx.model.upsert({ where: { digest }, create: { digest, runId, bytes, width }, update: {} });
+      for (const { model, modelBytes } of [result.last, result.best].filter((kept) => kept !== undefined))
+        await tx.model.upsert({
+          where: { digest: model },
+          create: { digest: model, runId, bytes: modelBytes, width },
+          update: {},
+        });
       if (runId) await assembleResult(tx, runId);
       return;
     }

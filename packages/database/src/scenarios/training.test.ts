@@ -72,3 +72,33 @@ it('marks a run whose training was taken from an earlier one', async () => {
   const train = (await database.jobs.get(job.id))?.stages.find((stage) => stage.kind === 'train');
   expect(train).toMatchObject({ reused: 1, succeeded: 1 });
 });
+
+it('keeps the final checkpoint of a run alone, and tells those who go on from it what was trained', async () => {
+  const { database, claim, runId } = await training();
+  const save = (step: number, final = false) =>
+    database.runs.saveCheckpoint(claim, { step, digest: digestOf(String(step)), bytes: step, final });
+  await save(10);
+  await save(20);
+  expect((await save(30, true)).sort()).toEqual([digestOf('10'), digestOf('20')].sort());
+  expect((await database.runs.training(runId))?.result).toBeNull();
+  const result = {
+    ...resultOf('train'),
+    checkpoint: { step: 30, digest: digestOf('30'), bytes: 30 },
+    best: {
+      ...{ model: digestOf('best'), modelBytes: 7, weights: digestOf('best weights') },
+      ...{ step: 20, epoch: 2, accuracy: 0.5 },
+    },
+  };
+  await database.stages.succeed(claim, result);
+  expect(await database.runs.training(runId)).toMatchObject({
+    run: { id: runId, status: 'running' },
+    input: { kind: 'train' },
+    resultKey: claim.resultKey,
+    result: { checkpoint: { step: 30 } },
+  });
+  expect((await database.runs.get(runId))?.result?.best).toEqual({
+    ...{ step: 20, epoch: 2, accuracy: 0.5, model: digestOf('best') },
+  });
+  expect(await database.models.get(digestOf('best'))).toMatchObject({ runId, bytes: 7 });
+  expect(await database.runs.training('run_nobody')).toBeNull();
+});

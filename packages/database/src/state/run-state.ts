@@ -101,6 +101,15 @@ interface Results {
   evaluate: StageResultOf<'evaluate'> | null;
 }
 
+function bestOf({
+  step,
+  epoch,
+  accuracy,
+  model,
+}: NonNullable<StageResultOf<'train'>['best']>): NonNullable<RunResult['best']> {
+  return { step, epoch, accuracy, model };
+}
+
 /** Puts together what the run's stages have given so far: after the training, and again after the evaluation. */
 export async function assembleResult(tx: Transaction, id: string): Promise<void> {
   const [found] = await tx.$queryRaw<Results[]>`
@@ -127,6 +136,11 @@ export async function assembleResult(tx: Transaction, id: string): Promise<void>
     model: train.model,
     engine: train.engine,
     kernels: train.kernels,
+    ...(train.endedBy ? { endedBy: train.endedBy } : {}),
+    ...(train.returned ? { returned: train.returned } : {}),
+    ...(train.last ? { lastModel: train.last.model } : {}),
+    ...(train.best ? { best: bestOf(train.best) } : {}),
+    ...(train.validations ? { validations: train.validations } : {}),
   };
   await tx.run.update({ where: { id }, data: { result, reused: found.trainReused ?? false } });
 }

@@ -82,8 +82,9 @@ export const byol: MethodPage<MethodOptions<'byol'>> = {
         return { loss: tf.mul(-0.5, agreement), features: features[0], statistics };
       },
 
-      follow(weights) {
-        return under(TARGET, follow(within(weights, TARGET), only(weights, isFollowed), momentum));
+      follow(weights, _, scheduled) {
+        const m = scheduled ?? momentum;
+        return under(TARGET, follow(within(weights, TARGET), only(weights, isFollowed), m));
       },
     };
   },

@@ -155,8 +155,8 @@ export const dino: MethodPage<Options> = {
         return { loss, features: first, statistics, next: { [CENTRE]: take(constants, 'centre') } };
       },
 
-      follow(weights, inputs) {
-        const m = inputs === null ? WARMING : take<Scalar>(inputs, MOMENTUM);
+      follow(weights, inputs, scheduled) {
+        const m = scheduled ?? (inputs === null ? WARMING : take<Scalar>(inputs, MOMENTUM));
         return under(TARGET, follow(within(weights, TARGET), only(weights, isStudent), m));
       },
     };

@@ -130,9 +130,9 @@ export const mae: MethodPage<Options> = {
 
       trainable: () => true,
 
-      inputs: ({ step }) => ({
+      inputs: ({ step, part }) => ({
         [KEY]: { dtype: 'int32', shape: [2], data: Int32Array.of(seed, 0x6d6165) },
-        [COUNTER]: { dtype: 'int32', shape: [2], data: Int32Array.of(step, 0) },
+        [COUNTER]: { dtype: 'int32', shape: [2], data: Int32Array.of(step, part - 1) },
       }),
 
       constants(_, { views, inputs }) {

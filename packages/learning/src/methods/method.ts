@@ -42,6 +42,8 @@ export interface MethodStep {
   /** Of them in the whole run. */
   totalSteps: number;
   stepsPerEpoch: number;
+  /** Of the step's batch, from 1. */
+  part: number;
 }
 
 /**
@@ -62,8 +64,12 @@ export interface Method {
   /** What the loss takes as constant; computed before it, so that no gradient flows. */
   constants(weights: Tensors, batch: Batch): Tensors;
   loss(weights: Tensors, batch: Batch, constants: Tensors): Objective;
-  /** Slow-moving tensors after the optimizer's step, in both phases. `inputs`: null in the ReLA phase, which has none of them. */
-  follow(weights: Tensors, inputs: Tensors | null): Tensors;
+  /**
+   * Slow-moving tensors after the optimizer's step, in both phases.
+   * @param inputs null in the ReLA phase, which has none of them
+   * @param scheduled m of this step [], where the run has a schedule for it; absent: the method's own
+   */
+  follow(weights: Tensors, inputs: Tensors | null, scheduled?: Scalar): Tensors;
 }
 
 /** Something in a run that its method cannot work with. */

@@ -66,7 +66,7 @@ async function run(
   const step = await engine.compile(plan.step('method'), state, specs);
   const losses: number[] = [];
   for (let at = from; at <= to; at++) {
-    const batch = { ...batchOf(specs, seed(at)), ...plan.scalars(at, 1) };
+    const batch = { ...batchOf(specs, seed(at)), ...plan.scalars(at, { switchStep: 1 }) };
     losses.push((await step.run(batch)).loss!.data[0]!);
   }
   const after = await step.state();
@@ -152,3 +152,28 @@ describe.each(CASES)('$name', (one) => {
     expect(losses.every(Number.isFinite)).toBe(true);
   });
 });
+
+it.each(CASES.filter(({ method }) => /moco|dino|mae/.test(method.name)))(
+  '$name takes a batch in parts: each has its keys, its masks and its share of the centre, and the last one moves the weights',
+  async (one) => {
+    const plan = planOf(one, { batchSize: 2 * BATCH, accumulate: 2 });
+    const start = plan.initialState();
+    const specs = plan.batchSpecs('method');
+    const step = await compiled.compile(plan.step('method'), plan.initialState(), specs);
+    const moved = (before: HostTensors, after: HostTensors, key: RegExp) =>
+      Object.keys(before).filter(
+        (name) => key.test(name) && before[name]!.data.some((value, at) => value !== after[name]!.data[at]),
+      );
+    const weights = /^(target\.)?(backbone.*(conv1|qkv)|projector|head|decoder).*weight$/;
+    await step.run({ ...batchOf(specs, 1), ...plan.scalars(1, { part: 1 }) });
+    const half = await step.state();
+    expect(moved(start, half, weights)).toEqual([]);
+    if (one.method.name === 'moco-v2') expect(half['queue.oldest']!.data[0]).toBe(BATCH);
+    if (one.method.name === 'dino') expect(moved(start, half, /^centre$/)).toEqual(['centre']);
+    await step.run({ ...batchOf(specs, 2), ...plan.scalars(1, { part: 2 }) });
+    expect(moved(half, await step.state(), weights).length).toBeGreaterThan(0);
+    await step.dispose();
+    if (one.method.name === 'mae')
+      expect(plan.scalars(1, { part: 2 })['mae.counter']).not.toEqual(plan.scalars(1)['mae.counter']);
+  },
+);

@@ -119,8 +119,8 @@ export const mocoV2: MethodPage<MethodOptions<'moco-v2'>> = {
       return { loss, features, statistics, next: enqueue(weights, keys) };
     },
 
-    follow(weights, inputs) {
-      const m = inputs === null ? WARMING : momentum;
+    follow(weights, inputs, scheduled) {
+      const m = scheduled ?? (inputs === null ? WARMING : momentum);
       return under(TARGET, follow(within(weights, TARGET), only(weights, isFollowed), m));
     },
   }),

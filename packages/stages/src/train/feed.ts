@@ -5,7 +5,6 @@ import type { HostTensors } from '@rela/engine';
 import type { Phase, TrainingPlan } from '@rela/learning';
 import type { ArtifactStore } from '@rela/storage';
 import type { TargetsManifest } from '../targets.js';
-import type { Schedule } from './schedule.js';
 
 export interface FeedOptions {
   training: Training;
@@ -15,7 +14,10 @@ export interface FeedOptions {
   plan: Pick<TrainingPlan, 'views' | 'batchSpecs'>;
   /** Of the first step. */
   phase: Phase;
-  batches: ReturnType<Schedule['batches']>;
+  /** Images of every run of the step: batches, or their parts. */
+  batches: Iterable<{ epoch: number; indices: Uint32Array }>;
+  /** Most images of one. */
+  batchSize: number;
   threads: number;
   store: ArtifactStore;
 }
@@ -45,7 +47,7 @@ export function openFeed(options: FeedOptions): Feed {
     targets,
     resolve: (digest) => store.localPath(digest),
     batches: options.batches,
-    batchSize: training.batchSize,
+    batchSize: options.batchSize,
     views: plan.views(phase),
     seed: training.seed,
     threads: options.threads,
