@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '@rela/config';
 import type { StageResult, StageResultOf } from '@rela/contracts';
 import { EmbedderCache, embedShard, ingestDataset, reduceTargets, type StageTools } from '@rela/stages';
-import type { ArtifactStore } from '@rela/storage';
+import { type ArtifactStore, dataBuckets } from '@rela/storage';
 import type { AttemptContext, StageHandler, WorkerLog } from '@rela/worker';
 
 export interface HandlerParts {
@@ -30,6 +30,8 @@ export function createHandlers({ config, store, log }: HandlerParts): {
           {
             cacheFolder: join(config.home, 'downloads'),
             maxPixels: config.maxPixels,
+            openBucket: dataBuckets(config.s3),
+            allowPrivateAddresses: config.privateAddresses,
             onSource: (text) => log.info({ stageId: claim.stageId }, text),
           },
           tools(context),

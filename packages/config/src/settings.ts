@@ -29,6 +29,17 @@ export const Settings = z.object({
     .default(2 * 1024 ** 3)
     .describe('largest uploaded artifact'),
   MAX_PIXELS: z.coerce.number().int().positive().default(64e6).describe('largest image that is decoded'),
+  S3_ENDPOINT: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe(
+      'server that data sets at s3://bucket/key are read from. Absent: the one of STORAGE_URL, else Amazon',
+    ),
+  S3_REGION: z.string().min(1).optional().describe('its region. Absent: the one of STORAGE_URL'),
+  PRIVATE_ADDRESSES: z
+    .enum(['true', 'false'])
+    .default('false')
+    .describe('whether CSV manifests may name addresses of private networks and of the worker itself'),
   ENGINE: z
     .enum(['auto', 'compiled', 'webgpu', 'cuda', 'eager'])
     .default('auto')
@@ -74,6 +85,9 @@ export interface Config {
   home: string;
   api: { host: string; port: number; maxUploadBytes: number };
   maxPixels: number;
+  /** Where data sets in buckets are read from; null: not said. */
+  s3: { endpoint: string | null; region: string | null };
+  privateAddresses: boolean;
   engine: 'auto' | 'compiled' | 'webgpu' | 'cuda' | 'eager';
   kernels: 'fixed' | 'measured';
   precision: 'fast' | 'strict';
@@ -109,6 +123,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     home,
     api: { host: read.API_HOST, port: read.API_PORT, maxUploadBytes: read.MAX_UPLOAD_BYTES },
     maxPixels: read.MAX_PIXELS,
+    s3: dataServer(read),
+    privateAddresses: read.PRIVATE_ADDRESSES === 'true',
     engine: read.ENGINE,
     kernels: read.KERNELS,
     precision: read.PRECISION,
@@ -119,6 +135,19 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     checkpointSeconds: read.CHECKPOINT_SECONDS,
     maxAttempts: read.MAX_ATTEMPTS,
     logLevel: read.LOG_LEVEL,
+  };
+}
+
+/** A store in S3 is most often beside the data: its server is theirs where no other is named. */
+function dataServer(read: z.infer<typeof Settings>): Config['s3'] {
+  const store =
+    read.STORAGE_URL?.startsWith('s3://') && URL.canParse(read.STORAGE_URL)
+      ? new URL(read.STORAGE_URL)
+      : null;
+  const isOther = read.S3_ENDPOINT !== undefined;
+  return {
+    endpoint: read.S3_ENDPOINT ?? store?.searchParams.get('endpoint') ?? null,
+    region: read.S3_REGION ?? (isOther ? null : (store?.searchParams.get('region') ?? null)),
   };
 }
 

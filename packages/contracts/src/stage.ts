@@ -66,6 +66,7 @@ export const IngestResult = z.object({
     count: z.int(),
     examples: z.array(z.object({ name: z.string(), reason: z.string() })),
   }),
+  warnings: z.array(z.string()).optional(),
   seconds: z.number(),
 });
 export const EmbedResult = z.object({

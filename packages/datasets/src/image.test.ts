@@ -1,7 +1,7 @@
 /** Decoding, against images that sharp has made. */
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { DecodeError, decodeImage, withChannels } from './image.js';
+import { DecodeError, decodeImage, overWhite, withChannels } from './image.js';
 import { noise } from './testing/fixtures.js';
 
 const LIMIT = 1e6;
@@ -24,10 +24,77 @@ describe('decoding', () => {
     expect((await decodeImage(await grey.clone().jpeg().toBuffer(), LIMIT)).channels).toBe(1);
   });
 
-  it('drops transparency', async () => {
-    const withAlpha = await colour.clone().ensureAlpha(0.5).png().toBuffer();
-    const decoded = await decodeImage(withAlpha, LIMIT);
-    expect(decoded.channels).toBe(3);
+  it.each([
+    [
+      'colour',
+      [200, 100, 0, 255, 200, 100, 0, 0, 200, 100, 0, 128],
+      [200, 100, 0, 255, 255, 255, 227, 177, 127],
+    ],
+    ['grey', [60, 255, 60, 0, 60, 128], [60, 255, 157]],
+  ])('shows white where an image is transparent (%s)', async (_, pixels, shown) => {
+    const channels = (pixels.length / 3) as 2 | 4;
+    const raw = { height: 1, width: 3, channels };
+    const image = sharp(Uint8Array.from(pixels), { raw });
+    const file = await (channels === 2 ? image.toColourspace('b-w') : image).png().toBuffer();
+    expect((await sharp(file).metadata()).channels).toBe(channels);
+    const decoded = await decodeImage(file, LIMIT);
+    expect(decoded.channels).toBe(channels - 1);
+    for (const [index, value] of shown.entries())
+      expect(Math.abs(decoded.data[index]! - value)).toBeLessThanOrEqual(1);
+    if (channels === 4)
+      expect([...overWhite(Uint8Array.from(pixels))]).toEqual(
+        shown.map((value) => expect.closeTo(value, -0.5)),
+      );
+  });
+
+  it('shows white where 16 bits are transparent', async () => {
+    const values = Uint16Array.from([40000, 20000, 0, 65535, 40000, 20000, 0, 0]);
+    const image = sharp(values, { raw: { height: 1, width: 2, channels: 4 } }).toColourspace('rgb16');
+    const decoded = await decodeImage(await image.png().toBuffer(), LIMIT);
+    expect([...decoded.data]).toEqual(
+      [156, 78, 0, 255, 255, 255].map((value) => expect.closeTo(value, -0.5)),
+    );
+  });
+
+  it('reads the colours of a palette', async () => {
+    const raw = { height: 2, width: 2, channels: 3 } as const;
+    const colours = Uint8Array.from([255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 0]);
+    const file = await sharp(colours, { raw }).png({ palette: true, colours: 4, dither: 0 }).toBuffer();
+    expect((await sharp(file).metadata()).isPalette).toBe(true);
+    const decoded = await decodeImage(file, LIMIT);
+    expect(decoded).toMatchObject({ height: 2, width: 2, channels: 3 });
+    for (const [index, value] of colours.entries())
+      expect(Math.abs(decoded.data[index]! - value)).toBeLessThan(6);
+  });
+
+  it('gives the colours of a CMYK JPEG', async () => {
+    const create = { width: 16, height: 16, channels: 3, background: { r: 200, g: 60, b: 40 } } as const;
+    const file = await sharp({ create }).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer();
+    expect(await sharp(file).metadata()).toMatchObject({ space: 'cmyk', channels: 4 });
+    const decoded = await decodeImage(file, LIMIT);
+    expect(decoded).toMatchObject({ height: 16, width: 16, channels: 3 });
+    const [red, green, blue] = decoded.data;
+    // Print shows fewer colours than a screen: near is what can be had.
+    expect(Math.abs(red! - 200)).toBeLessThan(40);
+    expect(Math.abs(green! - 60)).toBeLessThan(40);
+    expect(Math.abs(blue! - 40)).toBeLessThan(40);
+  });
+
+  it.each(['gif', 'webp'] as const)('shows the first frame of an animation (%s)', async (format) => {
+    const frame = (red: number) =>
+      sharp({ create: { width: 8, height: 6, channels: 3, background: { r: red, g: 0, b: 0 } } })
+        .png()
+        .toBuffer();
+    const animated = sharp([await frame(255), await frame(0)], { join: { animated: true } });
+    const file = await (format === 'gif' ? animated.gif() : animated.webp({ lossless: true })).toBuffer();
+    expect((await sharp(file).metadata()).pages).toBe(2);
+    const decoded = await decodeImage(file, LIMIT);
+    expect(decoded).toMatchObject({ height: 6, width: 8, channels: 3 });
+    expect(decoded.data[0]).toBe(255);
+  });
+
+  it('reads TIFF', async () => {
+    const decoded = await decodeImage(await colour.clone().tiff({ compression: 'lzw' }).toBuffer(), LIMIT);
     expect(Buffer.compare(decoded.data, noise(60))).toBe(0);
   });
 
@@ -44,9 +111,25 @@ describe('decoding', () => {
     expect(Buffer.compare(decoded.data, noise(20 * channels))).toBe(0);
   });
 
-  it('turns the image as EXIF says', async () => {
-    const file = await colour.clone().withMetadata({ orientation: 6 }).jpeg({ quality: 100 }).toBuffer();
-    expect(await decodeImage(file, LIMIT)).toMatchObject({ height: 4, width: 5 });
+  // How a camera of each orientation stores [[10, 20, 30], [40, 50, 60]] (EXIF 2.3, tag 0x0112: where row 0 and column 0 are).
+  it.each([
+    [1, 3, [10, 20, 30, 40, 50, 60]],
+    [2, 3, [30, 20, 10, 60, 50, 40]],
+    [3, 3, [60, 50, 40, 30, 20, 10]],
+    [4, 3, [40, 50, 60, 10, 20, 30]],
+    [5, 2, [10, 40, 20, 50, 30, 60]],
+    [6, 2, [30, 60, 20, 50, 10, 40]],
+    [7, 2, [60, 30, 50, 20, 40, 10]],
+    [8, 2, [40, 10, 50, 20, 60, 30]],
+  ])('turns the image as EXIF says (%i)', async (orientation, width, stored) => {
+    const pixels = Uint8Array.from(stored.flatMap((value) => [value, value, value]));
+    const file = await sharp(pixels, { raw: { width, height: 6 / width, channels: 3 } })
+      .withMetadata({ orientation })
+      .png()
+      .toBuffer();
+    const decoded = await decodeImage(file, LIMIT);
+    expect(decoded).toMatchObject({ height: 2, width: 3 });
+    expect([...decoded.data].filter((_, index) => index % 3 === 0)).toEqual([10, 20, 30, 40, 50, 60]);
   });
 
   it('refuses an image of more pixels than the limit, by its header', async () => {

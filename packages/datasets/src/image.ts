@@ -1,4 +1,4 @@
-/** Decoded images, and how the bytes of a JPEG, PNG or WebP file become one. */
+/** Decoded images, and how the bytes of an image file become one. */
 import sharp from 'sharp';
 
 export interface DecodedImage {
@@ -20,11 +20,14 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError';
 }
 
-const FORMATS = new Set<string>(['jpeg', 'png', 'webp']);
+const FORMATS = new Set<string>(['jpeg', 'png', 'webp', 'gif', 'tiff']);
+
+/** What shows through where an image is transparent: the page that it lies on. */
+const GROUND = 255;
 
 /**
- * Decodes a file as a viewer would show it: turned as EXIF says, transparency dropped, 16 bits rounded to 8, colour as sRGB, one
- * channel where the file is grey.
+ * Decodes a file as a viewer would show it: turned as EXIF says, over white where it is transparent, 16 bits rounded to 8, colour as
+ * sRGB (CMYK too), one channel where the file is grey, of an animation the first frame.
  * @param maxPixels larger images are refused before they are decoded
  * @throws DecodeError with the reason
  */
@@ -33,9 +36,9 @@ export async function decodeImage(bytes: Uint8Array, maxPixels: number): Promise
     // 'error' lets pass what other readers let pass too, such as stray bytes between JPEG markers, but not a truncated file.
     const image = sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error', autoOrient: true });
     const { format, channels } = await image.metadata();
-    if (!FORMATS.has(format)) throw new DecodeError(`is ${format}; JPEG, PNG and WebP are read`);
+    if (!FORMATS.has(format)) throw new DecodeError(`is ${format}; JPEG, PNG, WebP, GIF and TIFF are read`);
     const { data, info } = await image
-      .removeAlpha()
+      .flatten({ background: { r: GROUND, g: GROUND, b: GROUND } })
       .toColourspace(channels <= 2 ? 'b-w' : 'srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
@@ -55,4 +58,15 @@ export function withChannels(image: DecodedImage, channels: 1 | 3): DecodedImage
   for (let index = 0; index < image.data.length; index++)
     data.fill(image.data[index]!, index * 3, index * 3 + 3);
   return { ...image, data, channels: 3 };
+}
+
+/** Pixels [n, 4] over white: [n, 3]. */
+export function overWhite(rgba: Uint8Array): Uint8Array {
+  const data = new Uint8Array((rgba.length / 4) * 3);
+  for (let pixel = 0; pixel < rgba.length / 4; pixel++) {
+    const alpha = rgba[4 * pixel + 3]! / 255;
+    for (let channel = 0; channel < 3; channel++)
+      data[3 * pixel + channel] = Math.round(rgba[4 * pixel + channel]! * alpha + GROUND * (1 - alpha));
+  }
+  return data;
 }

@@ -1,4 +1,5 @@
 /** Data sets: reading them, storing them as shards, drawing views of their images, and handing out batches of views. */
+export type { Bucket } from './files/bucket.js';
 export { type DecodedImage, DecodeError, type LabelledImage } from './image.js';
 export { type Ingested, type IngestOptions, ingest, type Undecodable } from './ingest/ingest.js';
 export { type Batch, createLoader, type Loader, type LoaderOptions } from './loader/loader.js';

@@ -1,6 +1,6 @@
 /** The ingest stage: reads a source once and writes it as shards and a manifest. */
 import type { DatasetManifest, StageInputOf, StageResultOf } from '@rela/contracts';
-import { ingest } from '@rela/datasets';
+import { type Bucket, ingest } from '@rela/datasets';
 import { type StageTools, secondsSince } from './tools.js';
 
 export interface IngestOptions {
@@ -8,6 +8,10 @@ export interface IngestOptions {
   cacheFolder: string;
   /** Largest image that is decoded, in pixels. */
   maxPixels: number;
+  /** A bucket by its name, for data sets that lie in one; absent: those are refused. */
+  openBucket?(name: string): Bucket;
+  /** Whether manifests may name addresses of private networks. Default: no. */
+  allowPrivateAddresses?: boolean;
   onSource(text: string): void;
 }
 
@@ -31,6 +35,7 @@ export async function ingestDataset(
       manifest: ingested.manifestDigest,
       bytes: ingested.bytes,
       undecodable: ingested.undecodable,
+      warnings: ingested.warnings,
       seconds: secondsSince(started),
     },
   };

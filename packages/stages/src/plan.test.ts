@@ -171,6 +171,10 @@ describe('a method that cannot work with the run names the field and what to tak
   );
 });
 
+it('refuses a data set whose images are all the same', () => {
+  expect(faultsOf(request(run('a')), { manifest: { ...manifest, identical: true } })).toEqual(['dataset']);
+});
+
 it('offers a larger dataRatio for a batch that is too large only where there is one', () => {
   const faultOf = (dataRatio: number) => {
     try {

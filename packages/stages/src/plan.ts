@@ -41,6 +41,11 @@ function findFaults(request: JobCreate, { dataset, manifest, prior, starts }: Kn
   const images = manifest.splits.train.count;
   const names = new Set<string>();
   const faults: FieldFault[] = [];
+  if (manifest.identical)
+    faults.push({
+      field: 'dataset',
+      message: 'has nothing to learn from: all of its training images are the same; create it from others',
+    });
   for (const [index, run] of request.runs.entries()) {
     const fault = (path: string[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });

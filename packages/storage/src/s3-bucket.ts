@@ -4,6 +4,7 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
@@ -20,7 +21,11 @@ const MAX_PARTS = 10_000;
 export class S3Bucket {
   readonly #client: S3Client;
 
-  constructor(private readonly address: S3Address) {
+  /** @param setting where a person says which server it is */
+  constructor(
+    private readonly address: Omit<S3Address, 'prefix'>,
+    private readonly setting = 'STORAGE_URL',
+  ) {
     this.#client = new S3Client({
       region: address.region ?? 'us-east-1',
       ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
@@ -33,19 +38,49 @@ export class S3Bucket {
   }
 
   async has(key: string): Promise<boolean> {
+    return (await this.size(key)) !== null;
+  }
+
+  /** Bytes of an object; null where there is no such object. */
+  async size(key: string): Promise<number | null> {
     try {
-      await this.#client.send(new HeadObjectCommand(this.#object(key)));
-      return true;
+      const { ContentLength } = await this.#client.send(new HeadObjectCommand(this.#object(key)));
+      return ContentLength ?? 0;
     } catch (error) {
-      if (isMissing(error)) return false;
+      if (isMissing(error)) return null;
       throw this.#problem(error);
     }
   }
 
-  /** The object's bytes, or null where there is no such object. */
-  async get(key: string): Promise<{ bytes: number; body: AsyncIterable<Uint8Array> } | null> {
+  /** Keys that start with `prefix`, up to the next "/": objects, and each folder once. Page by page. */
+  async *list(prefix: string): AsyncGenerator<{ key: string; kind: 'object' | 'folder' }> {
+    let page: string | undefined;
+    do {
+      const command = new ListObjectsV2Command({
+        Bucket: this.address.bucket,
+        Prefix: prefix,
+        Delimiter: '/',
+        ContinuationToken: page,
+      });
+      const listed = await this.#answer(this.#client.send(command));
+      for (const { Prefix } of listed.CommonPrefixes ?? [])
+        if (Prefix !== undefined) yield { key: Prefix, kind: 'folder' };
+      for (const { Key } of listed.Contents ?? []) if (Key !== undefined) yield { key: Key, kind: 'object' };
+      page = listed.NextContinuationToken;
+    } while (page !== undefined);
+  }
+
+  /** The object's bytes, or those from `start` to `end` (exclusive); null where there is no such object. */
+  async get(
+    key: string,
+    range?: { start: number; end: number },
+  ): Promise<{ bytes: number; body: AsyncIterable<Uint8Array> } | null> {
     try {
-      const { Body, ContentLength } = await this.#client.send(new GetObjectCommand(this.#object(key)));
+      const command = new GetObjectCommand({
+        ...this.#object(key),
+        ...(range ? { Range: `bytes=${range.start}-${range.end - 1}` } : {}),
+      });
+      const { Body, ContentLength } = await this.#client.send(command);
       // The SDK's type covers browsers too; on Node the body is a Readable.
       return Body ? { bytes: ContentLength ?? 0, body: Body as Readable } : null;
     } catch (error) {
@@ -86,9 +121,9 @@ export class S3Bucket {
     return { Bucket: this.address.bucket, Key: key };
   }
 
-  async #answer(answer: Promise<unknown>): Promise<void> {
+  async #answer<T>(answer: Promise<T>): Promise<T> {
     try {
-      await answer;
+      return await answer;
     } catch (error) {
       throw this.#problem(error);
     }
@@ -98,7 +133,7 @@ export class S3Bucket {
     const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     return new ProblemError(
       'unavailable',
-      `The bucket ${this.address.bucket} at ${this.address.endpoint ?? 'Amazon S3'} does not do what was asked (${reason}). Look at STORAGE_URL, at the credentials, and whether the bucket exists.`,
+      `The bucket ${this.address.bucket} at ${this.address.endpoint ?? 'Amazon S3'} does not do what was asked (${reason}). Look at ${this.setting}, at the credentials, and whether the bucket exists.`,
       undefined,
       { cause: error },
     );

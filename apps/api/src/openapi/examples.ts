@@ -15,6 +15,28 @@ export const examples: Record<string, { schema: z.ZodType; bodies: unknown[] }> 
         source: { kind: 'folder', path: '/data/flowers', testFraction: 0.1 },
         tolerance: 0.01,
       },
+      {
+        name: 'cifar',
+        source: {
+          kind: 'parquet',
+          train: '/data/cifar10/train-*.parquet',
+          test: '/data/cifar10/test-*.parquet',
+        },
+      },
+      {
+        name: 'imagenet',
+        source: {
+          kind: 'webdataset',
+          train: 's3://shards/imagenet/train-{0000..1281}.tar',
+          test: 's3://shards/imagenet/val-{00..49}.tar',
+        },
+        normalization: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+      },
+      {
+        name: 'products',
+        source: { kind: 'csv', path: '/data/products.csv', image: 'photo', label: 'category' },
+        tolerance: 0.05,
+      },
     ],
   },
   PriorCreate: {

@@ -1,59 +1,35 @@
 /** `rela datasets`: register a data set, look at the registered ones. */
-import { resolve } from 'node:path';
-import { type Dataset, RecipeName } from '@rela/contracts';
+import type { Dataset } from '@rela/contracts';
 import type { DatasetInput } from '@rela/sdk';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { followDataset } from '../follow/follow-dataset.js';
 import { UsageError } from '../output/failure.js';
 import { formatBytes, formatTime, shortDigest } from '../output/format.js';
 import { type Column, formatProperties, formatTable } from '../output/table.js';
-import { given, parseNumber } from './arguments.js';
+import { given, parseNumber, parseNumbers } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { addListOptions, type ListOptions, moreNote } from './lists.js';
 import { openSession } from './session.js';
+import { addSourceOptions, type SourceOptions, sourceOf } from './sources.js';
 
-interface AddOptions {
-  recipe?: RecipeName;
-  folder?: string;
-  test?: string;
-  testFraction?: number;
-  idxImages?: string;
-  idxLabels?: string;
-  idxTestImages?: string;
-  idxTestLabels?: string;
+interface AddOptions extends SourceOptions {
   limitTrain?: number;
   limitTest?: number;
   tolerance?: number;
+  classes?: string;
+  mean?: number[];
+  std?: number[];
   shardSize?: number;
   wait?: true;
 }
 
-/** Paths are seen by the service; on the same machine, from wherever it was started. */
-function sourceOf(options: AddOptions): DatasetInput['source'] {
-  const path = (text: string | undefined) => (text === undefined ? undefined : resolve(text));
-  const kinds = [options.recipe, options.idxImages].filter((value) => value !== undefined);
-  if (kinds.length > 1) throw new UsageError('Give one of --recipe, --folder and --idx-images, not two.');
-  if (options.recipe)
-    return { kind: 'recipe', recipe: options.recipe, ...given({ folder: path(options.folder) }) };
-  if (options.idxImages) {
-    const split = (images: string, labels?: string) => ({
-      images: resolve(images),
-      ...given({ labels: path(labels) }),
-    });
-    const { idxTestImages, idxTestLabels } = options;
-    return {
-      kind: 'idx',
-      train: split(options.idxImages, options.idxLabels),
-      ...(idxTestImages === undefined ? {} : { test: split(idxTestImages, idxTestLabels) }),
-    };
-  }
-  if (!options.folder)
-    throw new UsageError('Say where the images are: --recipe NAME, --folder PATH or --idx-images PATH.');
-  return {
-    kind: 'folder',
-    path: resolve(options.folder),
-    ...given({ test: path(options.test), testFraction: options.testFraction }),
-  };
+type PerChannel = NonNullable<DatasetInput['normalization']>['mean'];
+
+function normalizationOf({ mean, std }: AddOptions): Pick<DatasetInput, 'normalization'> {
+  if (mean === undefined && std === undefined) return {};
+  if (mean === undefined || std === undefined) throw new UsageError('Give --mean and --std together.');
+  // The API says what is wrong with the numbers.
+  return { normalization: { mean: mean as PerChannel, std: std as PerChannel } };
 }
 
 function inputOf(name: string, options: AddOptions): DatasetInput {
@@ -62,7 +38,12 @@ function inputOf(name: string, options: AddOptions): DatasetInput {
     name,
     source: sourceOf(options),
     ...(Object.keys(limit).length > 0 ? { limit } : {}),
-    ...given({ tolerance: options.tolerance, shardSize: options.shardSize }),
+    ...given({
+      tolerance: options.tolerance,
+      classes: options.classes?.split(',').map((text) => text.trim()),
+      shardSize: options.shardSize,
+    }),
+    ...normalizationOf(options),
   };
 }
 
@@ -75,6 +56,10 @@ const COLUMNS: Column<Dataset>[] = [
   { title: 'CLASSES', value: ({ classes }) => classes?.length ?? null, align: 'right' },
   { title: 'CREATED', value: ({ createdAt }) => formatTime(createdAt) },
 ];
+
+function formatNumbers(values: number[] | null): string | null {
+  return values?.map((value) => value.toFixed(4)).join(', ') ?? null;
+}
 
 function describe(dataset: Dataset): string {
   const { imageSize, undecodable, bytes, classes } = dataset;
@@ -89,32 +74,35 @@ function describe(dataset: Dataset): string {
     classes: classes === null ? null : classes.join(', '),
     size: imageSize && `${imageSize.width} × ${imageSize.height} px`,
     channels: dataset.channels,
+    mean: formatNumbers(dataset.mean),
+    std: formatNumbers(dataset.std),
     bytes: bytes === null ? null : formatBytes(bytes),
     undecodable: undecodable.count,
     created: formatTime(dataset.createdAt),
     error: dataset.error,
   });
   const examples = undecodable.examples.map(({ name, reason }) => `  ${name}: ${reason}`);
-  return [lines, ...(examples.length > 0 ? ['did not decode:', ...examples] : [])].join('\n');
+  const warnings = dataset.warnings.map((text) => `warning: ${text}`);
+  return [lines, ...warnings, ...(examples.length > 0 ? ['did not decode:', ...examples] : [])].join('\n');
 }
 
 export function addDatasets(program: Command): void {
   const datasets = program.command('datasets').description('data sets: collections of images');
-  datasets
+  const add = datasets
     .command('add')
     .description('register a data set; the service reads its images once')
-    .argument('<name>', 'name to refer to it by')
-    .addOption(new Option('--recipe <name>', 'a known data set').choices(RecipeName.options))
-    .option('--folder <path>', 'images in class folders, or flat; with --recipe, the folder of its files')
-    .option('--test <path>', 'folder of test images')
-    .option('--test-fraction <share>', 'share of the images held out for testing', parseNumber)
-    .option('--idx-images <path>', 'IDX file of images, plain or gzip')
-    .option('--idx-labels <path>', 'IDX file of labels')
-    .option('--idx-test-images <path>', 'IDX file of test images')
-    .option('--idx-test-labels <path>', 'IDX file of test labels')
+    .argument('<name>', 'name to refer to it by');
+  addSourceOptions(add)
     .option('--limit-train <n>', 'take only the first images', parseNumber)
     .option('--limit-test <n>', 'take only the first test images', parseNumber)
-    .option('--tolerance <share>', 'share of images that may fail to decode', parseNumber)
+    .option('--tolerance <share>', 'share of images that may fail to decode or to download', parseNumber)
+    .option('--classes <names>', 'class names by label, with commas, where the source has none')
+    .option(
+      '--mean <numbers>',
+      'normalise with this mean, one number or three; absent: of the images',
+      parseNumbers,
+    )
+    .option('--std <numbers>', 'and this standard deviation', parseNumbers)
     .option('--shard-size <n>', 'images a shard', parseNumber)
     .option('--wait', 'until its images are read')
     .action(async (name: string, options: AddOptions, command: Command) => {

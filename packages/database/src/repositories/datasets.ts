@@ -36,7 +36,10 @@ function toDataset(row: DatasetRow): Dataset {
       row.imageHeight !== null && row.imageWidth !== null
         ? { height: row.imageHeight, width: row.imageWidth }
         : null,
+    mean: row.mean === null ? null : fromJson<number[]>(row.mean),
+    std: row.std === null ? null : fromJson<number[]>(row.std),
     bytes: row.bytes === null ? null : Number(row.bytes),
+    warnings: fromJson(row.warnings),
     undecodable: { count: row.undecodableCount, examples: fromJson(row.undecodableExamples) },
     progress: progress === null ? null : fromJson<Progress>(progress),
     error: row.error,

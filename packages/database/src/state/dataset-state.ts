@@ -23,7 +23,13 @@ export async function insertDataset(
   dataset: Omit<Prisma.DatasetCreateManyInput, 'status'>,
 ): Promise<Dataset> {
   return tx.dataset.create({
-    data: { ...dataset, status: 'queued' satisfies DatasetStatus, classes: Prisma.DbNull },
+    data: {
+      ...dataset,
+      status: 'queued' satisfies DatasetStatus,
+      classes: Prisma.DbNull,
+      mean: Prisma.DbNull,
+      std: Prisma.DbNull,
+    },
   });
 }
 
@@ -58,7 +64,10 @@ export async function finishDataset(
       channels: manifest.channels,
       imageHeight: manifest.imageSize?.height ?? null,
       imageWidth: manifest.imageSize?.width ?? null,
+      mean: manifest.mean,
+      std: manifest.std,
       bytes: result.bytes,
+      warnings: result.warnings ?? [],
       undecodableCount: result.undecodable.count,
       undecodableExamples: result.undecodable.examples,
       error: null,

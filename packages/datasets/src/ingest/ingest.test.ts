@@ -3,7 +3,17 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { openSplit } from '../shards/split.js';
-import { idx, ingestInto, noise, noiseDataset, png, put, testFolder } from '../testing/fixtures.js';
+import {
+  idx,
+  ingestInto,
+  noise,
+  noiseDataset,
+  png,
+  put,
+  tar,
+  testFolder,
+  webServer,
+} from '../testing/fixtures.js';
 
 async function pngFolder(count: number, channels: 1 | 3 = 3): Promise<string> {
   const folder = await testFolder();
@@ -11,6 +21,8 @@ async function pngFolder(count: number, channels: 1 | 3 = 3): Promise<string> {
     await put(join(folder, 'images', `c${index % 2}`, `${index}.png`), await png(6, 6, channels, index + 1));
   return folder;
 }
+
+const csv = (path: string) => ({ kind: 'csv', path }) as const;
 
 describe('ingest', () => {
   it('writes both splits of IDX files and says what they hold', async () => {
@@ -176,5 +188,144 @@ describe('ingest', () => {
     const { manifest } = await ingestInto(folder, { kind: 'idx', train: { images } });
     expect(manifest.std).toEqual([1]);
     expect(manifest.mean[0]).toBeCloseTo(9 / 255, 12);
+  });
+
+  it('normalises with what is given, and makes grey images colour ones where it has three numbers', async () => {
+    const folder = await testFolder();
+    const images = await put(join(folder, 'images'), idx([2, 2, 2], noise(8)));
+    const source = { kind: 'idx', train: { images } } as const;
+    const one = await ingestInto(folder, source, { normalization: { mean: [0.5], std: [0.25] } });
+    expect(one.manifest).toMatchObject({ channels: 1, mean: [0.5], std: [0.25] });
+    const three = await ingestInto(folder, source, {
+      normalization: { mean: [0.4, 0.5, 0.6], std: [0.25] },
+    });
+    expect(three.manifest).toMatchObject({ channels: 3, mean: [0.4, 0.5, 0.6], std: [0.25, 0.25, 0.25] });
+    const split = await openSplit(three.manifest, 'train', three.resolve);
+    expect((await split.decode(0)).channels).toBe(3);
+    await split.close();
+  });
+
+  it('takes the same mean and standard deviation to the last bit, however the images are put into shards', async () => {
+    const statistics = async (shardSize: number) => {
+      const { manifest } = await noiseDataset(await testFolder(), { count: 50, side: 6, shardSize });
+      return [manifest.mean, manifest.std];
+    };
+    const whole = await statistics(50);
+    for (const shardSize of [1, 7, 49]) expect(await statistics(shardSize)).toEqual(whole);
+  });
+
+  it('warns of images that are all the same', async () => {
+    const folder = await testFolder();
+    const same = await put(join(folder, 'same'), idx([3, 1, 2], [1, 2, 1, 2, 1, 2]));
+    const { manifest, warnings } = await ingestInto(folder, { kind: 'idx', train: { images: same } });
+    expect(manifest.identical).toBe(true);
+    expect(warnings).toEqual([expect.stringMatching(/^All 3 training images are the same/)]);
+    const other = await put(join(folder, 'other'), idx([3, 1, 2], [1, 2, 1, 2, 1, 3]));
+    const differing = await ingestInto(folder, { kind: 'idx', train: { images: other } });
+    expect(differing.manifest.identical).toBeUndefined();
+    expect(differing.warnings).toEqual([]);
+  });
+
+  it('refuses test images of classes that no training image has, by name', async () => {
+    const folder = await testFolder();
+    const images = await put(join(folder, 'images'), idx([3, 1, 1], [1, 2, 3]));
+    const labels = (name: string, values: number[]) => put(join(folder, name), idx([3], values));
+    const train = { images, labels: await labels('train', [0, 1, 0]) };
+    const test = { images, labels: await labels('test', [1, 2, 3]) };
+    await expect(
+      ingestInto(folder, { kind: 'idx', train, test }, { classes: ['ant', 'bee', 'cat', 'dog'] }),
+    ).rejects.toMatchObject({
+      code: 'invalid-data',
+      detail: expect.stringMatching(/classes that no training image has: cat, dog\. Add training images/),
+    });
+    const all = { images, labels: await labels('all', [3, 2, 1]) };
+    await expect(
+      ingestInto(folder, { kind: 'idx', train: all, test }, { limit: { train: 2 } }),
+    ).rejects.toThrow(/has: 1\. Raise limit\.train \(2\)/);
+  });
+
+  it('gives names to numbered classes, and refuses labels without one and names for classes that have some', async () => {
+    const folder = await testFolder();
+    const images = await put(join(folder, 'images'), idx([2, 1, 1], [1, 2]));
+    const labels = await put(join(folder, 'labels'), idx([2], [1, 0]));
+    const source = { kind: 'idx', train: { images, labels } } as const;
+    expect((await ingestInto(folder, source, { classes: ['ant', 'bee'] })).manifest.classes).toEqual([
+      'ant',
+      'bee',
+    ]);
+    await expect(ingestInto(folder, source, { classes: ['ant'] })).rejects.toThrow(
+      'images#0 has the label 1, and "classes" names 1 classes',
+    );
+    const pictures = { kind: 'folder', path: join(await pngFolder(4), 'images') } as const;
+    await expect(ingestInto(folder, pictures, { classes: ['ant', 'bee'] })).rejects.toThrow(
+      '"classes" cannot be given: the source names its 2 classes itself (c0, c1).',
+    );
+  });
+
+  it('refuses labels for some of the images only, by name', async () => {
+    const folder = await testFolder();
+    for (const name of ['a', 'b']) await put(join(folder, `${name}.png`), await png(2, 2, 3));
+    const path = await put(join(folder, 'x.csv'), 'path,label\na.png,cat\nb.png,\n');
+    await expect(ingestInto(folder, csv(path))).rejects.toThrow(
+      /line 3 \(b\.png\) has no label, and line 2 \(a\.png\) has one/,
+    );
+  });
+
+  it('gives up when more images have failed than may, not after all of the others', async () => {
+    const folder = await testFolder();
+    await put(join(folder, 'a.png'), await png(2, 2, 3));
+    const bad = Array.from({ length: 50 }, (_, index) => `gone-${index}.png`);
+    const good = Array.from({ length: 3000 }, () => 'a.png');
+    const path = await put(join(folder, 'x.csv'), ['path', ...bad, ...good].join('\n'));
+    await expect(ingestInto(folder, csv(path))).rejects.toThrow(
+      /^10 of the first 10 images do not decode, and the tolerance is 0: line 2 \(gone-0\.png\)/,
+    );
+    const one = await put(join(folder, 'y.csv'), ['path', 'gone.png', ...good].join('\n'));
+    await expect(ingestInto(folder, csv(one))).rejects.toThrow(/^1 of the first 1001 images do not decode/);
+    expect((await ingestInto(folder, csv(path), { tolerance: 0.02 })).undecodable.count).toBe(50);
+  });
+
+  it('tells of a download that fails by its row, and passes over it below the tolerance', async () => {
+    const folder = await testFolder();
+    const image = await png(2, 2, 3);
+    const url = await webServer((request, response) => {
+      if (request.url === '/gone.png') response.writeHead(404).end();
+      else response.end(image);
+    });
+    const rows = Array.from({ length: 9 }, (_, index) => `${url}${index}.png,c${index % 2}`);
+    const path = await put(join(folder, 'x.csv'), ['url,label', ...rows, `${url}gone.png,c0`].join('\n'));
+    const options = { allowPrivateAddresses: true };
+    await expect(ingestInto(folder, csv(path), options)).rejects.toThrow(
+      `1 of 10 images do not decode, and the tolerance is 0: line 11 (${url}gone.png) (the server answers 404)`,
+    );
+    const { manifest, undecodable } = await ingestInto(folder, csv(path), { ...options, tolerance: 0.1 });
+    expect(manifest).toMatchObject({ classes: ['c0', 'c1'], splits: { train: { count: 9 } } });
+    expect(undecodable.examples).toEqual([
+      { name: `line 11 (${url}gone.png)`, reason: 'the server answers 404' },
+    ]);
+    await expect(ingestInto(folder, csv(path))).rejects.toThrow('is an address of a private network');
+  });
+
+  it('reads an archive image by image, without knowing how many there are', async () => {
+    const folder = await testFolder();
+    const members = [];
+    for (let index = 0; index < 3; index++)
+      members.push(
+        { name: `${index}.png`, bytes: await png(4, 4, 3, index + 1) },
+        { name: `${index}.cls`, bytes: String(index % 2) },
+      );
+    const train = await put(join(folder, 'x.tar'), await tar(members));
+    const seen: (number | null)[][] = [];
+    const { manifest } = await ingestInto(
+      folder,
+      { kind: 'webdataset', train },
+      { onProgress: (...progress) => seen.push(progress) },
+    );
+    expect(manifest).toMatchObject({ classes: ['0', '1'], channels: 3, splits: { train: { count: 3 } } });
+    expect(seen).toEqual([
+      [1, null],
+      [2, null],
+      [3, null],
+    ]);
   });
 });

@@ -1,7 +1,7 @@
 /** Ingest: reads a source once and writes it as shards and a manifest. Equal images in equal order give an equal digest. */
-import { readFile, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { type DatasetCreate, type DatasetManifest, ProblemError } from '@rela/contracts';
+import { type DatasetCreate, type DatasetManifest, ProblemError, type SplitName } from '@rela/contracts';
+import type { Bucket } from '../files/bucket.js';
 import { type DecodedImage, DecodeError, decodeImage } from '../image.js';
 import { mapOrdered } from '../ordered.js';
 import type { Source, SourceImage, SourceSplit } from '../readers/source.js';
@@ -16,6 +16,10 @@ export interface IngestOptions {
   cacheFolder: string;
   /** Larger images are not decoded. */
   maxPixels: number;
+  /** A bucket by its name, for sources that lie in one; absent: those are refused. */
+  openBucket?(name: string): Bucket;
+  /** Whether manifests may name addresses of private networks and of this machine. Default: no. */
+  allowPrivateAddresses?: boolean;
   /** Stores an artifact. */
   write: WriteArtifact;
   onProgress?(done: number, total: number | null): void;
@@ -30,6 +34,8 @@ export interface Ingested {
   /** All shards and the manifest. */
   bytes: number;
   undecodable: Undecodable;
+  /** Sentences: what a person should know of these images. */
+  warnings: string[];
 }
 
 export interface Undecodable {
@@ -41,30 +47,47 @@ export interface Undecodable {
 const EXAMPLES = 10;
 /** Decoded pixels are stored instead of the file where they take no more than this: a 64 × 64 colour image is read, not decoded. */
 const MAX_PIXEL_BYTES = 64 * 64 * 3;
-const MAX_FILE_BYTES = 512 * 1024 ** 2;
+/** So many more images are looked at for others that fail, so that one error names them together. */
+const LOOK_ON = 1000;
 
 /**
- * @throws ProblemError `invalid-data` where the source cannot be read, has fewer than two training images, or more images fail to
- *   decode than `tolerance` allows; `unavailable` where a recipe's data are nowhere to be had
+ * @throws ProblemError `invalid-data` where the source cannot be read, has fewer than two training images, labels for some of them
+ *   only, test images of classes that no training image has, or more images that fail to decode than `tolerance` allows;
+ *   `unavailable` where a recipe's data are nowhere to be had, or a server does not answer
  */
 export async function ingest(options: IngestOptions): Promise<Ingested> {
-  const { dataset, write, signal } = options;
   const source = await openSource(options);
-  const intake = new Intake(options, source.train.count + (source.test?.count ?? 0));
+  try {
+    return await takeIn(source, options);
+  } finally {
+    await source.close?.();
+  }
+}
+
+async function takeIn(source: Source, options: IngestOptions): Promise<Ingested> {
+  const { dataset, write, signal } = options;
+  assertUnnamed(source, dataset);
+  const intake = new Intake(options, totalOf(source));
   const statistics = new PixelStatistics();
-  const train = await intake.split(source.train, statistics);
-  const test = source.test && (await intake.split(source.test, null));
-  intake.assertTolerable(dataset.tolerance);
+  const train = await intake.split('train', source.train, statistics);
+  const test = source.test && (await intake.split('test', source.test, null));
+  intake.assertTolerable();
   assertEnough(dataset, train.count);
+  const classes = classNames(source, dataset, intake.highestLabel);
+  intake.assertSeen(classes);
   signal.throwIfAborted();
 
-  const channels = intake.isGrey ? 1 : 3;
+  const channels =
+    intake.isGrey && dataset.normalization?.mean.length !== 3 && dataset.normalization?.std.length !== 3
+      ? 1
+      : 3;
   const manifest: DatasetManifest = {
     version: 1,
-    classes: classNames(source, intake.highestLabel),
+    classes,
     channels,
     imageSize: intake.size,
-    ...statistics.result(channels),
+    ...normalization(dataset, statistics, channels),
+    ...(intake.isIdentical ? { identical: true } : {}),
     splits: { train, test: test && test.count > 0 ? test : null },
   };
   const written = await write(Buffer.from(JSON.stringify(manifest)));
@@ -73,7 +96,26 @@ export async function ingest(options: IngestOptions): Promise<Ingested> {
     manifestDigest: written.digest,
     bytes: written.bytes + intake.bytes,
     undecodable: intake.undecodable,
+    warnings: intake.isIdentical
+      ? [
+          `All ${train.count} training images are the same: nothing can be learned from them, and jobs are refused.`,
+        ]
+      : [],
   };
+}
+
+function totalOf({ train, test }: Source): number | null {
+  const testCount = test ? test.count : 0;
+  return train.count === null || testCount === null ? null : train.count + testCount;
+}
+
+/** @throws ProblemError `invalid-data` where names are given to classes that have some */
+function assertUnnamed({ classes }: Source, { classes: given }: DatasetCreate): void {
+  if (given === undefined || !Array.isArray(classes) || String(classes) === String(given)) return;
+  throw new ProblemError(
+    'invalid-data',
+    `"classes" cannot be given: the source names its ${classes.length} classes itself (${classes.slice(0, 10).join(', ')}${classes.length > 10 ? ', …' : ''}).`,
+  );
 }
 
 function assertEnough({ source }: DatasetCreate, count: number): void {
@@ -84,13 +126,24 @@ function assertEnough({ source }: DatasetCreate, count: number): void {
   );
 }
 
-function classNames({ classes }: Source, highestLabel: number): string[] | null {
+function classNames({ classes }: Source, dataset: DatasetCreate, highestLabel: number): string[] | null {
   if (classes !== 'numbered') return classes;
-  return Array.from({ length: highestLabel + 1 }, (_, label) => String(label));
+  return dataset.classes ?? Array.from({ length: highestLabel + 1 }, (_, label) => String(label));
+}
+
+function normalization(
+  { normalization: given }: DatasetCreate,
+  statistics: PixelStatistics,
+  channels: 1 | 3,
+): { mean: number[]; std: number[] } {
+  if (!given) return statistics.result(channels);
+  const spread = (values: readonly number[]) =>
+    Array.from({ length: channels }, (_, channel) => values[channel] ?? values[0]!);
+  return { mean: spread(given.mean), std: spread(given.std) };
 }
 
 type Prepared =
-  | { image: ShardImage; decoded: DecodedImage; failure: null }
+  | { name: string; image: ShardImage; decoded: DecodedImage; failure: null }
   | { failure: { name: string; reason: string } };
 
 /** What is known of a data set after the images seen so far. */
@@ -101,11 +154,24 @@ class Intake {
   bytes = 0;
   #size: { height: number; width: number } | 'none' | 'several' = 'none';
   #done = 0;
+  /** The first training image; null once another one differs. */
+  #same: DecodedImage | null | 'none' = 'none';
+  #labelled: { is: boolean; name: string } | null = null;
+  readonly #trainLabels = new Set<number>();
+  /** Labels of test images that no training image has. */
+  readonly #unseen = new Set<number>();
+  /** How many images were done when more had failed than may. */
+  #exceededAt: number | null = null;
 
   constructor(
     private readonly options: IngestOptions,
-    private readonly total: number,
+    private readonly total: number | null,
   ) {}
+
+  /** Whether all training images are the same. */
+  get isIdentical(): boolean {
+    return this.#same !== null && this.#same !== 'none';
+  }
 
   /** The size that all images have, null where they differ. */
   get size(): { height: number; width: number } | null {
@@ -114,23 +180,26 @@ class Intake {
 
   /** Writes the shards of a split; `statistics` sees every image. */
   async split(
+    name: SplitName,
     source: SourceSplit,
     statistics: PixelStatistics | null,
   ): Promise<DatasetManifest['splits']['train']> {
     const { dataset, maxPixels, write, signal, onProgress } = this.options;
     const writer = new ShardWriter(dataset.shardSize, write);
-    const prepared = mapOrdered(source.images(signal), 2 * availableParallelism(), (image) =>
-      prepare(image, maxPixels),
-    );
+    const width = Math.max(2 * availableParallelism(), source.atOnce ?? 0);
+    const prepared = mapOrdered(source.images(signal), width, (image) => prepare(image, maxPixels));
     for await (const one of prepared) {
       signal.throwIfAborted();
       if (one.failure) this.#fail(one.failure);
       else {
-        this.#note(one.decoded, one.image.label);
+        this.#note(one.decoded);
+        this.#noteLabel(name, one.name, one.image.label);
+        if (name === 'train') this.#compare(one.decoded);
         statistics?.add(one.decoded);
         await writer.add(one.image);
       }
       this.#done++;
+      this.#giveUpInTime();
       onProgress?.(this.#done, this.total);
     }
     const shards = await writer.finish();
@@ -138,13 +207,30 @@ class Intake {
     return { count: shards.reduce((sum, shard) => sum + shard.count, 0), shards };
   }
 
-  assertTolerable(tolerance: number): void {
-    const { count, examples } = this.undecodable;
-    if (count <= tolerance * this.#done) return;
-    const named = examples.map(({ name, reason }) => `${name} (${reason})`).join('; ');
+  assertTolerable(): void {
+    const { tolerance } = this.options.dataset;
+    if (this.undecodable.count > tolerance * this.#done) throw this.#intolerable(`${this.#done}`);
+  }
+
+  /** @throws ProblemError `invalid-data` where test images have classes that no training image has */
+  assertSeen(classes: readonly string[] | null): void {
+    if (this.#unseen.size === 0) return;
+    const names = [...this.#unseen]
+      .sort((one, other) => one - other)
+      .map((label) => classes?.[label] ?? label);
+    const { limit } = this.options.dataset;
     throw new ProblemError(
       'invalid-data',
-      `${count} of ${this.#done} images do not decode, and the tolerance is ${tolerance}: ${named}${count > EXAMPLES ? '; …' : ''}. Remove or repair them, or raise "tolerance".`,
+      `The test images have classes that no training image has: ${names.slice(0, 10).join(', ')}${names.length > 10 ? ', …' : ''}. ${limit?.train === undefined ? 'Add training images of them, or leave them out of the test images' : `Raise limit.train (${limit.train})`}.`,
+    );
+  }
+
+  #intolerable(seen: string): ProblemError {
+    const { count, examples } = this.undecodable;
+    const named = examples.map(({ name, reason }) => `${name} (${reason})`).join('; ');
+    return new ProblemError(
+      'invalid-data',
+      `${count} of ${seen} images do not decode, and the tolerance is ${this.options.dataset.tolerance}: ${named}${count > EXAMPLES ? '; …' : ''}. Remove or repair them, or raise "tolerance".`,
     );
   }
 
@@ -153,9 +239,46 @@ class Intake {
     if (this.undecodable.examples.length < EXAMPLES) this.undecodable.examples.push(failure);
   }
 
-  #note({ height, width, channels }: DecodedImage, label: number | null): void {
+  /** @throws ProblemError `invalid-data` as soon as no number of good images can make up for those that failed */
+  #giveUpInTime(): void {
+    const { tolerance } = this.options.dataset;
+    const allowed =
+      this.total === null ? (tolerance === 0 ? 0 : Number.POSITIVE_INFINITY) : tolerance * this.total;
+    if (this.undecodable.count <= allowed) return;
+    this.#exceededAt ??= this.#done;
+    if (this.undecodable.count >= EXAMPLES || this.#done - this.#exceededAt >= LOOK_ON)
+      throw this.#intolerable(this.#done === this.total ? `${this.#done}` : `the first ${this.#done}`);
+  }
+
+  #compare(image: DecodedImage): void {
+    if (this.#same === null) return;
+    if (this.#same === 'none') this.#same = image;
+    else if (!isSame(this.#same, image)) this.#same = null;
+  }
+
+  #noteLabel(split: SplitName, name: string, label: number | null): void {
+    this.#labelled ??= { is: label !== null, name };
+    if (this.#labelled.is !== (label !== null)) {
+      const [with_, without] = label === null ? [this.#labelled.name, name] : [name, this.#labelled.name];
+      throw new ProblemError(
+        'invalid-data',
+        `${without} has no label, and ${with_} has one. Give every image a label, or none (source.label: null, where the source has columns).`,
+      );
+    }
+    if (label === null) return;
+    const { classes } = this.options.dataset;
+    if (classes && label >= classes.length)
+      throw new ProblemError(
+        'invalid-data',
+        `${name} has the label ${label}, and "classes" names ${classes.length} classes, 0 to ${classes.length - 1}.`,
+      );
+    if (label > this.highestLabel) this.highestLabel = label;
+    if (split === 'train') this.#trainLabels.add(label);
+    else if (!this.#trainLabels.has(label)) this.#unseen.add(label);
+  }
+
+  #note({ height, width, channels }: DecodedImage): void {
     if (channels === 3) this.isGrey = false;
-    if (label !== null && label > this.highestLabel) this.highestLabel = label;
     if (this.#size === 'none') this.#size = { height, width };
     else if (this.#size !== 'several' && (this.#size.height !== height || this.#size.width !== width))
       this.#size = 'several';
@@ -164,19 +287,19 @@ class Intake {
 
 /** Reads and decodes an image, and decides in which form it is stored. */
 async function prepare(source: SourceImage, maxPixels: number): Promise<Prepared> {
-  const { label } = source;
+  const { label, name } = source;
   if (source.kind === 'pixels') {
     const decoded = source.pixels;
-    return { decoded, image: { ...asPixels(decoded), label, name: null }, failure: null };
+    return { name, decoded, image: { ...asPixels(decoded), label, name: null }, failure: null };
   }
   try {
-    const blob = await readImageFile(source.path);
+    const blob = await source.read();
     const decoded = await decodeImage(blob, maxPixels);
     const stored = decoded.data.length <= MAX_PIXEL_BYTES ? asPixels(decoded) : { blob, shape: null };
-    return { decoded, image: { ...stored, label, name: source.name }, failure: null };
+    return { name, decoded, image: { ...stored, label, name }, failure: null };
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    return { failure: { name: source.name, reason: error.message } };
+    return { failure: { name, reason: error.message } };
   }
 }
 
@@ -184,12 +307,11 @@ function asPixels({ data, height, width, channels }: DecodedImage): Pick<ShardIm
   return { blob: data, shape: [height, width, channels] };
 }
 
-async function readImageFile(path: string): Promise<Uint8Array> {
-  try {
-    const { size } = await stat(path);
-    if (size > MAX_FILE_BYTES) throw new DecodeError(`has ${size} bytes; up to ${MAX_FILE_BYTES} are read`);
-    return await readFile(path);
-  } catch (error) {
-    throw new DecodeError(error instanceof Error ? error.message : String(error), { cause: error });
-  }
+function isSame(one: DecodedImage, other: DecodedImage): boolean {
+  return (
+    one.height === other.height &&
+    one.width === other.width &&
+    one.channels === other.channels &&
+    Buffer.compare(one.data, other.data) === 0
+  );
 }

@@ -1,12 +1,7 @@
 /** Reads a file, plain or gzip, from its start to its end in pieces of the size that is asked for. */
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { pipeline } from 'node:stream';
-import { createGunzip } from 'node:zlib';
 import { ProblemError } from '@rela/contracts';
-
-const GZIP_MAGIC = 0x1f8b;
-const READ_BYTES = 256 * 1024;
+import type { Files } from '../files/files.js';
+import { openUnpacked } from '../files/unpacked.js';
 
 export class ByteReader {
   /** Bytes taken so far; of a gzip file, after unpacking. */
@@ -21,14 +16,14 @@ export class ByteReader {
   ) {}
 
   /** @throws ProblemError `invalid-data` where the file cannot be opened */
-  static async open(path: string): Promise<ByteReader> {
-    const isGzip = await startsAsGzip(path);
-    const file = createReadStream(path, { highWaterMark: READ_BYTES });
-    if (!isGzip) return new ByteReader(path, false, file[Symbol.asyncIterator]());
-    const unpacked = createGunzip({ chunkSize: READ_BYTES });
-    // An error of either stream ends both, and reaches whoever reads the unpacked one.
-    pipeline(file, unpacked, () => undefined);
-    return new ByteReader(path, true, unpacked[Symbol.asyncIterator]());
+  static async open(files: Files, path: string): Promise<ByteReader> {
+    const { isGzip, chunks } = await openUnpacked(files, path);
+    return new ByteReader(path, isGzip, chunks);
+  }
+
+  /** Reads what comes out of something larger; `path` names it. */
+  static over(path: string, chunks: AsyncIterator<Uint8Array>): ByteReader {
+    return new ByteReader(path, false, chunks);
   }
 
   /**
@@ -73,26 +68,10 @@ export class ByteReader {
       this.#used = 0;
       return true;
     } catch (error) {
+      if (error instanceof ProblemError) throw error;
       const reason = error instanceof Error ? error.message : String(error);
       const problem = this.problem(`cannot be read: ${reason}`);
       throw new ProblemError(problem.code, problem.detail, undefined, { cause: error });
     }
-  }
-}
-
-async function startsAsGzip(path: string): Promise<boolean> {
-  try {
-    const handle = await open(path, 'r');
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0);
-      return bytesRead === 2 && buffer.readUInt16BE(0) === GZIP_MAGIC;
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ProblemError('invalid-data', `${path} cannot be opened: ${reason}.`, undefined, {
-      cause: error,
-    });
   }
 }

@@ -2,9 +2,12 @@
 import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { createFiles } from '../files/files.js';
 import { put, testFolder } from '../testing/fixtures.js';
 import { openFolder } from './folder.js';
 import type { SourceSplit } from './source.js';
+
+const files = createFiles();
 
 async function names(split: SourceSplit | null): Promise<string[]> {
   const found: string[] = [];
@@ -24,7 +27,7 @@ const numbered = (prefix: string, count: number) =>
 describe('a folder of images', () => {
   it('has a class a folder, in the order of the names by code unit', async () => {
     const path = await folderOf('b/2.png', 'b/10.JPG', 'a/1.webp', 'a/deep/0.jpeg', 'Z/0.png');
-    const { classes, train, test } = await openFolder({ path });
+    const { classes, train, test } = await openFolder({ files, path });
     expect(classes).toEqual(['Z', 'a', 'b']);
     expect(test).toBeNull();
     expect(train.count).toBe(5);
@@ -35,7 +38,10 @@ describe('a folder of images', () => {
   });
 
   it('has no labels where the images lie in it', async () => {
-    const { classes, train } = await openFolder({ path: await folderOf('b.png', 'a.png', 'notes.txt') });
+    const { classes, train } = await openFolder({
+      files,
+      path: await folderOf('b.png', 'a.png', 'notes.txt'),
+    });
     expect(classes).toBeNull();
     expect(await names(train)).toEqual(['a.png', 'b.png']);
   });
@@ -52,35 +58,35 @@ describe('a folder of images', () => {
     await symlink(path, join(path, 'a', 'up'));
     await symlink(join(path, 'nowhere.png'), join(path, 'a', 'dead.png'));
     await symlink(join(path, 'a', '1.png'), join(path, 'a', '2.png'));
-    const { classes, train } = await openFolder({ path });
+    const { classes, train } = await openFolder({ files, path });
     expect(classes).toEqual(['a', 'b']);
     expect(await names(train)).toEqual(['a/1.png', 'a/2.png', 'b/1.png']);
   });
 
   it('gives test images of its own classes', async () => {
     const path = await folderOf('train/a/1.png', 'train/b/1.png', 'test/b/1.png', 'odd/c/1.png');
-    const source = await openFolder({ path: join(path, 'train'), test: join(path, 'test') });
+    const source = await openFolder({ files, path: join(path, 'train'), test: join(path, 'test') });
     expect(await names(source.test)).toEqual(['b/1.png']);
     for await (const { label } of source.test!.images()) expect(label).toBe(1);
-    await expect(openFolder({ path: join(path, 'train'), test: join(path, 'odd') })).rejects.toThrow(
+    await expect(openFolder({ files, path: join(path, 'train'), test: join(path, 'odd') })).rejects.toThrow(
       `classes that ${join(path, 'train')} has not: c`,
     );
   });
 
   it('holds out a share that more images do not move', async () => {
-    const files = numbered('a/', 400);
-    const few = await openFolder({ path: await folderOf(...files.slice(0, 200)), testFraction: 0.25 });
-    const many = await openFolder({ path: await folderOf(...files), testFraction: 0.25 });
+    const all = numbered('a/', 400);
+    const few = await openFolder({ files, path: await folderOf(...all.slice(0, 200)), testFraction: 0.25 });
+    const many = await openFolder({ files, path: await folderOf(...all), testFraction: 0.25 });
     const [fewTest, manyTest] = [await names(few.test), await names(many.test)];
     expect(manyTest).toEqual(expect.arrayContaining(fewTest));
     expect(manyTest.length).toBeGreaterThan(70);
     expect(manyTest.length).toBeLessThan(130);
-    expect([...(await names(many.train)), ...manyTest].sort()).toEqual(files.sort());
+    expect([...(await names(many.train)), ...manyTest].sort()).toEqual(all.sort());
   });
 
   it('takes a limit from all classes alike', async () => {
     const path = await folderOf(...numbered('a/', 10), ...numbered('b/', 2), ...numbered('c/', 10));
-    const { train } = await openFolder({ path, limit: { train: 9 } });
+    const { train } = await openFolder({ files, path, limit: { train: 9 } });
     expect(train.count).toBe(9);
     const count = new Map<string, number>();
     for (const name of await names(train)) count.set(name[0]!, (count.get(name[0]!) ?? 0) + 1);
@@ -89,14 +95,16 @@ describe('a folder of images', () => {
 
   it('is refused where it is missing, empty, or laid out in two ways', async () => {
     const folder = await testFolder();
-    await expect(openFolder({ path: join(folder, 'missing') })).rejects.toMatchObject({
+    await expect(openFolder({ files, path: join(folder, 'missing') })).rejects.toMatchObject({
       code: 'invalid-data',
       detail: expect.stringContaining(join(folder, 'missing')),
     });
     await mkdir(join(folder, 'a'));
-    await expect(openFolder({ path: folder })).rejects.toThrow(`There are no images in ${folder}`);
+    await expect(openFolder({ files, path: folder })).rejects.toThrow(`There are no images in ${folder}`);
     await put(join(folder, 'a', '1.png'), '');
     await put(join(folder, '1.png'), '');
-    await expect(openFolder({ path: folder })).rejects.toThrow('holds images (1.png) and class folders (a)');
+    await expect(openFolder({ files, path: folder })).rejects.toThrow(
+      'holds images (1.png) and class folders (a)',
+    );
   });
 });

@@ -3,14 +3,18 @@
  * file system's order; hidden files and other kinds of files are passed over, and no folder is entered twice.
  */
 import { createHash } from 'node:crypto';
-import { readdir, realpath, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { extname } from 'node:path';
 import { ProblemError } from '@rela/contracts';
+import type { Files } from '../files/files.js';
+import { inside, isInBucket } from '../files/paths.js';
+import { IMAGE_ENDINGS, readImage } from './read-image.js';
 import type { Limit, Source, SourceSplit } from './source.js';
 
-const EXTENSIONS = new Set(['.jpg', '.jpeg', '.png', '.webp']);
+/** Small objects come one a round trip: the waiting is shared by so many. */
+const REMOTE_AT_ONCE = 16;
 
 export interface FolderOptions {
+  files: Files;
   path: string;
   /** Folder of the test images. */
   test?: string | undefined;
@@ -21,13 +25,14 @@ export interface FolderOptions {
 
 /** @throws ProblemError `invalid-data` where a folder is missing, holds no images, or the classes do not agree */
 export async function openFolder(options: FolderOptions): Promise<Source> {
-  const { path, test, limit, testFraction = 0 } = options;
-  const classes = await classesOf(path);
+  const { files, path, test, limit, testFraction = 0 } = options;
+  const classes = await classesOf(files, path);
   const heldOut = test === undefined && testFraction > 0;
-  if (test !== undefined) await assertSameClasses(path, classes, test);
+  if (test !== undefined) await assertSameClasses(files, path, classes, test);
   return {
     classes,
     train: await folderSplit({
+      files,
       root: path,
       classes,
       limit: limit?.train,
@@ -36,6 +41,7 @@ export async function openFolder(options: FolderOptions): Promise<Source> {
     test:
       test !== undefined || heldOut
         ? await folderSplit({
+            files,
             root: test ?? path,
             classes,
             limit: limit?.test,
@@ -46,25 +52,30 @@ export async function openFolder(options: FolderOptions): Promise<Source> {
 }
 
 /** Class names in order, or null where the images lie in the folder itself. */
-async function classesOf(root: string): Promise<string[] | null> {
-  const { files, folders } = await entriesOf(root);
+async function classesOf(files: Files, root: string): Promise<string[] | null> {
+  const { images, folders } = await entriesOf(files, root);
   const classes: string[] = [];
-  for (const folder of folders) if (await holdsImages(root, folder)) classes.push(folder);
-  if (files.length > 0 && classes.length > 0)
+  for (const folder of folders) if (await holdsImages(files, root, folder)) classes.push(folder);
+  if (images.length > 0 && classes.length > 0)
     throw new ProblemError(
       'invalid-data',
-      `${root} holds images (${files[0]}) and class folders (${classes[0]}). Move the images into class folders, or all into one folder.`,
+      `${root} holds images (${images[0]}) and class folders (${classes[0]}). Move the images into class folders, or all into one folder.`,
     );
-  if (files.length === 0 && classes.length === 0)
+  if (images.length === 0 && classes.length === 0)
     throw new ProblemError(
       'invalid-data',
-      `There are no images in ${root}. Files that end in ${[...EXTENSIONS].join(', ')} are read, in class folders or flat.`,
+      `There are no images in ${root}. Files that end in ${[...IMAGE_ENDINGS].join(', ')} are read, in class folders or flat.`,
     );
   return classes.length > 0 ? classes : null;
 }
 
-async function assertSameClasses(train: string, classes: string[] | null, test: string): Promise<void> {
-  const found = await classesOf(test);
+async function assertSameClasses(
+  files: Files,
+  train: string,
+  classes: string[] | null,
+  test: string,
+): Promise<void> {
+  const found = await classesOf(files, test);
   if ((found === null) !== (classes === null))
     throw new ProblemError(
       'invalid-data',
@@ -84,30 +95,33 @@ function fractionOf(name: string): number {
 }
 
 async function folderSplit(options: {
+  files: Files;
   root: string;
   classes: string[] | null;
   limit: number | undefined;
   keeps: (name: string) => boolean;
 }): Promise<SourceSplit> {
-  const { root, classes, limit, keeps } = options;
+  const { files, root, classes, limit, keeps } = options;
   const groups = classes ?? [''];
   const counts: number[] = [];
   for (const group of groups) {
     let count = 0;
-    for await (const name of imagesOf(root, group)) if (keeps(name)) count++;
+    for await (const name of imagesOf(files, root, group)) if (keeps(name)) count++;
     counts.push(count);
   }
   const quotas = limit === undefined ? counts : shareOut(limit, counts);
   return {
     count: quotas.reduce((sum, quota) => sum + quota, 0),
+    ...(isInBucket(root) ? { atOnce: REMOTE_AT_ONCE } : {}),
     async *images(signal) {
       for (const [label, group] of groups.entries()) {
         let left = quotas[label]!;
         if (left === 0) continue;
-        for await (const name of imagesOf(root, group)) {
+        for await (const name of imagesOf(files, root, group)) {
           if (!keeps(name)) continue;
           signal?.throwIfAborted();
-          yield { name, label: classes ? label : null, kind: 'file', path: join(root, name) };
+          const read = () => readImage(files, inside(root, name));
+          yield { name, label: classes ? label : null, kind: 'file', read };
           if (--left === 0) break;
         }
       }
@@ -135,61 +149,37 @@ function shareOut(limit: number, counts: number[]): number[] {
 }
 
 /** Names of the images of a class, or of a flat folder (class ''). A test folder need not have every class. */
-async function* imagesOf(root: string, group: string): AsyncGenerator<string> {
+async function* imagesOf(files: Files, root: string, group: string): AsyncGenerator<string> {
   if (group === '') {
-    yield* (await entriesOf(root)).files;
+    yield* (await entriesOf(files, root)).images;
     return;
   }
-  const folder = join(root, group);
-  if ((await kindAt(folder)) !== null) yield* imagesBelow(folder, group, [await realpath(root)]);
+  const folder = inside(root, group);
+  if ((await files.kindOf(folder)) !== null)
+    yield* imagesBelow(files, folder, group, [await files.real(root)]);
 }
 
 /** Names of the images below `folder`, each after `prefix`, folder by folder. Memory: the names of one folder. */
 async function* imagesBelow(
+  files: Files,
   folder: string,
   prefix: string,
   above: readonly string[],
 ): AsyncGenerator<string> {
-  const real = await realpath(folder);
+  const real = await files.real(folder);
   if (above.includes(real)) return; // a link that leads back up
-  const { files, folders } = await entriesOf(folder);
-  for (const file of files) yield join(prefix, file);
-  for (const inner of folders) yield* imagesBelow(join(folder, inner), join(prefix, inner), [...above, real]);
+  const { images, folders } = await entriesOf(files, folder);
+  for (const image of images) yield inside(prefix, image);
+  for (const inner of folders)
+    yield* imagesBelow(files, inside(folder, inner), inside(prefix, inner), [...above, real]);
 }
 
-async function holdsImages(root: string, group: string): Promise<boolean> {
-  for await (const name of imagesOf(root, group)) return name !== '';
+async function holdsImages(files: Files, root: string, group: string): Promise<boolean> {
+  for await (const name of imagesOf(files, root, group)) return name !== '';
   return false;
 }
 
-/** Image files and folders, sorted by code unit; links count as what they lead to. */
-async function entriesOf(folder: string): Promise<{ files: string[]; folders: string[] }> {
-  const files: string[] = [];
-  const folders: string[] = [];
-  for (const entry of await listing(folder)) {
-    if (entry.name.startsWith('.')) continue;
-    const kind = entry.isSymbolicLink() ? await kindAt(join(folder, entry.name)) : entry;
-    if (kind?.isDirectory()) folders.push(entry.name);
-    else if (kind?.isFile() && EXTENSIONS.has(extname(entry.name).toLowerCase())) files.push(entry.name);
-  }
-  return { files: files.sort(), folders: folders.sort() };
-}
-
-async function listing(folder: string) {
-  try {
-    return await readdir(folder, { withFileTypes: true });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ProblemError(
-      'invalid-data',
-      `The folder ${folder} cannot be read: ${reason}. The path is seen from the worker.`,
-      undefined,
-      { cause: error },
-    );
-  }
-}
-
-/** What a path leads to, null where it leads nowhere. */
-async function kindAt(path: string) {
-  return stat(path).catch(() => null);
+async function entriesOf(files: Files, folder: string): Promise<{ images: string[]; folders: string[] }> {
+  const { files: names, folders } = await files.entries(folder);
+  return { images: names.filter((name) => IMAGE_ENDINGS.has(extname(name).toLowerCase())), folders };
 }

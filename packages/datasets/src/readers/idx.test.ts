@@ -2,12 +2,15 @@
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { createFiles } from '../files/files.js';
 import { idx, noise, put, testFolder } from '../testing/fixtures.js';
 import { openIdx } from './idx.js';
 import type { SourceImage, SourceSplit } from './source.js';
 
 const IMAGES = idx([3, 2, 2], noise(12));
 const LABELS = idx([3], [2, 0, 1]);
+
+const files = createFiles();
 
 async function all(split: SourceSplit): Promise<SourceImage[]> {
   const images: SourceImage[] = [];
@@ -21,7 +24,7 @@ async function open(images: Uint8Array, labels?: Uint8Array, limit?: number) {
     images: await put(join(folder, 'images'), images),
     ...(labels ? { labels: await put(join(folder, 'labels'), labels) } : {}),
   };
-  return openIdx({ train, limit: { train: limit }, maxPixels: 1000 });
+  return openIdx({ files, train, limit: { train: limit }, maxPixels: 1000 });
 }
 
 describe('IDX files', () => {
@@ -98,7 +101,7 @@ describe('IDX files', () => {
 
   it('have to be there', async () => {
     const missing = join(await testFolder(), 'missing');
-    await expect(openIdx({ train: { images: missing }, maxPixels: 9 })).rejects.toThrow(
+    await expect(openIdx({ files, train: { images: missing }, maxPixels: 9 })).rejects.toThrow(
       `${missing} cannot be opened`,
     );
   });
@@ -107,8 +110,8 @@ describe('IDX files', () => {
     const folder = await testFolder();
     const images = await put(join(folder, 'images'), IMAGES);
     const labels = await put(join(folder, 'labels'), LABELS);
-    await expect(openIdx({ train: { images, labels }, test: { images }, maxPixels: 9 })).rejects.toThrow(
-      'Labels are named for the training images only',
-    );
+    await expect(
+      openIdx({ files, train: { images, labels }, test: { images }, maxPixels: 9 }),
+    ).rejects.toThrow('Labels are named for the training images only');
   });
 });

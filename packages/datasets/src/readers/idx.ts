@@ -1,6 +1,7 @@
 /** IDX files, the format of MNIST (LeCun, Cortes, Burges; yann.lecun.com/exdb/mnist): a header of big-endian numbers, then bytes. */
 import { basename } from 'node:path';
 import { ProblemError } from '@rela/contracts';
+import type { Files } from '../files/files.js';
 import { ByteReader } from './byte-reader.js';
 import type { Limit, Source, SourceImage, SourceSplit } from './source.js';
 
@@ -19,12 +20,13 @@ const UNSIGNED_BYTE = 0x08;
  * @throws ProblemError `invalid-data` naming file and offset; here, and while the images are read
  */
 export async function openIdx(options: {
+  files: Files;
   train: IdxFiles;
   test?: IdxFiles | undefined;
   limit?: Limit | undefined;
   maxPixels: number;
 }): Promise<Source> {
-  const { train, test, limit, maxPixels } = options;
+  const { files, train, test, limit, maxPixels } = options;
   const isLabelled = train.labels !== undefined;
   if (test && (test.labels !== undefined) !== isLabelled)
     throw new ProblemError(
@@ -33,23 +35,24 @@ export async function openIdx(options: {
     );
   return {
     classes: isLabelled ? 'numbered' : null,
-    train: await openSplitFiles(train, limit?.train, maxPixels),
-    test: test ? await openSplitFiles(test, limit?.test, maxPixels) : null,
+    train: await openSplitFiles(files, train, limit?.train, maxPixels),
+    test: test ? await openSplitFiles(files, test, limit?.test, maxPixels) : null,
   };
 }
 
 async function openSplitFiles(
-  files: IdxFiles,
+  files: Files,
+  named: IdxFiles,
   limit: number | undefined,
   maxPixels: number,
 ): Promise<SourceSplit> {
-  const opened = await openPair(files, maxPixels);
+  const opened = await openPair(files, named, maxPixels);
   await opened.close();
   const count = Math.min(limit ?? opened.count, opened.count);
   return {
     count,
     async *images(signal) {
-      const pair = await openPair(files, maxPixels);
+      const pair = await openPair(files, named, maxPixels);
       try {
         for (let index = 0; index < count; index++) {
           signal?.throwIfAborted();
@@ -70,8 +73,8 @@ interface Pair {
   close(): Promise<void>;
 }
 
-async function openPair(files: IdxFiles, maxPixels: number): Promise<Pair> {
-  const images = await ByteReader.open(files.images);
+async function openPair(files: Files, named: IdxFiles, maxPixels: number): Promise<Pair> {
+  const images = await ByteReader.open(files, named.images);
   let labels: ByteReader | null = null;
   const close = async () => {
     await images.close();
@@ -81,13 +84,13 @@ async function openPair(files: IdxFiles, maxPixels: number): Promise<Pair> {
     const [count, height, width] = await readHeader(images, ['images', 'height', 'width']);
     if (height * width === 0 || height * width > maxPixels)
       throw images.problem(`holds images of ${height} × ${width} pixels; 1 to ${maxPixels} are read`);
-    if (files.labels !== undefined) {
-      labels = await ByteReader.open(files.labels);
+    if (named.labels !== undefined) {
+      labels = await ByteReader.open(files, named.labels);
       const [labelCount] = await readHeader(labels, ['labels']);
       if (labelCount !== count)
-        throw labels.problem(`holds ${labelCount} labels, but ${files.images} holds ${count} images`);
+        throw labels.problem(`holds ${labelCount} labels, but ${named.images} holds ${count} images`);
     }
-    const file = basename(files.images);
+    const file = basename(named.images);
     return {
       count,
       close,

@@ -7,21 +7,32 @@ interface Named {
   label: number | null;
 }
 
-/** An image as its source holds it: pixels, or a file that is still to be read and decoded. */
-export type SourceImage = Named & ({ kind: 'pixels'; pixels: DecodedImage } | { kind: 'file'; path: string });
+/**
+ * An image as its source holds it: pixels, or a file that is still to be decoded. `read` throws DecodeError where this image alone
+ * cannot be had.
+ */
+export type SourceImage = Named &
+  ({ kind: 'pixels'; pixels: DecodedImage } | { kind: 'file'; read(): Promise<Uint8Array> });
 
 export interface SourceSplit {
-  /** How many images `images` gives. */
-  count: number;
+  /** How many images `images` gives; null where only reading them tells. */
+  count: number | null;
+  /** How many files are worth reading at once, where it is more than there are processors: they come over a network. */
+  atOnce?: number;
   /** From the first image, in an order that depends on nothing but the source. Constant memory. */
   images(signal?: AbortSignal): AsyncIterable<SourceImage>;
 }
 
 export interface Source {
-  /** Names by label; `numbered` where labels are numbers only; null without labels. */
-  classes: string[] | 'numbered' | null;
+  /**
+   * Names by label; `numbered` where labels are numbers only; null without labels. Final when all images were read: in some formats
+   * only reading tells the names.
+   */
+  readonly classes: string[] | 'numbered' | null;
   train: SourceSplit;
   test: SourceSplit | null;
+  /** Ends what it keeps open, such as connections. */
+  close?(): Promise<void>;
 }
 
 /** Images to take of each split; absent: all. */

