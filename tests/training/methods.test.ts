@@ -117,7 +117,7 @@ it.each(METHODS)(
     expect(result).toMatchObject({ steps: 2 * STEPS_PER_EPOCH, switchStep: STEPS_PER_EPOCH + 1 });
 
     const { accuracy, knn } = await evaluate(
-      { training, manifest, model: result.model, engine, threads: 2 },
+      { training, manifest, model: result.model, engine, threads: 2, scratch: folder },
       tools,
     );
     for (const share of [accuracy, knn]) {

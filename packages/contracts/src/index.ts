@@ -1,5 +1,6 @@
 export * from './artifact.js';
 export * from './dataset.js';
+export * from './evaluation.js';
 export * from './event.js';
 export * from './explain.js';
 export * from './identifiers.js';

@@ -1,5 +1,6 @@
 /** How a run trains: backbone, method, ReLA, optimizer, budget, evaluation. One schema for requests and for what is stored. */
 import { z } from 'zod';
+import { EvaluationSpec } from './evaluation.js';
 import { Digest, Name } from './identifiers.js';
 import { MethodSpec } from './methods.js';
 import {
@@ -63,22 +64,6 @@ export const RelaSpec = z
   })
   .meta({ id: 'RelaSpec' });
 export type RelaSpec = z.infer<typeof RelaSpec>;
-
-export const EvaluationSpec = z
-  .strictObject({
-    probe: z
-      .strictObject({
-        epochs: z.int().positive().max(1000).default(100),
-        learningRate: z.number().positive().default(3e-4),
-        batchSize: z.int().positive().default(128),
-      })
-      .default({ epochs: 100, learningRate: 3e-4, batchSize: 128 }),
-    knn: z
-      .strictObject({ k: z.int().positive().default(20), temperature: z.number().positive().default(0.07) })
-      .default({ k: 20, temperature: 0.07 }),
-  })
-  .meta({ id: 'EvaluationSpec' });
-export type EvaluationSpec = z.infer<typeof EvaluationSpec>;
 
 /** Everything that decides the numbers of a run, in full. Two runs of equal training, data and targets give the same model. */
 export const Training = z

@@ -70,7 +70,9 @@ it('a run trains after all targets of its job, also those that it does not use',
     run('a', { rela: {} }),
     run('wide', { rela: {}, backbone: { name: 'resnet18' } }),
   ];
-  const { stages } = plan(request(...runs), { prior: { ...prior, width: 512 } });
+  const { train } = manifest.splits;
+  const large = { ...manifest, splits: { ...manifest.splits, train: { ...train, count: 3000 } } };
+  const { stages } = plan(request(...runs), { prior: { ...prior, width: 512 }, manifest: large });
   const waits = stages
     .filter(({ kind }) => kind === 'train')
     .map(({ dependsOn, after }) => [dependsOn, after]);
@@ -114,6 +116,10 @@ it('names every field that does not fit the data', () => {
   expect(faultsOf(request(run('a')), { manifest: { ...manifest, imageSize: null } })).toEqual([
     'runs[0].imageSize',
   ]);
+});
+
+it('refuses a data set whose images are all the same', () => {
+  expect(faultsOf(request(run('a')), { manifest: { ...manifest, identical: true } })).toEqual(['dataset']);
 });
 
 describe('a method that cannot work with the run names the field and what to take', () => {
@@ -169,10 +175,6 @@ describe('a method that cannot work with the run names the field and what to tak
         ).toEqual([]);
     },
   );
-});
-
-it('refuses a data set whose images are all the same', () => {
-  expect(faultsOf(request(run('a')), { manifest: { ...manifest, identical: true } })).toEqual(['dataset']);
 });
 
 it('offers a larger dataRatio for a batch that is too large only where there is one', () => {
@@ -293,4 +295,61 @@ it('starts from weights that fit, and refuses others and two beginnings', () => 
   ]);
   const both = starting({ init: { run: 'run_1' } }, { ...init(null), continueFrom: earlier() });
   expect(faultsOf(both.wanted, both.known)).toEqual(['runs[0].init']);
+});
+
+it('refuses targets of more dimensions than the images can span', () => {
+  const { train } = manifest.splits;
+  const few = (count: number) => ({
+    manifest: { ...manifest, splits: { ...manifest.splits, train: { ...train, count } } },
+  });
+  const wanted = request(run('a', { rela: {} }), run('control'));
+  expect(faultsOf(wanted, few(64))).toEqual(['runs[0].rela']);
+  expect(faultsOf(wanted, few(65))).toEqual([]);
+});
+
+const other = { name: 'other', digest: digest('o'), manifest };
+
+it('judges a run once more for every other data set and every share of the labels, each to be had again by its own key', () => {
+  const evaluation = { transfer: ['o'], finetune: { shares: [0.1, 1] } };
+  const transfers = new Map([['o', other]]);
+  const evaluations = (wanted: object) =>
+    plan(request(run('a', { evaluation: wanted })), { transfers }).stages.filter(
+      ({ kind }) => kind === 'evaluate',
+    );
+  const stages = evaluations(evaluation);
+  expect(stages.map(({ input }) => input.kind === 'evaluate' && input.task)).toEqual([
+    undefined,
+    { kind: 'transfer', name: 'other', dataset: digest('o') },
+    { kind: 'finetune', share: 0.1 },
+    { kind: 'finetune', share: 1 },
+  ]);
+  expect(stages.every(({ dependsOn }) => dependsOn[0] === 'train-0')).toBe(true);
+  expect(new Set(stages.map(({ resultKey }) => resultKey)).size).toBe(4);
+  const plain = evaluations({})[0]!;
+  expect(stages[0]!.resultKey).toBe(plain.resultKey);
+  const fewer = evaluations({ finetune: { shares: [1] } });
+  expect(fewer[1]!.resultKey).toBe(stages[3]!.resultKey);
+  expect(evaluations({ features: 'npy' })[0]!.resultKey).not.toBe(plain.resultKey);
+});
+
+it('names what a run cannot be judged by', () => {
+  const faults = (evaluation: object, known: object = {}) =>
+    faultsOf(request(run('a', { evaluation })), known);
+  const transfers = (less: object) => ({
+    transfers: new Map([['o', { ...other, manifest: { ...manifest, ...less } }]]),
+  });
+  const { train } = manifest.splits;
+  const noTest = { splits: { train, test: null } };
+  // 300 images of two classes: less than 2/300 of them is not one of each.
+  expect(faults({ finetune: { shares: [0.1, 0.006, 0.007] } })).toEqual([
+    'runs[0].evaluation.finetune.shares[1]',
+  ]);
+  expect(faults({ finetune: { shares: [0.1, 0.1] } })).toEqual(['runs[0].evaluation.finetune.shares[1]']);
+  for (const less of [{ classes: null }, { classes: ['one'] }, noTest]) {
+    expect(faults({ finetune: {} }, { manifest: { ...manifest, ...less } })).toEqual([
+      'runs[0].evaluation.finetune',
+    ]);
+    expect(faults({ transfer: ['o'] }, transfers(less))).toEqual(['runs[0].evaluation.transfer[0]']);
+  }
+  expect(faults({ transfer: ['o', 'o'] }, transfers({}))).toEqual(['runs[0].evaluation.transfer[1]']);
 });

@@ -2,6 +2,7 @@
 import {
   type Dataset,
   type DatasetManifest,
+  type EvaluateTask,
   fieldName,
   type JobCreate,
   type JobPlan,
@@ -13,6 +14,7 @@ import {
   type Training,
 } from '@rela/contracts';
 import { createBackbone, type MethodFault, methodFaults, patchBackbones } from '@rela/learning';
+import { evaluationFaults, type TransferDataset } from './evaluation-faults.js';
 import { resultKey } from './result-key.js';
 import { type RunStart, startFaults } from './run-start.js';
 import { type Fault, trainingFaults } from './training-faults.js';
@@ -24,6 +26,8 @@ export interface KnownResources {
   prior: Prior | null;
   /** What the run of that index starts from; none: the beginning. */
   starts?: ReadonlyMap<number, RunStart>;
+  /** Data sets that `evaluation.transfer` names, by the name that was given. */
+  transfers?: ReadonlyMap<string, TransferDataset>;
 }
 
 interface FieldFault {
@@ -37,7 +41,10 @@ export function viewSize(training: Training, manifest: DatasetManifest): number 
   return manifest.imageSize ? Math.min(manifest.imageSize.height, manifest.imageSize.width) : null;
 }
 
-function findFaults(request: JobCreate, { dataset, manifest, prior, starts }: KnownResources): FieldFault[] {
+function findFaults(
+  request: JobCreate,
+  { dataset, manifest, prior, starts, transfers }: KnownResources,
+): FieldFault[] {
   const images = manifest.splits.train.count;
   const names = new Set<string>();
   const faults: FieldFault[] = [];
@@ -47,7 +54,7 @@ function findFaults(request: JobCreate, { dataset, manifest, prior, starts }: Kn
       message: 'has nothing to learn from: all of its training images are the same; create it from others',
     });
   for (const [index, run] of request.runs.entries()) {
-    const fault = (path: string[], message: string) =>
+    const fault = (path: (string | number)[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
     if (names.has(run.name))
       fault(['name'], `"${run.name}" is used twice; every run of a job needs a name of its own`);
@@ -64,7 +71,14 @@ function findFaults(request: JobCreate, { dataset, manifest, prior, starts }: Kn
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
     else for (const { path, message } of learningFaults(run, size, manifest)) fault(path, message);
+    const k = run.rela && prior && size !== null ? targetWidth(run, size, manifest, prior) : 0;
+    if (k >= images)
+      fault(
+        ['rela'],
+        `asks for targets of k = min(d, m) = ${k} dimensions, and ${images} images span ${images - 1} at most; take ${k + 1} images or more, or a backbone or prior of narrower features`,
+      );
     const own: Fault[] = trainingFaults(run, { images, classes: manifest.classes?.length ?? 0 });
+    own.push(...evaluationFaults(run, manifest, transfers ?? new Map()));
     const start = starts?.get(index);
     if (start) own.push(...startFaults(run, start, dataset.digest));
     for (const { path, message } of own) fault(path, message);
@@ -82,6 +96,32 @@ function learningFaults(run: RunSpec, size: number, { channels, classes }: Datas
   if (run.backbone.pool === undefined || backbone.patches) return faults;
   const message = `is for backbones of patches, and ${run.backbone.name} has none; leave it out, or take ${patchBackbones().join(', ')}`;
   return [{ path: ['backbone', 'pool'], message }, ...faults];
+}
+
+/** k = min(d, m) (method.md, section 1, step 3). */
+function targetWidth(run: Training, size: number, { channels }: DatasetManifest, prior: Prior): number {
+  return Math.min(createBackbone(run.backbone, { size, channels }).width, prior.width);
+}
+
+/** Each judgement of a run beside the first one: another data set, or a share of the labels. */
+function furtherTasks(
+  { evaluation }: Training,
+  transfers: KnownResources['transfers'],
+): { task: EvaluateTask; decides: Parameters<typeof resultKey>[1] }[] {
+  const { probe, knn, finetune, transfer = [] } = evaluation;
+  return [
+    ...transfer.map((reference) => {
+      const { name, digest } = transfers!.get(reference)!;
+      return {
+        task: { kind: 'transfer' as const, name, dataset: digest },
+        decides: { transfer: digest, evaluation: { probe, knn } },
+      };
+    }),
+    ...(finetune?.shares ?? []).map((share) => {
+      const { shares: _shares, ...spec } = finetune!;
+      return { task: { kind: 'finetune' as const, share }, decides: { finetune: { share, ...spec } } };
+    }),
+  ];
 }
 
 function priorModel(prior: Prior): PriorModel {
@@ -106,7 +146,8 @@ function refuseOtherTargets(start: RunStart | undefined, reduceKey: string | nul
 }
 
 /**
- * The stages of a job: embed once a shard, reduce once a target width, train and evaluate once a run.
+ * The stages of a job: embed once a shard, reduce once a target width; once a run train and evaluate, and evaluate again for every
+ * other data set and share of the labels that it names.
  * @throws ProblemError `invalid-request` naming every field that does not fit the data.
  */
 export function planJob(request: JobCreate, known: KnownResources): JobPlan {
@@ -142,9 +183,9 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
   stages.push(...embeds);
 
   const reduceOf = new Map<number, PlannedStage>();
-  const targetsFor = (run: RunSpec, size: number, channels: number): PlannedStage | null => {
+  const targetsFor = (run: RunSpec): PlannedStage | null => {
     if (!run.rela || !prior) return null;
-    const k = Math.min(createBackbone(run.backbone, { size, channels }).width, prior.width);
+    const k = targetWidth(run, viewSize(run, manifest) ?? 0, manifest, prior);
     const planned = reduceOf.get(k);
     if (planned) return planned;
     const stage: PlannedStage = {
@@ -167,9 +208,7 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
     return stage;
   };
 
-  const targetsOf = request.runs.map((run) =>
-    targetsFor(run, viewSize(run, manifest) ?? 0, manifest.channels),
-  );
+  const targetsOf = request.runs.map(targetsFor);
   // Also a control trains after the embedding that it does not need: beside it, on a machine that has only these processors,
   // it would be charged for a part of what the accelerated run costs.
   const reduces = [...reduceOf.values()].map(({ ref }) => ref);
@@ -203,15 +242,20 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
       dependsOn: targets ? [targets.ref] : [],
       after: reduces.filter((ref) => ref !== targets?.ref),
     });
-    stages.push({
-      ref: `evaluate-${runRef}`,
-      kind: 'evaluate',
-      runRef,
-      resultKey: resultKey('evaluate', { train: trainKey, evaluation: training.evaluation }),
-      input: { kind: 'evaluate', dataset: digest, training, trainKey },
-      dependsOn: [`train-${runRef}`],
-      after: [],
-    });
+    const evaluate = (ref: string, decides: Parameters<typeof resultKey>[1], task?: EvaluateTask) =>
+      stages.push({
+        ref,
+        kind: 'evaluate',
+        runRef,
+        resultKey: resultKey('evaluate', { train: trainKey, ...decides }),
+        input: { kind: 'evaluate', dataset: digest, training, trainKey, ...(task ? { task } : {}) },
+        dependsOn: [`train-${runRef}`],
+        after: [],
+      });
+    const { probe, knn, features } = training.evaluation;
+    evaluate(`evaluate-${runRef}`, { evaluation: { probe, knn }, features });
+    for (const [index, { task, decides }] of furtherTasks(training, known.transfers).entries())
+      evaluate(`evaluate-${runRef}-${index + 1}`, decides, task);
   }
   return {
     name: request.name ?? null,

@@ -11,7 +11,7 @@ import { type Column, formatProperties, formatTable } from '../output/table.js';
 import { faultsInSpec, readSpec } from '../spec/read-spec.js';
 import { untilInterrupted } from './interrupt.js';
 import { addListOptions, type ListOptions, moreNote } from './lists.js';
-import { RUN_COLUMNS } from './runs.js';
+import { furtherEvaluations, RUN_COLUMNS } from './runs.js';
 import { openSession } from './session.js';
 
 const COLUMNS: Column<Job>[] = [
@@ -47,7 +47,14 @@ function describe(job: Job, runs: Run[]): string {
     stageProgress(job),
   );
   const errors = runs.flatMap(({ name, error }) => (error === null ? [] : [`${name}: ${error}`]));
-  return [properties, stages, formatTable(RUN_COLUMNS, runs), ...errors].join('\n\n');
+  const further = furtherEvaluations(runs);
+  return [
+    properties,
+    stages,
+    formatTable(RUN_COLUMNS, runs),
+    ...(further === null ? [] : [further]),
+    ...errors,
+  ].join('\n\n');
 }
 
 async function show(client: RelaClient, output: Output, job: Job): Promise<void> {

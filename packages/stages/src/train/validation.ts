@@ -5,7 +5,14 @@
 import type { DatasetManifest, Training, ValidationPoint, ValidationSpec } from '@rela/contracts';
 import { createLoader } from '@rela/datasets';
 import type { Engine, HostTensors, Plan, Step } from '@rela/engine';
-import { type Backbone, type FeatureTable, featureStep, imageView, knnPredict } from '@rela/learning';
+import {
+  type Backbone,
+  type FeatureSource,
+  featureStep,
+  imageView,
+  inMemory,
+  knnPredict,
+} from '@rela/learning';
 import { createRandom } from '@rela/random';
 import type { ArtifactStore } from '@rela/storage';
 import { accuracyOf } from '../evaluate.js';
@@ -58,7 +65,7 @@ export class Validation {
     await this.#step?.dispose();
   }
 
-  async #features(weights: HostTensors, images: Uint32Array): Promise<FeatureTable> {
+  async #features(weights: HostTensors, images: Uint32Array): Promise<FeatureSource> {
     const { manifest, image, store, threads, training, backbone, signal } = this.options;
     const batchSize = Math.min(MOST_A_BATCH, Math.max(this.#voters.length, this.#asked.length));
     const step = await this.#stepFor(weights, batchSize);
@@ -91,7 +98,7 @@ export class Validation {
     } finally {
       await loader.close();
     }
-    return { features, labels, width: backbone.width };
+    return inMemory({ features, labels, width: backbone.width });
   }
 
   /** φ in inference, compiled at the first look. */
