@@ -34,6 +34,32 @@ export function viewSize(training: Training, manifest: DatasetManifest): number 
   return manifest.imageSize ? Math.min(manifest.imageSize.height, manifest.imageSize.width) : null;
 }
 
+/** Centred rows span one dimension less than there are rows: a wider target would hold zeros. */
+function widestTarget(prior: Prior, images: number): number {
+  return Math.max(Math.min(prior.width, images - 1), 1);
+}
+
+function targetFaults(
+  { k }: NonNullable<JobCreate['targets']>,
+  { images, prior }: { images: number; prior: Prior | null },
+): Fault[] {
+  if (!prior)
+    return [
+      {
+        field: 'prior',
+        message: 'is missing: targets come from a prior; name one (GET /v1/priors lists them)',
+      },
+    ];
+  const most = widestTarget(prior, images);
+  if (k === undefined || k <= most) return [];
+  return [
+    {
+      field: 'targets.k',
+      message: `is ${k}, and ${images} images through a prior that gives ${prior.width} floats carry ${most} at most; take ${most} or fewer, or leave it out`,
+    },
+  ];
+}
+
 function findFaults(request: JobCreate, { manifest, prior }: KnownResources): Fault[] {
   const images = manifest.splits.train.count;
   const names = new Set<string>();
@@ -43,6 +69,12 @@ function findFaults(request: JobCreate, { manifest, prior }: KnownResources): Fa
       field: 'dataset',
       message: 'has nothing to learn from: all of its training images are the same; create it from others',
     });
+  if (request.runs.length === 0 && !request.targets)
+    faults.push({
+      field: 'runs',
+      message: 'is empty: give a run or more, or "targets" where targets are all that is wanted',
+    });
+  if (request.targets) faults.push(...targetFaults(request.targets, { images, prior }));
   for (const [index, run] of request.runs.entries()) {
     const fault = (path: string[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
@@ -100,7 +132,7 @@ function decidesTraining(run: Training): Omit<Training, 'evaluation'> {
 }
 
 /**
- * The stages of a job: embed once a shard, reduce once a target width, train and evaluate once a run.
+ * The stages of a job: embed once a shard, reduce once a target width, also where no run asks for it, train and evaluate once a run.
  * @throws ProblemError `invalid-request` naming every field that does not fit the data.
  */
 export function planJob(request: JobCreate, known: KnownResources): JobPlan {
@@ -120,7 +152,7 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
   const digest = dataset.digest;
 
   const stages: PlannedStage[] = [];
-  const usesRela = request.runs.some((run) => run.rela !== null);
+  const usesRela = request.targets !== undefined || request.runs.some((run) => run.rela !== null);
   const embeds: PlannedStage[] =
     usesRela && prior
       ? manifest.splits.train.shards.map((shard, index) => ({
@@ -138,7 +170,10 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
   const reduceOf = new Map<number, PlannedStage>();
   const targetsFor = (run: RunSpec, size: number, channels: number): PlannedStage | null => {
     if (!run.rela || !prior) return null;
-    const k = Math.min(createBackbone(run.backbone, { size, channels }).width, prior.width);
+    const { width } = createBackbone(run.backbone, { size, channels });
+    return targetsOfWidth(prior, Math.min(width, prior.width));
+  };
+  const targetsOfWidth = (prior: Prior, k: number): PlannedStage => {
     const planned = reduceOf.get(k);
     if (planned) return planned;
     const stage: PlannedStage = {
@@ -161,6 +196,8 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
     return stage;
   };
 
+  if (request.targets && prior)
+    targetsOfWidth(prior, request.targets.k ?? widestTarget(prior, manifest.splits.train.count));
   const targetsOf = request.runs.map((run) =>
     targetsFor(run, viewSize(run, manifest) ?? 0, manifest.channels),
   );

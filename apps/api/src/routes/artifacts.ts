@@ -1,6 +1,7 @@
-/** /v1/artifacts: uploads of any bytes, streamed to storage and known by their digest from then on. */
-import type { Readable } from 'node:stream';
-import { Artifact, ProblemError } from '@rela/contracts';
+/** /v1/artifacts: any bytes, streamed to storage and known by their digest from then on, and streamed back. */
+import { Readable } from 'node:stream';
+import { Artifact, Digest, ProblemError } from '@rela/contracts';
+import { z } from 'zod';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { problems, Streamed } from '../http/responses.js';
 import type { Routes } from './route.js';
@@ -68,6 +69,34 @@ export const artifactRoutes: Routes = async (app, { config, database, store }) =
         if (!source.readableEnded) dropRest(source);
         throw error;
       }
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/artifacts/:digest',
+    // A stream that is opened for its length alone would have to be closed again.
+    exposeHeadRoute: false,
+    schema: {
+      tags: ['artifacts'],
+      operationId: 'downloadArtifact',
+      summary: 'Download a file by its digest',
+      description:
+        'Such as targets (/v1/targets names their digest), their shards, or the shards of a data set. The bytes never change; compare their sha256 with the digest.',
+      params: z.object({ digest: Digest }),
+      response: {
+        200: { description: 'The bytes', content: { [BINARY]: { schema: Streamed } } },
+        ...problems,
+      },
+    },
+    handler: async (request, reply) => {
+      const { bytes, body } = await store.stream(request.params.digest);
+      reply
+        .type(BINARY)
+        .header('content-length', bytes)
+        .header('etag', `"${request.params.digest}"`)
+        .header('cache-control', 'private, max-age=31536000, immutable');
+      return reply.send(Readable.from(body, { objectMode: false }));
     },
   });
 };

@@ -47,7 +47,8 @@ function describe(job: Job, runs: Run[]): string {
     stageProgress(job),
   );
   const errors = runs.flatMap(({ name, error }) => (error === null ? [] : [`${name}: ${error}`]));
-  return [properties, stages, formatTable(RUN_COLUMNS, runs), ...errors].join('\n\n');
+  const table = runs.length > 0 ? [formatTable(RUN_COLUMNS, runs)] : [];
+  return [properties, stages, ...table, ...errors].join('\n\n');
 }
 
 async function show(client: RelaClient, output: Output, job: Job): Promise<void> {

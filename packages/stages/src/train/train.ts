@@ -10,6 +10,7 @@ import {
   ProblemError,
   type RunMetric,
   type StageResultOf,
+  type TargetsManifest,
   type Training,
 } from '@rela/contracts';
 import type { Engine, HostTensors } from '@rela/engine';
@@ -21,7 +22,6 @@ import {
   type TrainingPlan,
 } from '@rela/learning';
 import { viewSize } from '../plan.js';
-import type { TargetsManifest } from '../targets.js';
 import { encodeTensors } from '../tensor-file.js';
 import { type StageTools, secondsSince } from '../tools.js';
 import {
