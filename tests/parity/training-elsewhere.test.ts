@@ -188,6 +188,28 @@ describe('rela targets', () => {
     ]);
     expect(await readdir(folder)).not.toContain('none');
   });
+
+  it('says that images are gone, and still gives the targets alone', async () => {
+    const dataset = await service.client.datasets.get('shapes');
+    const { splits } = JSON.parse(
+      Buffer.from(await service.client.artifacts.read(dataset.digest ?? '')).toString(),
+    );
+    const hex: string = splits.train.shards[1].digest.slice('sha256:'.length);
+    const storage = join(service.service.home, 'artifacts');
+    await rm(join(storage, 'sha256', hex.slice(0, 2), hex.slice(2)));
+    const output = join(folder, 'alone');
+    const npy = ['targets', 'export', job.id, '--format', 'npy', '-o', output];
+    for (const more of [['--images'], []]) {
+      const { code, stderr } = await here(...npy, ...more, '--force');
+      expect([code, JSON.parse(stderr).detail]).toEqual([
+        1,
+        expect.stringMatching(/^Images of the data set .* are gone/),
+      ]);
+    }
+    await succeed(...npy, '--no-labels', '--force');
+    const file = await readFile(join(output, 'targets-00000.npy'));
+    expect(floatsOf(file.subarray(file.length - COUNT * K * 4))).toEqual(stored);
+  });
 });
 
 async function greyPixels(file: Uint8Array): Promise<Uint8Array> {
