@@ -1,7 +1,9 @@
 /** Stages: the units that workers execute. Their inputs and results, as stored in Postgres and nowhere else. */
 import { z } from 'zod';
 import { DatasetCreate, ShardReference } from './dataset.js';
+import { EvaluateTask, FeatureFiles, FinetuneResult } from './evaluation.js';
 import { Digest } from './identifiers.js';
+import { EndedBy, ValidationPoint } from './optimization.js';
 import { Preprocessing } from './prior.js';
 import { Kernels, Training } from './training.js';
 
@@ -38,12 +40,15 @@ export const TrainInput = z.object({
   dataset: Digest,
   training: Training,
   reduceKey: z.string().nullable().describe('result key of the targets; null without ReLA'),
+  continueFrom: Digest.optional().describe('checkpoint of the finished run that this one goes on with'),
+  init: Digest.optional().describe("weight file with the backbone's first weights"),
 });
 export const EvaluateInput = z.object({
   kind: z.literal('evaluate'),
   dataset: Digest,
   training: Training,
   trainKey: z.string(),
+  task: EvaluateTask.optional(),
 });
 export const StageInput = z.discriminatedUnion('kind', [
   IngestInput,
@@ -83,6 +88,10 @@ export const ReduceResult = z.object({
   seconds: z.number(),
   embedSeconds: z.number().describe('sum over the shards, as spent when they were computed'),
 });
+/** A backbone in both forms. */
+export const StoredWeights = z.object({ model: Digest, modelBytes: z.int().nonnegative(), weights: Digest });
+export type StoredWeights = z.infer<typeof StoredWeights>;
+
 export const TrainResult = z.object({
   kind: z.literal('train'),
   model: Digest.describe('the backbone as ONNX'),
@@ -97,6 +106,16 @@ export const TrainResult = z.object({
   waitShare: z.number(),
   engine: z.string(),
   kernels: Kernels,
+  // Results of earlier versions have none of these.
+  endedBy: EndedBy.optional(),
+  checkpoint: z
+    .object({ step: z.int(), digest: Digest, bytes: z.int() })
+    .optional()
+    .describe('of the last step, with all that is needed to go on'),
+  returned: z.enum(['last', 'best']).optional().describe('which of the two `model` and `weights` are'),
+  last: StoredWeights.optional(),
+  best: StoredWeights.extend(ValidationPoint.shape).optional(),
+  validations: z.array(ValidationPoint).optional(),
 });
 export const EvaluateResult = z.object({
   kind: z.literal('evaluate'),
@@ -104,6 +123,12 @@ export const EvaluateResult = z.object({
   accuracyStd: z.number().nullable(),
   knn: z.number().nullable(),
   seconds: z.number(),
+  // Results of earlier versions have none of these.
+  task: EvaluateTask.optional().describe('as in the input'),
+  finetune: FinetuneResult.omit({ share: true, accuracy: true, seconds: true })
+    .optional()
+    .describe('what fine-tuning took; its accuracy is `accuracy`'),
+  features: z.array(FeatureFiles).optional(),
 });
 export const StageResult = z.discriminatedUnion('kind', [
   IngestResult,

@@ -1,7 +1,8 @@
-/** /v1/artifacts: any bytes, streamed to storage and known by their digest from then on, and streamed back. */
-import { Readable } from 'node:stream';
+/** /v1/artifacts: files that were uploaded, and what stages keep, such as targets and features, known by their digest. */
+import type { Readable } from 'node:stream';
 import { Artifact, Digest, ProblemError } from '@rela/contracts';
 import { z } from 'zod';
+import { sendArtifact, shortName } from '../http/download.js';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { problems, Streamed } from '../http/responses.js';
 import type { Routes } from './route.js';
@@ -75,28 +76,34 @@ export const artifactRoutes: Routes = async (app, { config, database, store }) =
   app.route({
     method: 'GET',
     url: '/v1/artifacts/:digest',
-    // A stream that is opened for its length alone would have to be closed again.
-    exposeHeadRoute: false,
     schema: {
       tags: ['artifacts'],
       operationId: 'downloadArtifact',
       summary: 'Download a file by its digest',
       description:
-        'Such as targets (/v1/targets names their digest), their shards, or the shards of a data set. The bytes never change; compare their sha256 with the digest.',
+        'One that was uploaded, features that a run keeps, targets and their shards, a data set and its shards: the bytes whose sha256 is the digest. They never change, so `ETag` and `If-None-Match` save a download.',
       params: z.object({ digest: Digest }),
+      headers: z.looseObject({ 'if-none-match': z.string().optional() }),
       response: {
-        200: { description: 'The bytes', content: { [BINARY]: { schema: Streamed } } },
+        200: { description: 'The file', content: { [BINARY]: { schema: Streamed } } },
+        304: z.undefined().describe('The client has it already'),
         ...problems,
       },
     },
     handler: async (request, reply) => {
-      const { bytes, body } = await store.stream(request.params.digest);
-      reply
-        .type(BINARY)
-        .header('content-length', bytes)
-        .header('etag', `"${request.params.digest}"`)
-        .header('cache-control', 'private, max-age=31536000, immutable');
-      return reply.send(Readable.from(body, { objectMode: false }));
+      const { digest } = request.params;
+      // What stages write for each other has no record; its digest is what the service gave to the client.
+      const artifact = await database.artifacts.get(digest);
+      if (!artifact && !(await store.has(digest)))
+        throw new ProblemError(
+          'not-found',
+          `There is no artifact ${digest}. A run with "evaluation.features" names its own in result.features, GET /v1/targets those of targets.`,
+        );
+      const isNpy = artifact?.mediaType === 'application/x-npy';
+      return sendArtifact(request, reply, store, {
+        ...{ digest, bytes: artifact?.bytes ?? null, mediaType: BINARY },
+        fileName: `${shortName(digest)}${isNpy ? '.npy' : ''}`,
+      });
     },
   });
 };
