@@ -6,7 +6,14 @@ import type { Run } from '@rela/contracts';
 import { type JobInput, RelaApiError } from '@rela/sdk';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { rela } from '../rela.js';
-import { addRandomPrior, addShapes, shortRun, startService, type TestService } from '../service.js';
+import {
+  addRandomPrior,
+  addShapes,
+  type RunInput,
+  shortRun,
+  startService,
+  type TestService,
+} from '../service.js';
 import { writeShapes } from '../shapes.js';
 import { findNumpy, runPython } from '../torch/torch.js';
 
@@ -29,7 +36,7 @@ const EVALUATION = {
   features: 'npy' as const,
 };
 
-const job = (evaluation: NonNullable<JobInput['runs'][number]['evaluation']>): JobInput => ({
+const job = (evaluation: NonNullable<RunInput['evaluation']>): JobInput => ({
   dataset: 'shapes',
   prior: 'random',
   runs: [

@@ -41,6 +41,32 @@ export function viewSize(training: Training, manifest: DatasetManifest): number 
   return manifest.imageSize ? Math.min(manifest.imageSize.height, manifest.imageSize.width) : null;
 }
 
+/** Centred rows span one dimension less than there are rows: a wider target would hold zeros. */
+function widestTarget(prior: Prior, images: number): number {
+  return Math.max(Math.min(prior.width, images - 1), 1);
+}
+
+function targetFaults(
+  { k }: NonNullable<JobCreate['targets']>,
+  { images, prior }: { images: number; prior: Prior | null },
+): FieldFault[] {
+  if (!prior)
+    return [
+      {
+        field: 'prior',
+        message: 'is missing: targets come from a prior; name one (GET /v1/priors lists them)',
+      },
+    ];
+  const most = widestTarget(prior, images);
+  if (k === undefined || k <= most) return [];
+  return [
+    {
+      field: 'targets.k',
+      message: `is ${k}, and ${images} images through a prior that gives ${prior.width} floats carry ${most} at most; take ${most} or fewer, or leave it out`,
+    },
+  ];
+}
+
 function findFaults(
   request: JobCreate,
   { dataset, manifest, prior, starts, transfers }: KnownResources,
@@ -53,6 +79,12 @@ function findFaults(
       field: 'dataset',
       message: 'has nothing to learn from: all of its training images are the same; create it from others',
     });
+  if (request.runs.length === 0 && !request.targets)
+    faults.push({
+      field: 'runs',
+      message: 'is empty: give a run or more, or "targets" where targets are all that is wanted',
+    });
+  if (request.targets) faults.push(...targetFaults(request.targets, { images, prior }));
   for (const [index, run] of request.runs.entries()) {
     const fault = (path: (string | number)[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
@@ -146,8 +178,8 @@ function refuseOtherTargets(start: RunStart | undefined, reduceKey: string | nul
 }
 
 /**
- * The stages of a job: embed once a shard, reduce once a target width; once a run train and evaluate, and evaluate again for every
- * other data set and share of the labels that it names.
+ * The stages of a job: embed once a shard, reduce once a target width, also where no run asks for it; once a run train and
+ * evaluate, and evaluate again for every other data set and share of the labels that it names.
  * @throws ProblemError `invalid-request` naming every field that does not fit the data.
  */
 export function planJob(request: JobCreate, known: KnownResources): JobPlan {
@@ -167,7 +199,7 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
   const digest = dataset.digest;
 
   const stages: PlannedStage[] = [];
-  const usesRela = request.runs.some((run) => run.rela !== null);
+  const usesRela = request.targets !== undefined || request.runs.some((run) => run.rela !== null);
   const embeds: PlannedStage[] =
     usesRela && prior
       ? manifest.splits.train.shards.map((shard, index) => ({
@@ -185,7 +217,9 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
   const reduceOf = new Map<number, PlannedStage>();
   const targetsFor = (run: RunSpec): PlannedStage | null => {
     if (!run.rela || !prior) return null;
-    const k = targetWidth(run, viewSize(run, manifest) ?? 0, manifest, prior);
+    return targetsOfWidth(prior, targetWidth(run, viewSize(run, manifest) ?? 0, manifest, prior));
+  };
+  const targetsOfWidth = (prior: Prior, k: number): PlannedStage => {
     const planned = reduceOf.get(k);
     if (planned) return planned;
     const stage: PlannedStage = {
@@ -208,6 +242,8 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
     return stage;
   };
 
+  if (request.targets && prior)
+    targetsOfWidth(prior, request.targets.k ?? widestTarget(prior, manifest.splits.train.count));
   const targetsOf = request.runs.map(targetsFor);
   // Also a control trains after the embedding that it does not need: beside it, on a machine that has only these processors,
   // it would be charged for a part of what the accelerated run costs.

@@ -51,7 +51,7 @@ function describe(job: Job, runs: Run[]): string {
   return [
     properties,
     stages,
-    formatTable(RUN_COLUMNS, runs),
+    ...(runs.length > 0 ? [formatTable(RUN_COLUMNS, runs)] : []),
     ...(further === null ? [] : [further]),
     ...errors,
   ].join('\n\n');
