@@ -137,23 +137,6 @@ it('refuses a data set that is not there, or has no labels, before anything is t
   );
 });
 
-it('a class of the test images that no training image has is told before the training', async () => {
-  const { client, folder } = service;
-  const train = await writeShapes(join(folder, 'three'), { count: 96, classes: 3 });
-  const test = await writeShapes(join(folder, 'four'), { count: 32 });
-  const { id } = await client.datasets.create({ name: 'unseen', source: { kind: 'idx', train, test } });
-  await client.datasets.waitUntilReady(id);
-  const created = await client.jobs.create({
-    dataset: 'unseen',
-    runs: [shortRun('only', { epochs: 10_000 })],
-  });
-  const ended = await client.jobs.wait(created.id);
-  expect(ended.status).toBe('failed');
-  const run = await client.runs.get(ended.runs[0]!.id);
-  expect(run.error).toMatch(/a class that no training image has: "3"/);
-  expect((await client.runs.metrics(run.id)).items).toEqual([]);
-});
-
 it('a fine-tuning under way is cancelled with its job', async () => {
   const { client } = service;
   const { id } = await client.jobs.create(job({ ...EVALUATION, finetune: { shares: [1], epochs: 1000 } }));

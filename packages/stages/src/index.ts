@@ -3,7 +3,7 @@ export * from './evaluate.js';
 export * from './evaluation-faults.js';
 export * from './finetune.js';
 export * from './ingest.js';
-export * from './label-checks.js';
+export * from './labels.js';
 export * from './plan.js';
 export * from './random-prior.js';
 export * from './reduce.js';
