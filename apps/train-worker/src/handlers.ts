@@ -1,10 +1,16 @@
 /** The stages of this worker: what is looked up before the child starts, and what is written down while it runs. */
 
 import type { Config } from '@rela/config';
-import { DatasetManifest, type StageKind, type StageResult, type StageResultOf } from '@rela/contracts';
+import {
+  DatasetManifest,
+  type StageKind,
+  type StageResult,
+  type StageResultOf,
+  TargetsManifest,
+} from '@rela/contracts';
 import type { Claim, Database } from '@rela/database';
 import type { EngineName } from '@rela/engine';
-import { readJson, TargetsManifest } from '@rela/stages';
+import { readJson } from '@rela/stages';
 import type { ArtifactStore } from '@rela/storage';
 import type { StageHandler, WorkerLog } from '@rela/worker';
 import { type ChildEvent, runInChild } from './child-process.js';
@@ -87,11 +93,13 @@ export function createHandlers(parts: HandlerParts): { train: StageHandler; eval
       if (claim.input.kind !== 'evaluate')
         throw new Error(`A train worker was given a ${claim.input.kind} stage.`);
       const { input } = claim;
+      const { model, weights } = dependency(claim, 'train');
+      const { task } = input;
       const work: Work = {
         type: 'evaluate',
         ...(await common(input.dataset)),
-        input,
-        model: dependency(claim, 'train').model,
+        ...{ input, model, weights },
+        transfer: task?.kind === 'transfer' ? await readJson(store, task.dataset, DatasetManifest) : null,
       };
       return { result: await runInChild(work, context, record(claim)) };
     },

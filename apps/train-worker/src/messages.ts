@@ -6,10 +6,10 @@ import {
   ProblemCode,
   RunMetric,
   StageResult,
+  TargetsManifest,
   TrainInput,
 } from '@rela/contracts';
 import { ENGINE_NAMES } from '@rela/engine';
-import { TargetsManifest } from '@rela/stages';
 import { z } from 'zod';
 
 const common = {
@@ -31,7 +31,15 @@ export const ToChild = z.discriminatedUnion('type', [
     checkpoints: z.array(z.object({ step: z.int(), digest: Digest })),
     checkpointSeconds: z.number().positive(),
   }),
-  z.object({ type: z.literal('evaluate'), ...common, input: EvaluateInput, model: Digest }),
+  z.object({
+    type: z.literal('evaluate'),
+    ...common,
+    input: EvaluateInput,
+    model: Digest,
+    weights: Digest,
+    /** Of the data set that a transfer looks at. */
+    transfer: DatasetManifest.nullable(),
+  }),
   /** Save what is worth saving and end. */
   z.object({ type: z.literal('stop') }),
 ]);

@@ -1,5 +1,6 @@
 /** Runs: one training each, with its cost, its result and its metrics. */
 import { z } from 'zod';
+import { FeatureFiles, FinetuneResult, TransferResult } from './evaluation.js';
 import { Digest, Timestamp } from './identifiers.js';
 import { JobStatus } from './job.js';
 import { EndedBy, ValidationPoint } from './optimization.js';
@@ -39,6 +40,12 @@ export const RunResult = z
       .optional()
       .describe('weights that were best on the held-out images; only with `validation`'),
     validations: z.array(ValidationPoint).optional(),
+    transfer: z
+      .array(TransferResult)
+      .optional()
+      .describe('one a data set of `evaluation.transfer`, once there'),
+    finetune: z.array(FinetuneResult).optional().describe('one a share of the labels, once there'),
+    features: z.array(FeatureFiles).optional().describe('one a split, with `evaluation.features`'),
   })
   .meta({ id: 'RunResult' });
 export type RunResult = z.infer<typeof RunResult>;

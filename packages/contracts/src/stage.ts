@@ -1,6 +1,7 @@
 /** Stages: the units that workers execute. Their inputs and results, as stored in Postgres and nowhere else. */
 import { z } from 'zod';
 import { DatasetCreate, ShardReference } from './dataset.js';
+import { EvaluateTask, FeatureFiles, FinetuneResult } from './evaluation.js';
 import { Digest } from './identifiers.js';
 import { EndedBy, ValidationPoint } from './optimization.js';
 import { Preprocessing } from './prior.js';
@@ -47,6 +48,7 @@ export const EvaluateInput = z.object({
   dataset: Digest,
   training: Training,
   trainKey: z.string(),
+  task: EvaluateTask.optional(),
 });
 export const StageInput = z.discriminatedUnion('kind', [
   IngestInput,
@@ -121,6 +123,12 @@ export const EvaluateResult = z.object({
   accuracyStd: z.number().nullable(),
   knn: z.number().nullable(),
   seconds: z.number(),
+  // Results of earlier versions have none of these.
+  task: EvaluateTask.optional().describe('as in the input'),
+  finetune: FinetuneResult.omit({ share: true, accuracy: true, seconds: true })
+    .optional()
+    .describe('what fine-tuning took; its accuracy is `accuracy`'),
+  features: z.array(FeatureFiles).optional(),
 });
 export const StageResult = z.discriminatedUnion('kind', [
   IngestResult,

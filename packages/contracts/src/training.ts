@@ -1,6 +1,8 @@
 /** How a run trains: backbone, method, ReLA, optimizer, budget, evaluation. One schema for requests and for what is stored. */
 import { z } from 'zod';
+import { EvaluationSpec } from './evaluation.js';
 import { Digest, Name } from './identifiers.js';
+import { MethodSpec } from './methods.js';
 import {
   BudgetSpec,
   ClipSpec,
@@ -21,6 +23,12 @@ export const BackboneSpec = z
       .describe(
         'modified: 3×3 stride-1 convolution and no max-pool (resnet), no stride in the first two places that have one (mobilenet-v2), patches of 4 instead of 16 px (vit-tiny); auto takes it for images up to 64 px',
       ),
+    pool: z
+      .enum(['token', 'mean'])
+      .optional()
+      .describe(
+        'features of a vision transformer: those of its class token (absent), or the mean over its patches',
+      ),
   })
   .meta({ id: 'BackboneSpec' });
 export type BackboneSpec = z.infer<typeof BackboneSpec>;
@@ -33,18 +41,6 @@ export const Kernels = z
     'kernels that convolutions and matrix products got, by shape; empty where there was nothing to choose',
   );
 export type Kernels = z.infer<typeof Kernels>;
-
-export const MethodSpec = z
-  .discriminatedUnion('name', [
-    z.strictObject({
-      name: z.literal('byol'),
-      momentum: z.number().min(0).max(1).default(0.99).describe('EMA momentum m of the target network'),
-      projection: z.int().positive().default(256).describe('width of the projection'),
-    }),
-    z.strictObject({ name: z.literal('supervised') }),
-  ])
-  .meta({ id: 'MethodSpec' });
-export type MethodSpec = z.infer<typeof MethodSpec>;
 
 export const SwitchRule = z
   .discriminatedUnion('kind', [
@@ -68,22 +64,6 @@ export const RelaSpec = z
   })
   .meta({ id: 'RelaSpec' });
 export type RelaSpec = z.infer<typeof RelaSpec>;
-
-export const EvaluationSpec = z
-  .strictObject({
-    probe: z
-      .strictObject({
-        epochs: z.int().positive().max(1000).default(100),
-        learningRate: z.number().positive().default(3e-4),
-        batchSize: z.int().positive().default(128),
-      })
-      .default({ epochs: 100, learningRate: 3e-4, batchSize: 128 }),
-    knn: z
-      .strictObject({ k: z.int().positive().default(20), temperature: z.number().positive().default(0.07) })
-      .default({ k: 20, temperature: 0.07 }),
-  })
-  .meta({ id: 'EvaluationSpec' });
-export type EvaluationSpec = z.infer<typeof EvaluationSpec>;
 
 /** Everything that decides the numbers of a run, in full. Two runs of equal training, data and targets give the same model. */
 export const Training = z

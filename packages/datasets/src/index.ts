@@ -1,4 +1,7 @@
 /** Data sets: reading them, storing them as shards, drawing views of their images, and handing out batches of views. */
+export { EXPORT_FORMATS, type ExportOptions, exportTargets } from './export/export.js';
+export type { ExportManifest } from './export/export-folder.js';
+export type { ExportSource } from './export/source.js';
 export type { Bucket } from './files/bucket.js';
 export { type DecodedImage, DecodeError, type LabelledImage } from './image.js';
 export { type Ingested, type IngestOptions, ingest, type Undecodable } from './ingest/ingest.js';
@@ -7,5 +10,4 @@ export type { TargetShards } from './loader/messages.js';
 export { openShard, type ShardReader } from './shards/shard.js';
 export type { WriteArtifact } from './shards/shard-writer.js';
 export { openSplit, type ResolveArtifact, type Split } from './shards/split.js';
-export { type ViewKind, type ViewNumber, type ViewRecipe, viewRecipe, viewsOf } from './views/recipe.js';
-export { createViewer, type Viewer, type ViewerOptions, viewKey } from './views/viewer.js';
+export { createViewer, type Viewer, type ViewerOptions, viewFloats, viewKey } from './views/viewer.js';

@@ -41,7 +41,7 @@ async function trained(made: TrainingPlan, engineName: 'compiled' | 'eager' = 'c
     for (let part = 1; part <= made.parts; part++)
       await step.run({
         ...partOf(wholeBatch(whole, number), part, made.parts),
-        ...made.scalars(number, part),
+        ...made.scalars(number, { part }),
       });
   const state = await step.state();
   await step.dispose();
@@ -105,12 +105,12 @@ it('moves nothing but sums and running statistics before the last part of a batc
       before[key]!.data.some((value, index) => value !== after[key]!.data[index]),
     );
   };
-  await step.run({ ...batch, ...made.scalars(1, 1) });
+  await step.run({ ...batch, ...made.scalars(1, { part: 1 }) });
   const first = await moved();
   expect(first).toContain('accumulated.projector.0.weight');
   expect(first).toContain('backbone.bn1.running_mean');
   expect(first.filter((key) => !/^accumulated\.|^backbone.*running/.test(key))).toEqual([]);
-  await step.run({ ...batch, ...made.scalars(1, 2) });
+  await step.run({ ...batch, ...made.scalars(1, { part: 2 }) });
   const last = await moved();
   for (const key of ['backbone.conv1.weight', 'target.backbone.conv1.weight', 'adamw.c1.every'])
     expect(last).toContain(key);

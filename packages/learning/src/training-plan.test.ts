@@ -1,4 +1,4 @@
-import { OptimizerSpec, RelaSpec } from '@rela/contracts';
+import { MethodSpec, OptimizerSpec, RelaSpec } from '@rela/contracts';
 import type { HostTensors } from '@rela/engine';
 import { expect, it } from 'vitest';
 import { eagerEngine, runOnce } from './testing/eager.js';
@@ -153,6 +153,48 @@ it('hands out the backbone under its own names', () => {
   const weights = plan.backboneWeights(plan.initialState());
   expect(Object.keys(weights).filter(tinyBackbone().trainable)).toHaveLength(18);
   expect(weights['conv1.weight']!.shape).toEqual([3, 3, 1, 4]);
+});
+
+const dino = { name: 'dino' as const, prototypes: 6, hidden: 4, bottleneck: 4, warmupTeacherEpochs: 2 };
+
+it('counts the schedules of a method from its own first step, and gives the ReLA phase no inputs of it', () => {
+  const method = MethodSpec.parse(dino);
+  const control = tinyPlan({ method, epochs: 4 });
+  const names = Object.keys(control.scalars(1)).sort();
+  expect(names).toEqual(
+    Object.keys(control.batchSpecs('method'))
+      .filter((key) => !/^(view|labels)/.test(key))
+      .sort(),
+  );
+  const temperature = (scalars: HostTensors) => scalars['dino.teacherTemperature']!.data[0];
+  expect(temperature(control.scalars(1))).toBeCloseTo(0.04, 6);
+  expect(temperature(control.scalars(6))).toBeCloseTo(0.055, 6);
+  expect(temperature(control.scalars(11))).toBeCloseTo(0.07, 6);
+
+  const accelerated = tinyPlan({ method, epochs: 4, rela: rela() });
+  for (const switchStep of [null, 9])
+    expect(Object.keys(accelerated.scalars(8, { switchStep }))).toEqual(['learningRate']);
+  expect(temperature(accelerated.scalars(9, { switchStep: 9 }))).toBeCloseTo(0.04, 6);
+  expect(accelerated.scalars(14, { switchStep: 9 })['dino.teacherTemperature']).toEqual(
+    control.scalars(6)['dino.teacherTemperature'],
+  );
+  // To 1 at the end of the run, whenever it began.
+  expect(accelerated.scalars(20, { switchStep: 9 })['dino.momentum']!.data[0]).toBeGreaterThan(0.9998);
+});
+
+it('holds the prototypes of DINO, and their moments and step count, for the first epoch, and moves them after it', async () => {
+  const plan = tinyPlan({ method: MethodSpec.parse(dino) });
+  const before = plan.initialState();
+  const held = await step(plan, 'method', before);
+  const moved = keysThatMoved(before, held.state);
+  expect(moved).toContain('head.0.weight');
+  expect(moved.filter((key) => /prototypes/i.test(key))).toEqual([]);
+  const free = await step(plan, 'method', held.state, plan.scalars(6));
+  const then = keysThatMoved(held.state, free.state).filter((key) => /prototypes/i.test(key));
+  expect(then).toEqual(
+    expect.arrayContaining(['prototypes.weight', 'adamw.m.prototypes.weight', 'target.prototypes.weight']),
+  );
+  expect(then.filter((key) => key.startsWith('adamw.c'))).toHaveLength(2);
 });
 
 it('refuses a supervised run without labels, and ReLA without targets', () => {

@@ -1,6 +1,7 @@
 /** Everything about priors: inspection of model files, embeddings, and the exact PCA that makes targets of them. */
 export { type Breath, breathing } from './breath.js';
 export { priorDigest } from './digest.js';
+export { type Eigenpairs, leadingEigenpairs } from './eigen/eigenpairs.js';
 export { type Embedder, type EmbedderOptions, openEmbedder } from './embedder.js';
 export type { DecodedImage } from './image.js';
 export { type InspectedPrior, type InspectOptions, inspectPrior } from './inspect.js';

@@ -1,5 +1,5 @@
 import { type Dataset, type DatasetManifest, JobCreate, type Prior, ProblemError } from '@rela/contracts';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { planJob } from './plan.js';
 import type { EarlierRun, RunStart } from './run-start.js';
 
@@ -70,7 +70,9 @@ it('a run trains after all targets of its job, also those that it does not use',
     run('a', { rela: {} }),
     run('wide', { rela: {}, backbone: { name: 'resnet18' } }),
   ];
-  const { stages } = plan(request(...runs), { prior: { ...prior, width: 512 } });
+  const { train } = manifest.splits;
+  const large = { ...manifest, splits: { ...manifest.splits, train: { ...train, count: 3000 } } };
+  const { stages } = plan(request(...runs), { prior: { ...prior, width: 512 }, manifest: large });
   const waits = stages
     .filter(({ kind }) => kind === 'train')
     .map(({ dependsOn, after }) => [dependsOn, after]);
@@ -118,6 +120,61 @@ it('names every field that does not fit the data', () => {
 
 it('refuses a data set whose images are all the same', () => {
   expect(faultsOf(request(run('a')), { manifest: { ...manifest, identical: true } })).toEqual(['dataset']);
+});
+
+describe('a method that cannot work with the run names the field and what to take', () => {
+  const faultOf = (method: object, more: object = {}, known: object = {}) => {
+    try {
+      plan(request(run('a', { method, ...more })), known);
+    } catch (error) {
+      if (error instanceof ProblemError) return error.errors;
+      throw error;
+    }
+    return [];
+  };
+  it.each([
+    [
+      'mae',
+      {},
+      'runs[0].backbone.name',
+      'is resnet18-narrow, which has no patches that MAE could hide; take vit-tiny',
+    ],
+    ['moco-v2', { queue: 49 }, 'runs[0].method.queue', 'is 49, less than a batch of 50; take at least 50'],
+    [
+      'dino',
+      { localViews: 2, localSize: 29 },
+      'runs[0].method.localSize',
+      'is 29, and the images are 28 pixels wide',
+    ],
+  ])('%s %o', (name, options, field, message) => {
+    const [fault, ...others] = faultOf({ name, ...options })!;
+    expect(fault).toMatchObject({ field });
+    expect(fault!.message).toContain(message);
+    expect(others).toEqual([]);
+  });
+
+  it('mae where an image is one patch', () => {
+    const large = { backbone: { name: 'vit-tiny', stem: 'standard' }, imageSize: 16 };
+    const [fault] = faultOf({ name: 'mae' }, large)!;
+    expect(fault).toMatchObject({ field: 'runs[0].method.maskRatio' });
+    expect(faultOf({ name: 'mae' }, { ...large, imageSize: 17 })).toEqual([]);
+  });
+
+  it('a mean over patches that the backbone has not', () => {
+    const [fault] = faultOf({ name: 'byol' }, { backbone: { name: 'resnet18', pool: 'mean' } })!;
+    expect(fault).toMatchObject({ field: 'runs[0].backbone.pool' });
+    expect(faultOf({ name: 'byol' }, { backbone: { name: 'vit-tiny', pool: 'mean' } })).toEqual([]);
+  });
+
+  it.each([['byol'], ['simclr'], ['simsiam'], ['moco-v2'], ['barlow-twins'], ['vicreg'], ['dino']])(
+    '%s with its defaults works without labels, on every backbone',
+    (name) => {
+      for (const backbone of ['resnet18-narrow', 'mobilenet-v2', 'vit-tiny'])
+        expect(
+          faultOf({ name }, { backbone: { name: backbone } }, { manifest: { ...manifest, classes: null } }),
+        ).toEqual([]);
+    },
+  );
 });
 
 it('offers a larger dataRatio for a batch that is too large only where there is one', () => {
@@ -238,4 +295,89 @@ it('starts from weights that fit, and refuses others and two beginnings', () => 
   ]);
   const both = starting({ init: { run: 'run_1' } }, { ...init(null), continueFrom: earlier() });
   expect(faultsOf(both.wanted, both.known)).toEqual(['runs[0].init']);
+});
+
+it('refuses targets of more dimensions than the images can span', () => {
+  const { train } = manifest.splits;
+  const few = (count: number) => ({
+    manifest: { ...manifest, splits: { ...manifest.splits, train: { ...train, count } } },
+  });
+  const wanted = request(run('a', { rela: {} }), run('control'));
+  expect(faultsOf(wanted, few(64))).toEqual(['runs[0].rela']);
+  expect(faultsOf(wanted, few(65))).toEqual([]);
+});
+
+const other = { name: 'other', digest: digest('o'), manifest };
+
+it('judges a run once more for every other data set and every share of the labels, each to be had again by its own key', () => {
+  const evaluation = { transfer: ['o'], finetune: { shares: [0.1, 1] } };
+  const transfers = new Map([['o', other]]);
+  const evaluations = (wanted: object) =>
+    plan(request(run('a', { evaluation: wanted })), { transfers }).stages.filter(
+      ({ kind }) => kind === 'evaluate',
+    );
+  const stages = evaluations(evaluation);
+  expect(stages.map(({ input }) => input.kind === 'evaluate' && input.task)).toEqual([
+    undefined,
+    { kind: 'transfer', name: 'other', dataset: digest('o') },
+    { kind: 'finetune', share: 0.1 },
+    { kind: 'finetune', share: 1 },
+  ]);
+  expect(stages.every(({ dependsOn }) => dependsOn[0] === 'train-0')).toBe(true);
+  expect(new Set(stages.map(({ resultKey }) => resultKey)).size).toBe(4);
+  const plain = evaluations({})[0]!;
+  expect(stages[0]!.resultKey).toBe(plain.resultKey);
+  const fewer = evaluations({ finetune: { shares: [1] } });
+  expect(fewer[1]!.resultKey).toBe(stages[3]!.resultKey);
+  expect(evaluations({ features: 'npy' })[0]!.resultKey).not.toBe(plain.resultKey);
+});
+
+it('names what a run cannot be judged by', () => {
+  const faults = (evaluation: object, known: object = {}) =>
+    faultsOf(request(run('a', { evaluation })), known);
+  const transfers = (less: object) => ({
+    transfers: new Map([['o', { ...other, manifest: { ...manifest, ...less } }]]),
+  });
+  const { train } = manifest.splits;
+  const noTest = { splits: { train, test: null } };
+  // 300 images of two classes: less than 2/300 of them is not one of each.
+  expect(faults({ finetune: { shares: [0.1, 0.006, 0.007] } })).toEqual([
+    'runs[0].evaluation.finetune.shares[1]',
+  ]);
+  expect(faults({ finetune: { shares: [0.1, 0.1] } })).toEqual(['runs[0].evaluation.finetune.shares[1]']);
+  for (const less of [{ classes: null }, { classes: ['one'] }, noTest]) {
+    expect(faults({ finetune: {} }, { manifest: { ...manifest, ...less } })).toEqual([
+      'runs[0].evaluation.finetune',
+    ]);
+    expect(faults({ transfer: ['o'] }, transfers(less))).toEqual(['runs[0].evaluation.transfer[0]']);
+  }
+  expect(faults({ transfer: ['o', 'o'] }, transfers({}))).toEqual(['runs[0].evaluation.transfer[1]']);
+});
+
+it('makes targets without a run, as wide as the prior gives or as is asked for', () => {
+  const targetsOnly = (targets: object) => JobCreate.parse({ dataset: 'd', prior: 'p', targets });
+  const { stages, runs } = plan(targetsOnly({}));
+  expect(runs).toEqual([]);
+  expect(stages.map(({ ref }) => ref)).toEqual(['embed-0', 'embed-1', 'reduce-64']);
+  expect(stages[2]?.dependsOn).toEqual(['embed-0', 'embed-1']);
+  expect(plan(targetsOnly({ k: 8 })).stages.at(-1)).toMatchObject({ ref: 'reduce-8', input: { k: 8 } });
+  const few = { ...manifest, splits: { ...manifest.splits, train: { ...manifest.splits.train, count: 20 } } };
+  expect(plan(targetsOnly({}), { manifest: few }).stages.at(-1)?.ref).toBe('reduce-19');
+});
+
+it('makes the targets that are asked for beside those of the runs, the same ones once', () => {
+  const ofRun = plan({ ...request(run('a', { rela: {} })), targets: { k: 64 } });
+  expect(ofRun.stages.filter(({ kind }) => kind === 'reduce')).toHaveLength(1);
+  const { stages } = plan({ ...request(run('a', { rela: {} })), targets: { k: 8 } });
+  expect(stages.filter(({ kind }) => kind === 'reduce').map(({ ref }) => ref)).toEqual([
+    'reduce-8',
+    'reduce-64',
+  ]);
+  expect(stages.find(({ kind }) => kind === 'train')?.dependsOn).toEqual(['reduce-64']);
+});
+
+it('refuses a job that has nothing to do, targets without a prior, and wider ones than there can be', () => {
+  expect(faultsOf(JobCreate.parse({ dataset: 'd' }))).toEqual(['runs']);
+  expect(faultsOf(JobCreate.parse({ dataset: 'd', targets: {} }), { prior: null })).toEqual(['prior']);
+  expect(faultsOf(JobCreate.parse({ dataset: 'd', prior: 'p', targets: { k: 65 } }))).toEqual(['targets.k']);
 });

@@ -2,6 +2,7 @@
 import {
   type Dataset,
   type DatasetManifest,
+  type EvaluateTask,
   fieldName,
   type JobCreate,
   type JobPlan,
@@ -12,7 +13,8 @@ import {
   type RunSpec,
   type Training,
 } from '@rela/contracts';
-import { createBackbone } from '@rela/learning';
+import { createBackbone, type MethodFault, methodFaults, patchBackbones } from '@rela/learning';
+import { evaluationFaults, type TransferDataset } from './evaluation-faults.js';
 import { resultKey } from './result-key.js';
 import { type RunStart, startFaults } from './run-start.js';
 import { type Fault, trainingFaults } from './training-faults.js';
@@ -24,6 +26,8 @@ export interface KnownResources {
   prior: Prior | null;
   /** What the run of that index starts from; none: the beginning. */
   starts?: ReadonlyMap<number, RunStart>;
+  /** Data sets that `evaluation.transfer` names, by the name that was given. */
+  transfers?: ReadonlyMap<string, TransferDataset>;
 }
 
 interface FieldFault {
@@ -37,7 +41,36 @@ export function viewSize(training: Training, manifest: DatasetManifest): number 
   return manifest.imageSize ? Math.min(manifest.imageSize.height, manifest.imageSize.width) : null;
 }
 
-function findFaults(request: JobCreate, { dataset, manifest, prior, starts }: KnownResources): FieldFault[] {
+/** Centred rows span one dimension less than there are rows: a wider target would hold zeros. */
+function widestTarget(prior: Prior, images: number): number {
+  return Math.max(Math.min(prior.width, images - 1), 1);
+}
+
+function targetFaults(
+  { k }: NonNullable<JobCreate['targets']>,
+  { images, prior }: { images: number; prior: Prior | null },
+): FieldFault[] {
+  if (!prior)
+    return [
+      {
+        field: 'prior',
+        message: 'is missing: targets come from a prior; name one (GET /v1/priors lists them)',
+      },
+    ];
+  const most = widestTarget(prior, images);
+  if (k === undefined || k <= most) return [];
+  return [
+    {
+      field: 'targets.k',
+      message: `is ${k}, and ${images} images through a prior that gives ${prior.width} floats carry ${most} at most; take ${most} or fewer, or leave it out`,
+    },
+  ];
+}
+
+function findFaults(
+  request: JobCreate,
+  { dataset, manifest, prior, starts, transfers }: KnownResources,
+): FieldFault[] {
   const images = manifest.splits.train.count;
   const names = new Set<string>();
   const faults: FieldFault[] = [];
@@ -46,8 +79,14 @@ function findFaults(request: JobCreate, { dataset, manifest, prior, starts }: Kn
       field: 'dataset',
       message: 'has nothing to learn from: all of its training images are the same; create it from others',
     });
+  if (request.runs.length === 0 && !request.targets)
+    faults.push({
+      field: 'runs',
+      message: 'is empty: give a run or more, or "targets" where targets are all that is wanted',
+    });
+  if (request.targets) faults.push(...targetFaults(request.targets, { images, prior }));
   for (const [index, run] of request.runs.entries()) {
-    const fault = (path: string[], message: string) =>
+    const fault = (path: (string | number)[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
     if (names.has(run.name))
       fault(['name'], `"${run.name}" is used twice; every run of a job needs a name of its own`);
@@ -57,30 +96,64 @@ function findFaults(request: JobCreate, { dataset, manifest, prior, starts }: Kn
         field: 'prior',
         message: `is missing: run "${run.name}" uses ReLA; name a prior (GET /v1/priors lists them), or set "rela" to null`,
       });
-    if (run.method.name === 'supervised') {
-      const classes = manifest.classes?.length ?? 0;
-      if (classes === 0)
-        fault(
-          ['method'],
-          'supervised training needs labels and this dataset has none; take a method such as byol',
-        );
-      else if (classes === 1)
-        fault(
-          ['method'],
-          'supervised training needs two classes or more and this dataset has one; take a method such as byol',
-        );
-    }
-    if (viewSize(run, manifest) === null)
+    const size = viewSize(run, manifest);
+    if (size === null)
       fault(
         ['imageSize'],
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
+    else for (const { path, message } of learningFaults(run, size, manifest)) fault(path, message);
+    const k = run.rela && prior && size !== null ? targetWidth(run, size, manifest, prior) : 0;
+    if (k >= images)
+      fault(
+        ['rela'],
+        `asks for targets of k = min(d, m) = ${k} dimensions, and ${images} images span ${images - 1} at most; take ${k + 1} images or more, or a backbone or prior of narrower features`,
+      );
     const own: Fault[] = trainingFaults(run, { images, classes: manifest.classes?.length ?? 0 });
+    own.push(...evaluationFaults(run, manifest, transfers ?? new Map()));
     const start = starts?.get(index);
     if (start) own.push(...startFaults(run, start, dataset.digest));
     for (const { path, message } of own) fault(path, message);
   }
   return faults;
+}
+
+/** What backbone and method cannot work with. */
+function learningFaults(run: RunSpec, size: number, { channels, classes }: DatasetManifest): MethodFault[] {
+  const image = { size, channels };
+  const backbone = createBackbone(run.backbone, image);
+  const { batchSize, seed } = run;
+  const context = { backbone, image, batchSize, seed, classes: classes?.length || null };
+  const faults = methodFaults(run.method, context);
+  if (run.backbone.pool === undefined || backbone.patches) return faults;
+  const message = `is for backbones of patches, and ${run.backbone.name} has none; leave it out, or take ${patchBackbones().join(', ')}`;
+  return [{ path: ['backbone', 'pool'], message }, ...faults];
+}
+
+/** k = min(d, m) (method.md, section 1, step 3). */
+function targetWidth(run: Training, size: number, { channels }: DatasetManifest, prior: Prior): number {
+  return Math.min(createBackbone(run.backbone, { size, channels }).width, prior.width);
+}
+
+/** Each judgement of a run beside the first one: another data set, or a share of the labels. */
+function furtherTasks(
+  { evaluation }: Training,
+  transfers: KnownResources['transfers'],
+): { task: EvaluateTask; decides: Parameters<typeof resultKey>[1] }[] {
+  const { probe, knn, finetune, transfer = [] } = evaluation;
+  return [
+    ...transfer.map((reference) => {
+      const { name, digest } = transfers!.get(reference)!;
+      return {
+        task: { kind: 'transfer' as const, name, dataset: digest },
+        decides: { transfer: digest, evaluation: { probe, knn } },
+      };
+    }),
+    ...(finetune?.shares ?? []).map((share) => {
+      const { shares: _shares, ...spec } = finetune!;
+      return { task: { kind: 'finetune' as const, share }, decides: { finetune: { share, ...spec } } };
+    }),
+  ];
 }
 
 function priorModel(prior: Prior): PriorModel {
@@ -105,7 +178,8 @@ function refuseOtherTargets(start: RunStart | undefined, reduceKey: string | nul
 }
 
 /**
- * The stages of a job: embed once a shard, reduce once a target width, train and evaluate once a run.
+ * The stages of a job: embed once a shard, reduce once a target width, also where no run asks for it; once a run train and
+ * evaluate, and evaluate again for every other data set and share of the labels that it names.
  * @throws ProblemError `invalid-request` naming every field that does not fit the data.
  */
 export function planJob(request: JobCreate, known: KnownResources): JobPlan {
@@ -125,7 +199,7 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
   const digest = dataset.digest;
 
   const stages: PlannedStage[] = [];
-  const usesRela = request.runs.some((run) => run.rela !== null);
+  const usesRela = request.targets !== undefined || request.runs.some((run) => run.rela !== null);
   const embeds: PlannedStage[] =
     usesRela && prior
       ? manifest.splits.train.shards.map((shard, index) => ({
@@ -141,9 +215,11 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
   stages.push(...embeds);
 
   const reduceOf = new Map<number, PlannedStage>();
-  const targetsFor = (run: RunSpec, size: number, channels: number): PlannedStage | null => {
+  const targetsFor = (run: RunSpec): PlannedStage | null => {
     if (!run.rela || !prior) return null;
-    const k = Math.min(createBackbone(run.backbone, { size, channels }).width, prior.width);
+    return targetsOfWidth(prior, targetWidth(run, viewSize(run, manifest) ?? 0, manifest, prior));
+  };
+  const targetsOfWidth = (prior: Prior, k: number): PlannedStage => {
     const planned = reduceOf.get(k);
     if (planned) return planned;
     const stage: PlannedStage = {
@@ -166,9 +242,9 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
     return stage;
   };
 
-  const targetsOf = request.runs.map((run) =>
-    targetsFor(run, viewSize(run, manifest) ?? 0, manifest.channels),
-  );
+  if (request.targets && prior)
+    targetsOfWidth(prior, request.targets.k ?? widestTarget(prior, manifest.splits.train.count));
+  const targetsOf = request.runs.map(targetsFor);
   // Also a control trains after the embedding that it does not need: beside it, on a machine that has only these processors,
   // it would be charged for a part of what the accelerated run costs.
   const reduces = [...reduceOf.values()].map(({ ref }) => ref);
@@ -202,15 +278,20 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
       dependsOn: targets ? [targets.ref] : [],
       after: reduces.filter((ref) => ref !== targets?.ref),
     });
-    stages.push({
-      ref: `evaluate-${runRef}`,
-      kind: 'evaluate',
-      runRef,
-      resultKey: resultKey('evaluate', { train: trainKey, evaluation: training.evaluation }),
-      input: { kind: 'evaluate', dataset: digest, training, trainKey },
-      dependsOn: [`train-${runRef}`],
-      after: [],
-    });
+    const evaluate = (ref: string, decides: Parameters<typeof resultKey>[1], task?: EvaluateTask) =>
+      stages.push({
+        ref,
+        kind: 'evaluate',
+        runRef,
+        resultKey: resultKey('evaluate', { train: trainKey, ...decides }),
+        input: { kind: 'evaluate', dataset: digest, training, trainKey, ...(task ? { task } : {}) },
+        dependsOn: [`train-${runRef}`],
+        after: [],
+      });
+    const { probe, knn, features } = training.evaluation;
+    evaluate(`evaluate-${runRef}`, { evaluation: { probe, knn }, features });
+    for (const [index, { task, decides }] of furtherTasks(training, known.transfers).entries())
+      evaluate(`evaluate-${runRef}-${index + 1}`, decides, task);
   }
   return {
     name: request.name ?? null,

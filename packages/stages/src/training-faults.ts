@@ -7,7 +7,7 @@ import { plannedSteps } from './train/schedule.js';
 
 /** `path`: the field, within the run. */
 export interface Fault {
-  path: string[];
+  path: (string | number)[];
   message: string;
 }
 

@@ -26,6 +26,7 @@ import {
   type StageRow,
   succeedStage,
 } from '../state/stage-state.js';
+import { recordArtifact } from './artifacts.js';
 import type { Claim } from './claim.js';
 import { fromJson, toJson } from './json.js';
 
@@ -66,6 +67,8 @@ export interface FailOptions {
   retryable: boolean;
   maxAttempts: number;
 }
+
+const NPY_TYPE = 'application/x-npy';
 
 const LONGEST_BACKOFF_SECONDS = 60;
 const LOST_AT_ONCE = 100;
@@ -149,6 +152,10 @@ async function spreadResult(
       return;
     }
     case 'evaluate':
+      for (const { features, featuresBytes, labels, labelsBytes } of result.features ?? []) {
+        await recordArtifact(tx, { digest: features, bytes: featuresBytes, mediaType: NPY_TYPE });
+        await recordArtifact(tx, { digest: labels, bytes: labelsBytes, mediaType: NPY_TYPE });
+      }
       if (runId) await assembleResult(tx, runId);
       return;
     case 'embed':

@@ -11,12 +11,12 @@ import {
   ProblemError,
   type RunMetric,
   type StageResultOf,
+  type TargetsManifest,
   type Training,
 } from '@rela/contracts';
 import { type Engine, parsePlan } from '@rela/engine';
 import { createBackbone, createPhaseRule, createTrainingPlan } from '@rela/learning';
 import { viewSize } from '../plan.js';
-import type { TargetsManifest } from '../targets.js';
 import { type StageTools, secondsSince } from '../tools.js';
 import { createBounds } from './bounds.js';
 import { firstNonFinite, type Progression, writeCheckpoint } from './checkpoint.js';
@@ -101,13 +101,12 @@ export async function train(
     training,
     manifest,
     targets,
-    image,
+    plan,
     phase: rule.phase,
     batches: inParts(schedule.batches(progression.step + 1), plan.parts, progression.part),
     batchSize: batchSize / plan.parts,
     threads: options.loaderThreads,
     store: tools.store,
-    specsOf: (phase) => plan.batchSpecs(phase),
   });
   const opening = PhasedStep.open({ engine, plan, rule, kernels: progression.kernels }, start.state);
   const phased = await opening.catch(async (error) => {
@@ -201,7 +200,10 @@ export async function train(
       const metrics = await phased.run(
         batches.map(({ tensors }, at) => ({
           ...tensors,
-          ...plan.scalars(places[at]!.step, places[at]!.part),
+          ...plan.scalars(places[at]!.step, {
+            part: places[at]!.part,
+            switchStep: phased.switchStep,
+          }),
         })),
       );
       for (const batch of batches) batch.release();

@@ -5,7 +5,14 @@
 import type { DatasetManifest, Training, ValidationPoint, ValidationSpec } from '@rela/contracts';
 import { createLoader } from '@rela/datasets';
 import type { Engine, HostTensors, Plan, Step } from '@rela/engine';
-import { type Backbone, type FeatureTable, featureStep, knnPredict } from '@rela/learning';
+import {
+  type Backbone,
+  type FeatureSource,
+  featureStep,
+  imageView,
+  inMemory,
+  knnPredict,
+} from '@rela/learning';
 import { createRandom } from '@rela/random';
 import type { ArtifactStore } from '@rela/storage';
 import { accuracyOf } from '../evaluate.js';
@@ -58,7 +65,7 @@ export class Validation {
     await this.#step?.dispose();
   }
 
-  async #features(weights: HostTensors, images: Uint32Array): Promise<FeatureTable> {
+  async #features(weights: HostTensors, images: Uint32Array): Promise<FeatureSource> {
     const { manifest, image, store, threads, training, backbone, signal } = this.options;
     const batchSize = Math.min(MOST_A_BATCH, Math.max(this.#voters.length, this.#asked.length));
     const step = await this.#stepFor(weights, batchSize);
@@ -70,7 +77,7 @@ export class Validation {
         yield { epoch: 0, indices: images.slice(at, at + batchSize) };
     }
     const loader = createLoader({
-      ...{ manifest, batches: batches(), batchSize, views: 'plain', size: image.size },
+      ...{ manifest, batches: batches(), batchSize, views: [imageView(image.size)] },
       ...{ seed: training.seed, threads, resolve: (digest: string) => store.localPath(digest) },
     });
     // The last batch is filled up with rows of the one before, which nobody reads.
@@ -80,7 +87,7 @@ export class Validation {
         signal.throwIfAborted();
         const batch = await loader.next();
         if (!batch) throw new Error('The loader ended before the last image of a look.');
-        padded.set(batch.view1);
+        padded.set(batch.views[0]!);
         const { features: made } = await step.run({ view1: { dtype: 'float32', shape, data: padded } });
         const count = batch.indices.length;
         features.set((made!.data as Float32Array).subarray(0, count * backbone.width), row * backbone.width);
@@ -91,7 +98,7 @@ export class Validation {
     } finally {
       await loader.close();
     }
-    return { features, labels, width: backbone.width };
+    return inMemory({ features, labels, width: backbone.width });
   }
 
   /** φ in inference, compiled at the first look. */
