@@ -20,7 +20,7 @@ export const jobRoutes: Routes = async (app, context) => {
       operationId: 'createJob',
       summary: 'Submit a job',
       description:
-        'One data set, one prior where a run uses ReLA, one or more runs. Accepted when it is written down; follow it at /v1/jobs/{id}/events.',
+        'One data set, one prior where ReLA is used, and runs, or targets to train with elsewhere. Accepted when it is written down; follow it at /v1/jobs/{id}/events.',
       headers: IdempotencyHeaders,
       body: JobCreate,
       response: { 202: Job, ...problems },
