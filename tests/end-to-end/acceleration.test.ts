@@ -45,7 +45,8 @@ it('a job gives both runs a model, an accuracy, a cost and the step of the switc
   expect(ended.status).toBe('succeeded');
   const { accelerated, control } = await runsOf(created.id);
   // 256 images in batches of 32: 8 steps an epoch, 4 at half the data.
-  expect(control!.result!.kernels).toEqual(accelerated!.result!.kernels);
+  // The transport head has a product of its own; what both have is computed alike.
+  expect(accelerated!.result!.kernels).toMatchObject(control!.result!.kernels);
   expect(control!.result).toMatchObject({ steps: 16, switchStep: null, priorSeconds: 0, engine: 'compiled' });
   expect(accelerated!.result).toMatchObject({ steps: 8, switchStep: 5 });
   expect(accelerated!.result!.priorSeconds).toBeGreaterThan(0);

@@ -11,7 +11,7 @@ const accelerated = { rela: { switch: { kind: 'static' as const, lambda: 0 } } }
 
 beforeAll(async () => {
   service = await startService();
-  await addShapes(service, 'shapes', 96);
+  await addShapes(service, 'shapes', 136);
   await addRandomPrior(service, 'random');
   finished = await runOf(await submit(shortRun('a', { ...accelerated, epochs: 1 })));
 });
@@ -41,13 +41,13 @@ it('a finished run goes on by one command, and gives the model of the longer run
   expect(code).toBe(0);
   const continued = await runOf(JSON.parse(stdout) as Job);
   const whole = await runOf(await submit(shortRun('b', { ...accelerated, epochs: 2 })));
-  expect(await resultOf(continued)).toMatchObject({ steps: 6, endedBy: 'epochs' });
+  expect(await resultOf(continued)).toMatchObject({ steps: 8, endedBy: 'epochs' });
   expect((await resultOf(continued)).model).toBe((await resultOf(whole)).model);
   const { items } = await service.client.runs.metrics(continued);
-  expect(items.map(({ step }) => step)).toEqual([4, 5, 6]);
+  expect(items.map(({ step }) => step)).toEqual([5, 6, 7, 8]);
   // And once more, from a run that went on itself.
   const again = shortRun('c', { ...accelerated, epochs: 3, continueFrom: continued });
-  expect(await resultOf(await runOf(await submit(again)))).toMatchObject({ steps: 9 });
+  expect(await resultOf(await runOf(await submit(again)))).toMatchObject({ steps: 12 });
 });
 
 it('what cannot go on is refused by the field that is in the way', async () => {
