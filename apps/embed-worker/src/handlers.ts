@@ -2,7 +2,15 @@
 import { join } from 'node:path';
 import type { Config } from '@rela/config';
 import type { StageResult, StageResultOf } from '@rela/contracts';
-import { EmbedderCache, embedShard, ingestDataset, reduceTargets, type StageTools } from '@rela/stages';
+import {
+  appraisePrior,
+  choosePrior,
+  EmbedderCache,
+  embedShard,
+  ingestDataset,
+  reduceTargets,
+  type StageTools,
+} from '@rela/stages';
 import { type ArtifactStore, dataBuckets } from '@rela/storage';
 import type { AttemptContext, StageHandler, WorkerLog } from '@rela/worker';
 
@@ -13,9 +21,10 @@ export interface HandlerParts {
 }
 
 const isEmbed = (result: StageResult): result is StageResultOf<'embed'> => result.kind === 'embed';
+const isAppraisal = (result: StageResult): result is StageResultOf<'appraise'> => result.kind === 'appraise';
 
 export function createHandlers({ config, store, log }: HandlerParts): {
-  handlers: { ingest: StageHandler; embed: StageHandler; reduce: StageHandler };
+  handlers: Record<'ingest' | 'appraise' | 'choose' | 'embed' | 'reduce', StageHandler>;
   close(): Promise<void>;
 } {
   const cache = new EmbedderCache(config.threads, config.precision);
@@ -37,6 +46,18 @@ export function createHandlers({ config, store, log }: HandlerParts): {
           tools(context),
         );
         return { result, facts: { manifest } };
+      },
+      async appraise(claim, context) {
+        if (claim.input.kind !== 'appraise')
+          throw new Error(`An appraise handler was given a ${claim.input.kind} stage.`);
+        return { result: await appraisePrior(claim.input, cache, tools(context)) };
+      },
+      async choose(claim, context) {
+        if (claim.input.kind !== 'choose')
+          throw new Error(`A choose handler was given a ${claim.input.kind} stage.`);
+        const appraised = claim.dependencies.filter(isAppraisal);
+        const { result, plan } = await choosePrior(claim.input, appraised, config.threads, tools(context));
+        return { result, facts: { plan } };
       },
       async embed(claim, context) {
         if (claim.input.kind !== 'embed')

@@ -1,11 +1,13 @@
 /** Stages: the units that workers execute. Their inputs and results, as stored in Postgres and nowhere else. */
 import { z } from 'zod';
+import { Appraisal, Gates, PriorChoice } from './appraisal.js';
 import { DatasetCreate, ShardReference } from './dataset.js';
 import { Digest } from './identifiers.js';
-import { Preprocessing } from './prior.js';
-import { Kernels, Training } from './training.js';
+import { JobCreate } from './job.js';
+import { Preprocessing, Prior } from './prior.js';
+import { BackboneSpec, Kernels, Training } from './training.js';
 
-export const StageKind = z.enum(['ingest', 'embed', 'reduce', 'train', 'evaluate']);
+export const StageKind = z.enum(['ingest', 'appraise', 'choose', 'embed', 'reduce', 'train', 'evaluate']);
 export type StageKind = z.infer<typeof StageKind>;
 
 export const StageStatus = z.enum(['waiting', 'queued', 'running', 'succeeded', 'failed', 'cancelled']);
@@ -26,6 +28,33 @@ export type PriorModel = z.infer<typeof PriorModel>;
 
 export const IngestInput = z.object({ kind: z.literal('ingest'), dataset: DatasetCreate });
 export const EmbedInput = z.object({ kind: z.literal('embed'), shard: ShardReference, prior: PriorModel });
+export const SampledShard = z.object({
+  shard: ShardReference,
+  indices: z.array(z.int().nonnegative()).describe('of images in the shard, rising'),
+});
+export type SampledShard = z.infer<typeof SampledShard>;
+export const AppraiseInput = z.object({
+  kind: z.literal('appraise'),
+  name: z.string().describe('of the prior, for what is said about it'),
+  prior: PriorModel,
+  sample: z.array(SampledShard),
+  seed: z.int(),
+  k: z.int().positive().describe('widest target that the runs take'),
+  gates: Gates,
+  refuse: z.boolean().describe('whether the stage fails where the prior is refused; else its result says so'),
+});
+export const ChooseInput = z.object({
+  kind: z.literal('choose'),
+  request: JobCreate,
+  datasetId: z.string(),
+  dataset: Digest,
+  candidates: z.array(Prior),
+  sample: z.array(SampledShard),
+  most: z.int().positive().describe('widest target that the runs take'),
+  student: z
+    .object({ backbone: BackboneSpec, size: z.int().positive() })
+    .describe('the untrained backbone that the targets are compared with'),
+});
 export const ReduceInput = z.object({
   kind: z.literal('reduce'),
   dataset: Digest,
@@ -47,6 +76,8 @@ export const EvaluateInput = z.object({
 });
 export const StageInput = z.discriminatedUnion('kind', [
   IngestInput,
+  AppraiseInput,
+  ChooseInput,
   EmbedInput,
   ReduceInput,
   TrainInput,
@@ -66,6 +97,13 @@ export const IngestResult = z.object({
   warnings: z.array(z.string()).optional(),
   seconds: z.number(),
 });
+export const AppraiseResult = Appraisal.extend({
+  kind: z.literal('appraise'),
+  width: z.int().positive(),
+  embeddings: Digest.describe('float32 [images, m], little endian, of the sample'),
+  seconds: z.number(),
+});
+export const ChooseResult = PriorChoice.extend({ kind: z.literal('choose'), seconds: z.number() });
 export const EmbedResult = z.object({
   kind: z.literal('embed'),
   embeddings: Digest.describe('float32 [count, m], little endian'),
@@ -107,6 +145,8 @@ export const EvaluateResult = z.object({
 });
 export const StageResult = z.discriminatedUnion('kind', [
   IngestResult,
+  AppraiseResult,
+  ChooseResult,
   EmbedResult,
   ReduceResult,
   TrainResult,

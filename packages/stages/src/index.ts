@@ -1,3 +1,5 @@
+export * from './appraise.js';
+export * from './choose.js';
 export * from './embed.js';
 export * from './evaluate.js';
 export * from './ingest.js';
@@ -5,6 +7,7 @@ export * from './plan.js';
 export * from './random-prior.js';
 export * from './reduce.js';
 export * from './result-key.js';
+export * from './sample.js';
 export * from './targets.js';
 export * from './tensor-file.js';
 export * from './tools.js';

@@ -7,21 +7,28 @@ import {
   type JobPlan,
   type PlannedStage,
   type Prior,
-  type PriorModel,
   ProblemError,
   type RunSpec,
   type Training,
 } from '@rela/contracts';
 import { createBackbone } from '@rela/learning';
 import { subsetSize } from '@rela/random';
+import { appraiseStage, awaitChoice, GATE_SEED, gateSample } from './plan-choice.js';
+import { priorModel } from './prior-model.js';
 import { resultKey } from './result-key.js';
+import { drawSample } from './sample.js';
 
 /** What the request refers to, looked up. `dataset` is ready. */
 export interface KnownResources {
-  dataset: Dataset;
+  dataset: Pick<Dataset, 'id' | 'status' | 'digest'>;
   manifest: DatasetManifest;
   prior: Prior | null;
+  /** What `prior: { auto }` names, in its order. */
+  candidates?: Prior[];
 }
+
+/** The width of a backbone does not depend on the size of the images. */
+const SOME_SIZE = 32;
 
 interface Fault {
   field: string;
@@ -34,7 +41,7 @@ export function viewSize(training: Training, manifest: DatasetManifest): number 
   return manifest.imageSize ? Math.min(manifest.imageSize.height, manifest.imageSize.width) : null;
 }
 
-function findFaults(request: JobCreate, { manifest, prior }: KnownResources): Fault[] {
+function findFaults(request: JobCreate, { manifest, prior, candidates = [] }: KnownResources): Fault[] {
   const images = manifest.splits.train.count;
   const names = new Set<string>();
   const faults: Fault[] = [];
@@ -43,13 +50,21 @@ function findFaults(request: JobCreate, { manifest, prior }: KnownResources): Fa
       field: 'dataset',
       message: 'has nothing to learn from: all of its training images are the same; create it from others',
     });
+  for (const [index, { digest, name }] of candidates.entries()) {
+    const first = candidates.findIndex((other) => other.digest === digest);
+    if (first < index)
+      faults.push({
+        field: fieldName(['prior', 'auto', index]),
+        message: `"${name}" is the same prior as prior.auto[${first}]; name each candidate once`,
+      });
+  }
   for (const [index, run] of request.runs.entries()) {
     const fault = (path: string[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
     if (names.has(run.name))
       fault(['name'], `"${run.name}" is used twice; every run of a job needs a name of its own`);
     names.add(run.name);
-    if (run.rela && !prior)
+    if (run.rela && !prior && candidates.length === 0)
       faults.push({
         field: 'prior',
         message: `is missing: run "${run.name}" uses ReLA; name a prior (GET /v1/priors lists them), or set "rela" to null`,
@@ -88,11 +103,6 @@ function findFaults(request: JobCreate, { manifest, prior }: KnownResources): Fa
   return faults;
 }
 
-function priorModel(prior: Prior): PriorModel {
-  const { digest, model, input, output, pool, batch, width, preprocessing } = prior;
-  return { digest, model, input, output, pool, batch, width, preprocessing };
-}
-
 /** The training without what does not change it: its name, and how its result is judged. */
 function decidesTraining(run: Training): Omit<Training, 'evaluation'> {
   const { evaluation: _evaluation, ...training } = run;
@@ -101,9 +111,15 @@ function decidesTraining(run: Training): Omit<Training, 'evaluation'> {
 
 /**
  * The stages of a job: embed once a shard, reduce once a target width, train and evaluate once a run.
+ * Before it is used a prior is appraised; of several candidates one is chosen, and the stages that embed with it come with that choice.
  * @throws ProblemError `invalid-request` naming every field that does not fit the data.
  */
-export function planJob(request: JobCreate, known: KnownResources): JobPlan {
+export function planJob(
+  request: JobCreate,
+  known: KnownResources,
+  /** Whether the prior has been appraised. */
+  { appraised = false } = {},
+): JobPlan {
   const faults = findFaults(request, known);
   if (faults.length > 0)
     throw new ProblemError(
@@ -111,7 +127,8 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
       `The job cannot run. ${faults.map((fault) => `${fault.field}: ${fault.message}`).join('. ')}.`,
       faults,
     );
-  const { dataset, manifest, prior } = known;
+  const { dataset, manifest, candidates = [] } = known;
+  const prior = known.prior ?? candidates[0] ?? null;
   if (dataset.digest === null)
     throw new ProblemError(
       'not-ready',
@@ -121,6 +138,23 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
 
   const stages: PlannedStage[] = [];
   const usesRela = request.runs.some((run) => run.rela !== null);
+  const widths = request.runs
+    .filter(({ rela }) => rela !== null)
+    .map(({ backbone }) => createBackbone(backbone, { size: SOME_SIZE, channels: manifest.channels }).width);
+  const widest = Math.max(1, ...widths);
+  const appraisals: PlannedStage[] =
+    usesRela && prior && !appraised
+      ? [
+          appraiseStage({
+            ref: 'appraise',
+            dataset: digest,
+            prior,
+            sample: gateSample(manifest),
+            ...{ seed: GATE_SEED, k: widest, gates: request.gates, refuse: true },
+          }),
+        ]
+      : [];
+  stages.push(...appraisals);
   const embeds: PlannedStage[] =
     usesRela && prior
       ? manifest.splits.train.shards.map((shard, index) => ({
@@ -129,7 +163,7 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
           runRef: null,
           resultKey: resultKey('embed', { shard: shard.digest, prior: prior.digest }),
           input: { kind: 'embed', shard, prior: priorModel(prior) },
-          dependsOn: [],
+          dependsOn: appraisals.map(({ ref }) => ref),
           after: [],
         }))
       : [];
@@ -194,7 +228,7 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
       after: [],
     });
   }
-  return {
+  const plan: JobPlan = {
     name: request.name ?? null,
     datasetId: dataset.id,
     priorId: prior?.id ?? null,
@@ -202,4 +236,12 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
     runs: request.runs,
     stages,
   };
+  if (candidates.length === 0 || !usesRela || typeof request.prior !== 'object') return plan;
+  const { sample, seed } = request.prior;
+  const first = request.runs.find(({ rela }) => rela !== null)!;
+  return awaitChoice(plan, {
+    ...{ request, dataset: digest, candidates, widest, seed },
+    sample: drawSample(manifest.splits.train.shards, sample, seed),
+    student: { backbone: first.backbone, size: viewSize(first, manifest) ?? SOME_SIZE },
+  });
 }

@@ -1,5 +1,12 @@
 /** From a request for a job to its plan: looks up what it names and checks that it can run. */
-import { type Dataset, DatasetManifest, type JobCreate, type JobPlan, ProblemError } from '@rela/contracts';
+import {
+  type Dataset,
+  DatasetManifest,
+  type JobCreate,
+  type JobPlan,
+  type Prior,
+  ProblemError,
+} from '@rela/contracts';
 import { planJob } from '@rela/stages';
 import type { ApiDependencies } from '../dependencies.js';
 import { findDataset, findPrior } from '../references.js';
@@ -22,7 +29,15 @@ export async function planRequest(
   request: JobCreate,
 ): Promise<JobPlan> {
   const dataset = await findDataset(database, request.dataset);
-  const prior = request.prior === undefined ? null : await findPrior(database, request.prior);
+  const prior = typeof request.prior === 'string' ? await findPrior(database, request.prior) : null;
+  const candidates: Prior[] = [];
+  if (typeof request.prior === 'object')
+    for (const reference of request.prior.auto) candidates.push(await findPrior(database, reference));
   if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
-  return planJob(request, { dataset, manifest: await readManifest(store, dataset.digest), prior });
+  return planJob(request, {
+    dataset,
+    manifest: await readManifest(store, dataset.digest),
+    prior,
+    candidates,
+  });
 }

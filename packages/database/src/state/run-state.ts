@@ -99,12 +99,15 @@ interface Results {
   trainReused: boolean | null;
   reduce: StageResultOf<'reduce'> | null;
   evaluate: StageResultOf<'evaluate'> | null;
+  lookSeconds: number;
 }
 
 /** Puts together what the run's stages have given so far: after the training, and again after the evaluation. */
 export async function assembleResult(tx: Transaction, id: string): Promise<void> {
   const [found] = await tx.$queryRaw<Results[]>`
-    SELECT train.result AS train, train.reused AS "trainReused", reduce.result AS reduce, evaluate.result AS evaluate
+    SELECT train.result AS train, train.reused AS "trainReused", reduce.result AS reduce, evaluate.result AS evaluate,
+      (SELECT coalesce(sum((look.result->>'seconds')::float8), 0) FROM stage AS look
+        WHERE look.job_id = train.job_id AND look.kind IN ('appraise', 'choose')) AS "lookSeconds"
     FROM stage AS train
     LEFT JOIN stage AS reduce ON reduce.job_id = train.job_id AND reduce.kind = 'reduce'
       AND reduce.result_key = train.input->>'reduceKey'
@@ -117,7 +120,7 @@ export async function assembleResult(tx: Transaction, id: string): Promise<void>
     accuracyStd: evaluate?.accuracyStd ?? null,
     knn: evaluate?.knn ?? null,
     trainSeconds: train.seconds,
-    priorSeconds: reduce ? reduce.embedSeconds + reduce.seconds : 0,
+    priorSeconds: reduce ? found.lookSeconds + reduce.embedSeconds + reduce.seconds : 0,
     evaluateSeconds: evaluate?.seconds ?? null,
     steps: train.steps,
     switchStep: train.switchStep,

@@ -1,0 +1,79 @@
+/** Small dense algebra in float64 for samples of a thousand images: products of rows, and a symmetric solve. */
+import { addProducts, paddedRows } from '../products.js';
+
+/** left · rightᵀ as [leftRows, rightRows]. @param left [leftRows, length] @param right [rightRows, length] */
+export function times(
+  left: Float64Array,
+  leftRows: number,
+  right: Float64Array,
+  rightRows: number,
+  length: number,
+): Float64Array {
+  const [padLeft, padRight] = [paddedRows(leftRows), paddedRows(rightRows)];
+  const into = new Float64Array(padLeft * padRight);
+  addProducts(
+    {
+      left: padded(left, padLeft * length),
+      leftRows: padLeft,
+      right: padded(right, padRight * length),
+      rightRows: padRight,
+      length,
+      upperOnly: false,
+    },
+    into,
+  );
+  const product = new Float64Array(leftRows * rightRows);
+  for (let row = 0; row < leftRows; row++)
+    product.set(into.subarray(row * padRight, row * padRight + rightRows), row * rightRows);
+  return product;
+}
+
+function padded(values: Float64Array, length: number): Float64Array {
+  if (values.length === length) return values;
+  const longer = new Float64Array(length);
+  longer.set(values);
+  return longer;
+}
+
+/** [columns, rows] of [rows, columns]. */
+export function transposed(values: Float64Array, rows: number, columns: number): Float64Array {
+  const turned = new Float64Array(values.length);
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++)
+      turned[column * rows + row] = values[row * columns + column]!;
+  return turned;
+}
+
+/**
+ * X of A · X = B by Cholesky's factors, as [a, b]. `matrix` [a, a] is symmetric and positive definite and is used up, as is `right`
+ * [a, b].
+ */
+export function solve(matrix: Float64Array, a: number, right: Float64Array, b: number): Float64Array {
+  for (let column = 0; column < a; column++) {
+    let pivot = matrix[column * a + column]!;
+    for (let at = 0; at < column; at++) pivot -= matrix[column * a + at]! ** 2;
+    const root = Math.sqrt(pivot);
+    matrix[column * a + column] = root;
+    for (let row = column + 1; row < a; row++) {
+      let value = matrix[row * a + column]!;
+      for (let at = 0; at < column; at++) value -= matrix[row * a + at]! * matrix[column * a + at]!;
+      matrix[row * a + column] = value / root;
+    }
+  }
+  const subtract = (row: number, other: number, factor: number) => {
+    for (let at = 0; at < b; at++)
+      right[row * b + at] = right[row * b + at]! - factor * right[other * b + at]!;
+  };
+  const divide = (row: number) => {
+    for (let at = 0; at < b; at++) right[row * b + at] = right[row * b + at]! / matrix[row * a + row]!;
+  };
+  for (let row = 0; row < a; row++) {
+    for (let other = 0; other < row; other++) subtract(row, other, matrix[row * a + other]!);
+    divide(row);
+  }
+  for (let row = a - 1; row >= 0; row--) {
+    for (let other = row + 1; other < a; other++) subtract(row, other, matrix[other * a + row]!);
+    divide(row);
+  }
+  return right;
+}
