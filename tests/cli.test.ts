@@ -47,14 +47,14 @@ runs:
 
 describe('rela, with a service', () => {
   it('registers images and a prior', async () => {
-    const train = await writeShapes(join(service.folder, 'train'), { count: 128 });
+    const train = await writeShapes(join(service.folder, 'train'), { count: 136 });
     const test = await writeShapes(join(service.folder, 'test'), { count: 64, seed: 2 });
     const dataset = await parsed(
       Dataset,
       ...['datasets', 'add', 'shapes', '--wait', '--shard-size', '64', '--idx-images', train.images],
       ...['--idx-labels', train.labels, '--idx-test-images', test.images, '--idx-test-labels', test.labels],
     );
-    expect(dataset).toMatchObject({ name: 'shapes', status: 'ready', train: 128, test: 64 });
+    expect(dataset).toMatchObject({ name: 'shapes', status: 'ready', train: 136, test: 64 });
     expect((await here('datasets', 'show', 'shapes')).stdout).toContain('16 × 16 px');
     const added = await here(
       ...[
@@ -71,7 +71,7 @@ describe('rela, with a service', () => {
     );
     expect(added).toMatchObject({ code: 0, stderr: '' });
     expect((await here('priors', 'list')).stdout).toMatch(/untrained +random +16 × 16 × 1/);
-    expect((await here('datasets', 'list')).stdout).toMatch(/shapes +ready +128 +64 +4/);
+    expect((await here('datasets', 'list')).stdout).toMatch(/shapes +ready +136 +64 +4/);
   });
 
   it('names the line of a field that the service does not know', async () => {
@@ -83,6 +83,13 @@ describe('rela, with a service', () => {
     );
     const { stderr } = await here('--json', 'run', spec);
     expect(Problem.parse(JSON.parse(stderr)).errors?.[0]?.field).toBe('runs[0].epocs');
+  });
+
+  it('puts the method that is named in place of those of the file, and says where it does not fit', async () => {
+    const spec = await writeSpec('method.yaml', SPEC);
+    const refused = await here('run', spec, '--method', 'mae');
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/runs\[0\]\.backbone\.name: is resnet18-narrow.*take vit-tiny/);
   });
 
   it('runs a job, shows the way there, and downloads the model', async () => {

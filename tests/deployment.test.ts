@@ -104,9 +104,16 @@ describe('the pages', () => {
   it('link to pages and files that exist', async () => {
     const pages = [
       'README.md',
-      ...['getting-started', 'jobs', 'priors', 'datasets', 'engines', 'deployment'].map(
-        (page) => `docs/${page}.md`,
-      ),
+      ...[
+        'getting-started',
+        'jobs',
+        'methods',
+        'priors',
+        'datasets',
+        'engines',
+        'deployment',
+        'evaluation',
+      ].map((page) => `docs/${page}.md`),
     ];
     for (const page of pages) {
       const folder = page.includes('/') ? `${root}/docs` : root;

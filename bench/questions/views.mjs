@@ -3,8 +3,9 @@
 // normalisation. The graph is given less to do: it jitters every image in one order, where the loader draws the order an image,
 // and what the host would still have to do for it, drawing the crops and writing their matrices, is not counted.
 
-import { createViewer } from '@rela/datasets';
+import { createViewer, viewFloats } from '@rela/datasets';
 import { compile, tf } from '@rela/engine';
+import { relaViews } from '@rela/learning';
 import { createRandom } from '@rela/random';
 import { inTurn } from '../pairs.mjs';
 
@@ -103,20 +104,22 @@ async function inGraph(work) {
 
 function inLoader({ size, channels }) {
   const fill = (value) => new Array(channels).fill(value);
-  const viewer = createViewer({ size, channels, mean: fill(MEAN), std: fill(STD) });
+  const viewer = createViewer({ channels, mean: fill(MEAN), std: fill(STD) });
   const random = createRandom(1, 'pixels');
   const images = Array.from({ length: BATCH }, () => ({
     data: Uint8Array.from({ length: size * size * channels }, () => random.int(256)),
     ...{ height: size, width: size, channels },
   }));
-  const out = new Float32Array(BATCH * viewer.floats);
+  const recipes = relaViews(size);
+  const floats = viewFloats(recipes[0], channels);
+  const out = new Float32Array(BATCH * floats);
   let epoch = 0;
   return async () => {
     const began = performance.now();
     epoch++;
-    for (let view = 1; view <= VIEWS; view++)
+    for (const [view, recipe] of recipes.entries())
       for (const [at, image] of images.entries())
-        viewer.draw(image, 'rela', view, createRandom(1, epoch, at, view), out, at * viewer.floats);
+        viewer.draw(image, recipe, createRandom(1, epoch, at, view + 1), out, at * floats);
     return (performance.now() - began) / 1000;
   };
 }

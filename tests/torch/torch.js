@@ -15,13 +15,10 @@ const run = promisify(execFile);
 /** The system's own comes second: its packages are Debian's `python3-torch`. */
 const CANDIDATES = ['python3', '/usr/bin/python3'];
 
-/**
- * Path of the interpreter, null where none has PyTorch.
- * @returns {Promise<string | null>}
- */
-export async function findTorch() {
+/** @param {string} modules */
+async function findPython(modules) {
   for (const python of CANDIDATES) {
-    const found = await run(python, ['-c', 'import numpy, torch']).then(
+    const found = await run(python, ['-c', `import ${modules}`]).then(
       () => true,
       () => false,
     );
@@ -29,6 +26,18 @@ export async function findTorch() {
   }
   return null;
 }
+
+/**
+ * Path of the interpreter, null where none has PyTorch.
+ * @returns {Promise<string | null>}
+ */
+export const findTorch = () => findPython('numpy, torch');
+
+/**
+ * The same for NumPy alone.
+ * @returns {Promise<string | null>}
+ */
+export const findNumpy = () => findPython('numpy');
 
 /** Path of a script of this folder. @param {string} name */
 export const scriptOf = (name) => fileURLToPath(new URL(name, import.meta.url));

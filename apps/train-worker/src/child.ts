@@ -1,8 +1,8 @@
 /** The child process that runs the step loop: one training or evaluation, then it ends. */
 import { join } from 'node:path';
-import { ProblemError } from '@rela/contracts';
-import { createEngine } from '@rela/engine';
-import { evaluate, type StageTools, train } from '@rela/stages';
+import { ProblemError, type StageResult } from '@rela/contracts';
+import { createEngine, type Engine } from '@rela/engine';
+import { assertTestable, evaluate, finetune, hasTest, type StageTools, train } from '@rela/stages';
 import { openStore } from '@rela/storage';
 import { type FromChild, ToChild, type Work } from './messages.js';
 import { createTelling } from './telling.js';
@@ -11,6 +11,21 @@ function tell(message: FromChild): Promise<void> {
   return new Promise((resolve, reject) => {
     process.send!(message, undefined, undefined, (error) => (error ? reject(error) : resolve()));
   });
+}
+
+async function judge(
+  request: Extract<Work, { type: 'evaluate' }>,
+  engine: Engine,
+  tools: StageTools,
+): Promise<StageResult> {
+  const { input, manifest, model, weights, threads, precision, transfer, home } = request;
+  const { training, task } = input;
+  const scratch = join(home, 'cache', 'scratch');
+  const common = { training, manifest, engine, threads, precision, scratch };
+  if (task?.kind === 'finetune')
+    return { ...(await finetune({ ...common, share: task.share, weights, loaderThreads: 1 }, tools)), task };
+  const other = task && transfer ? { transfer: { name: task.name, manifest: transfer } } : {};
+  return { ...(await evaluate({ ...common, ...other, model }, tools)), ...(task ? { task } : {}) };
 }
 
 async function work(request: Work, signal: AbortSignal): Promise<void> {
@@ -30,13 +45,12 @@ async function work(request: Work, signal: AbortSignal): Promise<void> {
   };
   try {
     if (request.type === 'evaluate') {
-      const { input, manifest, model, threads, precision } = request;
-      const { training } = input;
-      const result = await evaluate({ training, manifest, model, engine, precision, threads }, tools);
-      await tell({ type: 'result', result });
+      await tell({ type: 'result', result: await judge(request, engine, tools) });
       return;
     }
     const { input, manifest, targets, checkpoints, checkpointSeconds } = request;
+    // Told now, and not when all of the training has been paid for.
+    if (hasTest(manifest)) await assertTestable(manifest, store);
     const result = await train(
       {
         training: input.training,
@@ -46,6 +60,8 @@ async function work(request: Work, signal: AbortSignal): Promise<void> {
         checkpoints,
         checkpointSeconds,
         loaderThreads: 1,
+        continueFrom: input.continueFrom,
+        init: input.init,
       },
       telling,
       tools,

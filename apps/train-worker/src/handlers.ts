@@ -50,9 +50,9 @@ export function createHandlers(parts: HandlerParts): { train: StageHandler; eval
         await database.whenAvailable(() => database.runs.recordSwitch(claim, event.step));
         return;
       case 'checkpoint': {
-        const { step, digest, bytes } = event;
+        const { step, digest, bytes, final } = event;
         const dropped = await database.whenAvailable(() =>
-          database.runs.saveCheckpoint(claim, { step, digest, bytes }),
+          database.runs.saveCheckpoint(claim, { step, digest, bytes, final }),
         );
         await Promise.all(dropped.map((old) => store.remove(old)));
         return;
@@ -87,11 +87,13 @@ export function createHandlers(parts: HandlerParts): { train: StageHandler; eval
       if (claim.input.kind !== 'evaluate')
         throw new Error(`A train worker was given a ${claim.input.kind} stage.`);
       const { input } = claim;
+      const { model, weights } = dependency(claim, 'train');
+      const { task } = input;
       const work: Work = {
         type: 'evaluate',
         ...(await common(input.dataset)),
-        input,
-        model: dependency(claim, 'train').model,
+        ...{ input, model, weights },
+        transfer: task?.kind === 'transfer' ? await readJson(store, task.dataset, DatasetManifest) : null,
       };
       return { result: await runInChild(work, context, record(claim)) };
     },

@@ -31,7 +31,15 @@ export const ToChild = z.discriminatedUnion('type', [
     checkpoints: z.array(z.object({ step: z.int(), digest: Digest })),
     checkpointSeconds: z.number().positive(),
   }),
-  z.object({ type: z.literal('evaluate'), ...common, input: EvaluateInput, model: Digest }),
+  z.object({
+    type: z.literal('evaluate'),
+    ...common,
+    input: EvaluateInput,
+    model: Digest,
+    weights: Digest,
+    /** Of the data set that a transfer looks at. */
+    transfer: DatasetManifest.nullable(),
+  }),
   /** Save what is worth saving and end. */
   z.object({ type: z.literal('stop') }),
 ]);
@@ -42,7 +50,13 @@ export const FromChild = z.discriminatedUnion('type', [
   z.object({ type: z.literal('progress'), done: z.number(), total: z.number(), unit: z.string() }),
   z.object({ type: z.literal('metrics'), metrics: z.array(RunMetric) }),
   z.object({ type: z.literal('switch'), step: z.int() }),
-  z.object({ type: z.literal('checkpoint'), step: z.int(), digest: Digest, bytes: z.int() }),
+  z.object({
+    type: z.literal('checkpoint'),
+    step: z.int(),
+    digest: Digest,
+    bytes: z.int(),
+    final: z.boolean(),
+  }),
   z.object({ type: z.literal('warning'), text: z.string() }),
   z.object({ type: z.literal('result'), result: StageResult }),
   z.object({ type: z.literal('stopped') }),

@@ -21,7 +21,7 @@ function heard() {
 it('tells the metrics of every step before the checkpoint from which nobody makes those steps again', () => {
   const { telling, steps } = heard();
   for (const step of [1, 2, 3]) telling.metric(metric(step));
-  telling.checkpoint({ step: 3, digest: `sha256:${'0'.repeat(64)}`, bytes: 1 });
+  telling.checkpoint({ step: 3, digest: `sha256:${'0'.repeat(64)}`, bytes: 1, final: false });
   telling.metric(metric(4));
   expect(steps()).toEqual([[1], [2, 3], 'checkpoint 3']);
 });

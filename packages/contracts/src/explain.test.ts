@@ -42,3 +42,27 @@ it('names the nearest method where the name of a method is misspelled', () => {
   expect(fault?.field).toBe('runs[0].method.name');
   expect(fault?.message).toContain('byol');
 });
+
+it('names the nearest optimizer where its name is misspelled, and takes AdamW where there is none', () => {
+  const withOptimizer = (optimizer: object) => faults({ dataset: 'd', runs: [{ ...run, optimizer }] });
+  expect(withOptimizer({ name: 'sdg' })).toEqual([
+    {
+      field: 'runs[0].optimizer.name',
+      message: '"sdg" is not valid; did you mean "sgd"? Valid: adamw, sgd, lars',
+    },
+  ]);
+  expect(withOptimizer({ learningRate: 0.1, momentum: 0.9 })[0]?.field).toBe('runs[0].optimizer.momentum');
+  expect(withOptimizer({ learningRate: 0.1 })).toEqual([]);
+});
+
+it('refuses a clip of 0, a budget without a bound, and an init that names nothing or two things', () => {
+  const fieldsOf = (more: object) =>
+    faults({ dataset: 'd', runs: [{ ...run, ...more }] }).map(({ field }) => field);
+  expect(fieldsOf({ clip: { norm: 0 } })).toEqual(['runs[0].clip.norm']);
+  expect(fieldsOf({ budget: {} })).toEqual(['runs[0].budget']);
+  expect(fieldsOf({ budget: { steps: 0 } })).toEqual(['runs[0].budget.steps']);
+  expect(fieldsOf({ init: {} })).toEqual(['runs[0].init']);
+  expect(fieldsOf({ init: { run: 'run_1', artifact: `sha256:${'0'.repeat(64)}` } })).toEqual([
+    'runs[0].init',
+  ]);
+});

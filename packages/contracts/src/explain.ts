@@ -49,6 +49,20 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   );
 }
 
+/** A union of which every branch wants another value in the same place: one choice with all of the values. */
+function wrongChoice({
+  path,
+  errors,
+}: Extract<z.core.$ZodIssue, { code: 'invalid_union' }>): z.core.$ZodIssue | null {
+  const first = errors.flatMap((branch) => branch[0] ?? []);
+  const [one] = first;
+  if (one?.code !== 'invalid_value' || first.length !== errors.length) return null;
+  const values = first.flatMap((issue) =>
+    issue.code === 'invalid_value' && fieldName(issue.path) === fieldName(one.path) ? issue.values : [],
+  );
+  return values.length < first.length ? null : { ...one, values, path: [...path, ...one.path] };
+}
+
 /** One entry a fault: the field, and a sentence about it. `schema` is the JSON schema of what was parsed. */
 export function explainIssues(
   issues: readonly z.core.$ZodIssue[],
@@ -56,6 +70,10 @@ export function explainIssues(
   schema: JsonSchema,
 ): { field: string; message: string }[] {
   return issues.flatMap((issue) => {
+    if (issue.code === 'invalid_union') {
+      const choice = wrongChoice(issue);
+      if (choice) return explainIssues([choice], input, schema);
+    }
     if (issue.code === 'unrecognized_keys') {
       const valid = [...new Set(propertiesAt(schema, [...issue.path], schema))];
       return issue.keys.map((key) => {

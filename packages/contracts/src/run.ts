@@ -1,7 +1,9 @@
 /** Runs: one training each, with its cost, its result and its metrics. */
 import { z } from 'zod';
+import { FeatureFiles, FinetuneResult, TransferResult } from './evaluation.js';
 import { Digest, Timestamp } from './identifiers.js';
 import { JobStatus } from './job.js';
+import { EndedBy, ValidationPoint } from './optimization.js';
 import { Kernels, RunSpec } from './training.js';
 
 /** What a run did and cost. Seconds are wall-clock seconds of the work itself, waiting in queues not counted. */
@@ -31,6 +33,19 @@ export const RunResult = z
         'what ran its steps: compiled, webgpu, cuda or eager; several, in order, where it went on with another',
       ),
     kernels: Kernels,
+    endedBy: EndedBy.optional().describe('which bound ended the training'),
+    returned: z.enum(['last', 'best']).optional().describe('which weights `model` has'),
+    lastModel: Digest.optional().describe('weights of the last step as ONNX'),
+    best: ValidationPoint.extend({ model: Digest })
+      .optional()
+      .describe('weights that were best on the held-out images; only with `validation`'),
+    validations: z.array(ValidationPoint).optional(),
+    transfer: z
+      .array(TransferResult)
+      .optional()
+      .describe('one a data set of `evaluation.transfer`, once there'),
+    finetune: z.array(FinetuneResult).optional().describe('one a share of the labels, once there'),
+    features: z.array(FeatureFiles).optional().describe('one a split, with `evaluation.features`'),
   })
   .meta({ id: 'RunResult' });
 export type RunResult = z.infer<typeof RunResult>;

@@ -2,8 +2,10 @@
 import { z } from 'zod';
 import { Appraisal, Gates, PriorChoice } from './appraisal.js';
 import { DatasetCreate, ShardReference } from './dataset.js';
+import { EvaluateTask, FeatureFiles, FinetuneResult } from './evaluation.js';
 import { Digest } from './identifiers.js';
 import { JobCreate } from './job.js';
+import { EndedBy, ValidationPoint } from './optimization.js';
 import { Preprocessing, Prior } from './prior.js';
 import { BackboneSpec, Kernels, Training } from './training.js';
 
@@ -54,6 +56,10 @@ export const ChooseInput = z.object({
   student: z
     .object({ backbone: BackboneSpec, size: z.int().positive() })
     .describe('the untrained backbone that the targets are compared with'),
+  inits: z.array(z.object({ run: z.int(), weights: Digest })).describe('weights that runs start from'),
+  transfers: z
+    .array(z.object({ reference: z.string(), name: z.string(), digest: Digest }))
+    .describe('data sets that runs are also judged on'),
 });
 export const ReduceInput = z.object({
   kind: z.literal('reduce'),
@@ -67,12 +73,15 @@ export const TrainInput = z.object({
   dataset: Digest,
   training: Training,
   reduceKey: z.string().nullable().describe('result key of the targets; null without ReLA'),
+  continueFrom: Digest.optional().describe('checkpoint of the finished run that this one goes on with'),
+  init: Digest.optional().describe("weight file with the backbone's first weights"),
 });
 export const EvaluateInput = z.object({
   kind: z.literal('evaluate'),
   dataset: Digest,
   training: Training,
   trainKey: z.string(),
+  task: EvaluateTask.optional(),
 });
 export const StageInput = z.discriminatedUnion('kind', [
   IngestInput,
@@ -121,6 +130,10 @@ export const ReduceResult = z.object({
   seconds: z.number(),
   embedSeconds: z.number().describe('sum over the shards, as spent when they were computed'),
 });
+/** A backbone in both forms. */
+export const StoredWeights = z.object({ model: Digest, modelBytes: z.int().nonnegative(), weights: Digest });
+export type StoredWeights = z.infer<typeof StoredWeights>;
+
 export const TrainResult = z.object({
   kind: z.literal('train'),
   model: Digest.describe('the backbone as ONNX'),
@@ -135,6 +148,16 @@ export const TrainResult = z.object({
   waitShare: z.number(),
   engine: z.string(),
   kernels: Kernels,
+  // Results of earlier versions have none of these.
+  endedBy: EndedBy.optional(),
+  checkpoint: z
+    .object({ step: z.int(), digest: Digest, bytes: z.int() })
+    .optional()
+    .describe('of the last step, with all that is needed to go on'),
+  returned: z.enum(['last', 'best']).optional().describe('which of the two `model` and `weights` are'),
+  last: StoredWeights.optional(),
+  best: StoredWeights.extend(ValidationPoint.shape).optional(),
+  validations: z.array(ValidationPoint).optional(),
 });
 export const EvaluateResult = z.object({
   kind: z.literal('evaluate'),
@@ -142,6 +165,12 @@ export const EvaluateResult = z.object({
   accuracyStd: z.number().nullable(),
   knn: z.number().nullable(),
   seconds: z.number(),
+  // Results of earlier versions have none of these.
+  task: EvaluateTask.optional().describe('as in the input'),
+  finetune: FinetuneResult.omit({ share: true, accuracy: true, seconds: true })
+    .optional()
+    .describe('what fine-tuning took; its accuracy is `accuracy`'),
+  features: z.array(FeatureFiles).optional(),
 });
 export const StageResult = z.discriminatedUnion('kind', [
   IngestResult,

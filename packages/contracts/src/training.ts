@@ -1,6 +1,16 @@
 /** How a run trains: backbone, method, ReLA, optimizer, budget, evaluation. One schema for requests and for what is stored. */
 import { z } from 'zod';
-import { Name } from './identifiers.js';
+import { EvaluationSpec } from './evaluation.js';
+import { Digest, Name } from './identifiers.js';
+import { MethodSpec } from './methods.js';
+import {
+  BudgetSpec,
+  ClipSpec,
+  EmaSpec,
+  OptimizerSpec,
+  ScheduleSpec,
+  ValidationSpec,
+} from './optimization.js';
 
 export const BackboneSpec = z
   .strictObject({
@@ -12,6 +22,12 @@ export const BackboneSpec = z
       .default('auto')
       .describe(
         'modified: 3×3 stride-1 convolution and no max-pool (resnet), no stride in the first two places that have one (mobilenet-v2), patches of 4 instead of 16 px (vit-tiny); auto takes it for images up to 64 px',
+      ),
+    pool: z
+      .enum(['token', 'mean'])
+      .optional()
+      .describe(
+        'features of a vision transformer: those of its class token (absent), or the mean over its patches',
       ),
   })
   .meta({ id: 'BackboneSpec' });
@@ -25,18 +41,6 @@ export const Kernels = z
     'kernels that convolutions and matrix products got, by shape; empty where there was nothing to choose',
   );
 export type Kernels = z.infer<typeof Kernels>;
-
-export const MethodSpec = z
-  .discriminatedUnion('name', [
-    z.strictObject({
-      name: z.literal('byol'),
-      momentum: z.number().min(0).max(1).default(0.99).describe('EMA momentum m of the target network'),
-      projection: z.int().positive().default(256).describe('width of the projection'),
-    }),
-    z.strictObject({ name: z.literal('supervised') }),
-  ])
-  .meta({ id: 'MethodSpec' });
-export type MethodSpec = z.infer<typeof MethodSpec>;
 
 export const SwitchRule = z
   .discriminatedUnion('kind', [
@@ -60,34 +64,6 @@ export const RelaSpec = z
   })
   .meta({ id: 'RelaSpec' });
 export type RelaSpec = z.infer<typeof RelaSpec>;
-
-export const OptimizerSpec = z
-  .strictObject({
-    name: z.literal('adamw').default('adamw'),
-    learningRate: z.number().positive().max(10).default(1e-3),
-    weightDecay: z.number().min(0).max(1).default(0.01),
-    beta1: z.number().min(0).max(0.9999).default(0.9),
-    beta2: z.number().min(0).max(0.99999).default(0.999),
-    epsilon: z.number().positive().default(1e-8),
-  })
-  .meta({ id: 'OptimizerSpec' });
-export type OptimizerSpec = z.infer<typeof OptimizerSpec>;
-
-export const EvaluationSpec = z
-  .strictObject({
-    probe: z
-      .strictObject({
-        epochs: z.int().positive().max(1000).default(100),
-        learningRate: z.number().positive().default(3e-4),
-        batchSize: z.int().positive().default(128),
-      })
-      .default({ epochs: 100, learningRate: 3e-4, batchSize: 128 }),
-    knn: z
-      .strictObject({ k: z.int().positive().default(20), temperature: z.number().positive().default(0.07) })
-      .default({ k: 20, temperature: 0.07 }),
-  })
-  .meta({ id: 'EvaluationSpec' });
-export type EvaluationSpec = z.infer<typeof EvaluationSpec>;
 
 /** Everything that decides the numbers of a run, in full. Two runs of equal training, data and targets give the same model. */
 export const Training = z
@@ -117,6 +93,27 @@ export const Training = z
       beta2: 0.999,
       epsilon: 1e-8,
     }),
+    schedule: ScheduleSpec.optional().describe('the learning rate over time; absent: constant'),
+    clip: ClipSpec.optional().describe('absent: gradients are taken as they are'),
+    accumulate: z
+      .int()
+      .min(1)
+      .max(1024)
+      .optional()
+      .describe(
+        'a step adds up the gradients of so many equal parts of its batch, to need less memory; batch norm sees one part at a time',
+      ),
+    ema: EmaSpec.optional().describe("the slow network's momentum over time; absent: constant"),
+    budget: BudgetSpec.optional().describe(
+      'further bounds beside epochs; the first that is reached ends the run',
+    ),
+    validation: ValidationSpec.optional().describe('absent: all training images are trained on'),
+    return: z
+      .enum(['last', 'best'])
+      .optional()
+      .describe(
+        'the weights that become the model: of the end, or best on the held-out images; absent: last',
+      ),
     seed: z.int().nonnegative().max(0xffffffff).default(0),
     evaluation: EvaluationSpec.default({
       probe: { epochs: 100, learningRate: 3e-4, batchSize: 128 },
@@ -126,5 +123,27 @@ export const Training = z
   .meta({ id: 'Training' });
 export type Training = z.infer<typeof Training>;
 
-export const RunSpec = Training.extend({ name: Name }).meta({ id: 'RunSpec' });
+export const InitSpec = z
+  .strictObject({
+    run: z.string().min(1).max(200).optional().describe('id of a run that has trained'),
+    artifact: Digest.optional().describe('a weight file that was uploaded'),
+  })
+  .refine(({ run, artifact }) => (run === undefined) !== (artifact === undefined), {
+    error: 'needs either a run or an artifact',
+  })
+  .meta({ id: 'InitSpec' });
+export type InitSpec = z.infer<typeof InitSpec>;
+
+export const RunSpec = Training.extend({
+  name: Name,
+  init: InitSpec.optional().describe("the backbone's first weights; absent: drawn from the seed"),
+  continueFrom: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe(
+      'id of a finished run of equal training, data and prior that this one goes on with; epochs and budget count from the beginning of that run',
+    ),
+}).meta({ id: 'RunSpec' });
 export type RunSpec = z.infer<typeof RunSpec>;

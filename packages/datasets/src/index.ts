@@ -7,5 +7,4 @@ export type { TargetShards } from './loader/messages.js';
 export { openShard, type ShardReader } from './shards/shard.js';
 export type { WriteArtifact } from './shards/shard-writer.js';
 export { openSplit, type ResolveArtifact, type Split } from './shards/split.js';
-export { type ViewKind, type ViewNumber, type ViewRecipe, viewRecipe, viewsOf } from './views/recipe.js';
-export { createViewer, type Viewer, type ViewerOptions, viewKey } from './views/viewer.js';
+export { createViewer, type Viewer, type ViewerOptions, viewFloats, viewKey } from './views/viewer.js';

@@ -1,6 +1,7 @@
 import type { Engine } from '@rela/engine';
 import { createRandom } from '@rela/random';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { inMemory } from './feature-source.js';
 import { knnPredict } from './knn.js';
 import { eagerEngine } from './testing/eager.js';
 import { normal } from './testing/tiny.js';
@@ -46,19 +47,37 @@ const labels = (count: number) => {
   return Int32Array.from({ length: count }, () => random.int(classes + 1) - 1);
 };
 
+const unlabelled = (features: Float32Array) => ({
+  features,
+  labels: new Int32Array(features.length / width).fill(-1),
+  width,
+});
+
 it('agrees with the naive rule over several blocks of queries and keys', async () => {
   const train = { features: normal([6000, width], 1).data, labels: labels(6000), width };
-  const test = { features: normal([530, width], 2).data, width };
+  const test = unlabelled(normal([530, width], 2).data);
   const options = { k: 20, temperature: 0.07 };
-  const predicted = await knnPredict({ engine, train, test, classes, ...options });
+  const predicted = await knnPredict({
+    engine,
+    train: inMemory(train),
+    test: inMemory(test),
+    classes,
+    ...options,
+  });
   expect([...predicted]).toEqual(naive(train, test.features, options));
 });
 
 it('takes every neighbour there is where k is larger', async () => {
   const train = { features: normal([5, width], 3).data, labels: Int32Array.of(0, 1, 2, 1, -1), width };
-  const test = { features: normal([7, width], 4).data, width };
+  const test = unlabelled(normal([7, width], 4).data);
   const options = { k: 20, temperature: 0.5 };
-  const predicted = await knnPredict({ engine, train, test, classes, ...options });
+  const predicted = await knnPredict({
+    engine,
+    train: inMemory(train),
+    test: inMemory(test),
+    classes,
+    ...options,
+  });
   expect([...predicted]).toEqual(naive(train, test.features, options));
 });
 
@@ -71,8 +90,8 @@ it('finds a training image among its own kind, whatever the length of its featur
   const longer = train.features.map((value) => 1000 * value);
   const predicted = await knnPredict({
     engine,
-    train,
-    test: { features: longer, width },
+    train: inMemory(train),
+    test: inMemory(unlabelled(longer)),
     classes,
     k: 1,
     temperature: 0.07,

@@ -4,26 +4,20 @@
  */
 import { type Engine, type StepFunction, tf } from '@rela/engine';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
+import type { FeatureSource } from './feature-source.js';
 import { take } from './names.js';
-
-/** Features, row after row. */
-export interface FeatureTable {
-  /** [n, width] */
-  features: Float32Array;
-  /** [n]; −1: not labelled, such a row has no vote */
-  labels: Int32Array;
-  width: number;
-}
 
 export interface KnnOptions {
   engine: Engine;
-  train: FeatureTable;
-  test: Pick<FeatureTable, 'features' | 'width'>;
+  train: FeatureSource;
+  test: FeatureSource;
   classes: number;
   /** Neighbours with a vote, 20. */
   k: number;
   /** τ, 0.07 */
   temperature: number;
+  /** Ends it between two blocks. */
+  signal?: AbortSignal;
 }
 
 const QUERIES_A_BLOCK = 512;
@@ -40,13 +34,14 @@ const compare: StepFunction = (state, batch) => ({
 /**
  * The class of every test row: its k nearest training rows by cosine vote, each with exp(cos / τ).
  * Exact. Equal cosines: the earlier row is nearer; equal votes: the lower class wins. Time O(n_test · n_train · width), done
- * as matrix products by the engine; memory beyond the features: one block of 512 · 4096 cosines and k neighbours a query.
+ * as matrix products by the engine; memory: a block of 4096 features of each side, 512 · 4096 cosines, k neighbours a query of
+ * a block, and 8 bytes a training row. All of `train` is read once for every 512 rows of `test`.
  */
 export async function knnPredict(options: KnnOptions): Promise<Int32Array> {
   const { engine, train, test, classes, k, temperature } = options;
   const { width } = train;
   const keys = Uint32Array.from([...train.labels.keys()].filter((row) => train.labels[row]! >= 0));
-  const queries = test.features.length / width;
+  const queries = test.labels.length;
   const queryBlock = Math.max(1, Math.min(QUERIES_A_BLOCK, queries));
   const keyBlock = Math.max(1, Math.min(KEYS_A_BLOCK, keys.length));
   const predicted = new Int32Array(queries);
@@ -62,12 +57,15 @@ export async function knnPredict(options: KnnOptions): Promise<Int32Array> {
   try {
     for (let first = 0; first < queries; first += queryBlock) {
       const count = Math.min(queryBlock, queries - first);
-      fillNormalized(queryRows, test.features, width, count, (index) => first + index);
+      await test.read(rangeOf(first, count), queryRows);
+      normalizeRows(queryRows, width, count);
       step.load(state());
       const nearest = Array.from({ length: count }, () => new Neighbours(Math.min(k, keys.length)));
       for (let at = 0; at < keys.length; at += keyBlock) {
+        options.signal?.throwIfAborted();
         const held = Math.min(keyBlock, keys.length - at);
-        fillNormalized(keyRows, train.features, width, held, (index) => keys[at + index]!);
+        await train.read(keys.subarray(at, at + held), keyRows);
+        normalizeRows(keyRows, width, held);
         const { cosines } = await step.run({
           keys: { dtype: 'float32', shape: [keyBlock, width], data: keyRows },
         });
@@ -88,19 +86,17 @@ export async function knnPredict(options: KnnOptions): Promise<Int32Array> {
   return predicted;
 }
 
-function fillNormalized(
-  out: Float32Array,
-  features: Float32Array,
-  width: number,
-  count: number,
-  rowOf: (index: number) => number,
-): void {
-  for (let index = 0; index < count; index++) {
-    const row = features.subarray(rowOf(index) * width, (rowOf(index) + 1) * width);
+/** first, first + 1, … */
+export const rangeOf = (first: number, count: number): Uint32Array =>
+  Uint32Array.from({ length: count }, (_, index) => first + index);
+
+/** The first `count` rows at length 1, in place; rows of zeros stay. */
+function normalizeRows(rows: Float32Array, width: number, count: number): void {
+  for (let start = 0; start < count * width; start += width) {
     let squares = 0;
-    for (const value of row) squares += value * value;
+    for (let at = start; at < start + width; at++) squares += rows[at]! * rows[at]!;
     const scale = squares > 0 ? 1 / Math.sqrt(squares) : 0;
-    for (let column = 0; column < width; column++) out[index * width + column] = scale * row[column]!;
+    for (let at = start; at < start + width; at++) rows[at] = scale * rows[at]!;
   }
 }
 

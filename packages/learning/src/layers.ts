@@ -23,6 +23,12 @@ export function applyBatchNorm(weights: Tensors, key: string, x: Tensor) {
   return ops.batchNormTraining(x, take(weights, `${key}.weight`), take(weights, `${key}.bias`), EPSILON);
 }
 
+/** Columns of x [B, w] at mean 0 and variance 1 over the batch: a batch norm without scale and shift. */
+export function standardise(x: Tensor2D): Tensor2D {
+  const width: [number] = [x.shape[1]];
+  return ops.batchNormTraining(x, tf.ones(width), tf.zeros(width), EPSILON).y as Tensor2D;
+}
+
 /** Batch norm with the running statistics. */
 function applyFrozenBatchNorm<T extends Tensor>(weights: Tensors, key: string, x: T): T {
   const variance = take(weights, `${key}.running_var`);

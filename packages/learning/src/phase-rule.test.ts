@@ -79,6 +79,19 @@ it('refuses a state that is none', () => {
     expect(() => rule.restore(damaged)).toThrow('damaged');
 });
 
+it('takes λ as a share of the steps where a budget ends the run before its epochs', () => {
+  const run = { epochs: 10, stepsPerEpoch: 4 };
+  const steps = (more: object) => {
+    const rule = createPhaseRule(constant(0.5), { ...run, ...more });
+    let made = 0;
+    for (; rule.phase === 'rela' && made < 40; made++) rule.observe(1);
+    return made;
+  };
+  expect(steps({})).toBe(20);
+  expect(steps({ totalSteps: 40 })).toBe(20);
+  expect(steps({ totalSteps: 11 })).toBe(5);
+});
+
 it('knows how many steps are in the phase whatever their losses: all after the switch, one under the adaptive rule', () => {
   const run = { epochs: 4, stepsPerEpoch: 3 };
   expect(createPhaseRule(null, run).certain).toBe(Number.POSITIVE_INFINITY);

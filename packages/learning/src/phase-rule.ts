@@ -3,8 +3,9 @@
  *
  *   rela ──the rule's condition holds──▶ method      never back
  *
- * Adaptive: the condition is ρ ≥ threshold, found before the step. Static λ: ⌊λ·epochs⌋ epochs are done. Without ReLA a run
- * is in `method` from the start.
+ * Adaptive: the condition is ρ ≥ threshold, found before the step. Static λ: ⌊λ·epochs⌋ epochs are done; where a budget of
+ * steps or images ends the run before its epochs, ⌊λ·steps⌋ steps of those that are left of them. Without ReLA a run is in
+ * `method` from the start.
  */
 import { ProblemError, type RelaSpec } from '@rela/contracts';
 import { portion } from '@rela/random';
@@ -36,11 +37,16 @@ export interface PhaseRuleState {
   adaptive: SwitchState | null;
 }
 
+/** How long a run is. */
+export interface PhaseRuleRun {
+  epochs: number;
+  stepsPerEpoch: number;
+  /** Where a budget makes it fewer than those of its epochs. */
+  totalSteps?: number;
+}
+
 /** A run's rule at its first step. `rela`: null without ReLA. */
-export function createPhaseRule(
-  rela: RelaSpec | null,
-  run: { epochs: number; stepsPerEpoch: number },
-): PhaseRule {
+export function createPhaseRule(rela: RelaSpec | null, run: PhaseRuleRun): PhaseRule {
   return new StepwiseRule(rela, run);
 }
 
@@ -51,7 +57,7 @@ class StepwiseRule implements PhaseRule {
 
   constructor(
     private readonly rela: RelaSpec | null,
-    private readonly run: { epochs: number; stepsPerEpoch: number },
+    private readonly run: PhaseRuleRun,
   ) {
     this.#adaptive = rela?.switch.kind === 'adaptive' ? initialSwitch() : null;
     this.#decide();
@@ -107,8 +113,17 @@ class StepwiseRule implements PhaseRule {
   /** Whether the step after those that are done leaves the ReLA loss. */
   #decide(): void {
     if (this.rela === null || this.#switchStep !== null) return;
-    const total = this.run.epochs * this.run.stepsPerEpoch;
-    if (this.#steps < total && this.#conditionHolds(this.rela)) this.#switchStep = this.#steps + 1;
+    if (this.#steps < this.#totalSteps && this.#conditionHolds(this.rela)) this.#switchStep = this.#steps + 1;
+  }
+
+  get #totalSteps(): number {
+    return this.run.totalSteps ?? this.run.epochs * this.run.stepsPerEpoch;
+  }
+
+  #stepsBefore(lambda: number): number {
+    const { epochs, stepsPerEpoch } = this.run;
+    if (this.#totalSteps < epochs * stepsPerEpoch) return portion(lambda, this.#totalSteps);
+    return portion(lambda, epochs) * stepsPerEpoch;
   }
 
   #conditionHolds({ switch: rule }: RelaSpec): boolean {
@@ -120,9 +135,5 @@ class StepwiseRule implements PhaseRule {
       default:
         return rule satisfies never;
     }
-  }
-
-  #stepsBefore(lambda: number): number {
-    return portion(lambda, this.run.epochs) * this.run.stepsPerEpoch;
   }
 }

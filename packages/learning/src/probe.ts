@@ -1,13 +1,13 @@
 /** The linear probe: a linear classifier on frozen features, trained by Adam (method.md, section 3). */
-import type { HostTensors, StepFunction, TensorSpec } from '@rela/engine';
+import type { HostTensor, HostTensors, StepFunction, TensorSpec } from '@rela/engine';
 import { createRandom } from '@rela/random';
 import type { Scalar, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
-import { createAdamW } from './adamw.js';
 import { differentiate } from './differentiate.js';
 import { linear, scalar } from './initial.js';
 import { applyLinear } from './layers.js';
 import { crossEntropy } from './losses.js';
 import { only, take, under } from './names.js';
+import { createAdamW } from './optimizers/adamw.js';
 
 const PROBE = 'probe';
 const isProbe = (key: string) => key.startsWith(`${PROBE}.`);
@@ -30,25 +30,8 @@ export function probePlan(options: { width: number; classes: number; learningRat
   const { width, classes, learningRate } = options;
   const adam = createAdamW({ weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }, () => PROBE);
 
-  const logits = (state: HostTensors, features: Float32Array): Float32Array => {
-    const weight = state[`${PROBE}.weight`]!.data;
-    const bias = state[`${PROBE}.bias`]!.data;
-    const rows = features.length / width;
-    const out = new Float32Array(rows * classes);
-    const sums = new Float64Array(classes);
-    for (let row = 0; row < rows; row++) {
-      sums.set(bias);
-      for (let input = 0; input < width; input++) {
-        const feature = features[row * width + input]!;
-        if (feature === 0) continue; // features come out of a ReLU
-        const at = input * classes;
-        for (let label = 0; label < classes; label++)
-          sums[label] = sums[label]! + feature * weight[at + label]!;
-      }
-      out.set(sums, row * classes);
-    }
-    return out;
-  };
+  const logits = (state: HostTensors, features: Float32Array): Float32Array =>
+    linearScores(state[`${PROBE}.weight`]!, state[`${PROBE}.bias`]!, features);
 
   return {
     initialState(seed) {
@@ -72,14 +55,39 @@ export function probePlan(options: { width: number; classes: number; learningRat
     },
     scalars: () => ({ learningRate: scalar(learningRate) }),
     logits,
-    predict(state, features) {
-      const scores = logits(state, features);
-      return Int32Array.from({ length: scores.length / classes }, (_, row) => {
-        let best = 0;
-        for (let label = 1; label < classes; label++)
-          if (scores[row * classes + label]! > scores[row * classes + best]!) best = label;
-        return best;
-      });
-    },
+    predict: (state, features) => largest(logits(state, features), classes),
   };
+}
+
+/**
+ * W·h + b of features h [n, width] → [n, classes], summed in float64.
+ * @param weight [width, classes] @param bias [classes]
+ */
+export function linearScores(weight: HostTensor, bias: HostTensor, features: Float32Array): Float32Array {
+  const [width, classes] = weight.shape as [number, number];
+  const rows = features.length / width;
+  const out = new Float32Array(rows * classes);
+  const sums = new Float64Array(classes);
+  for (let row = 0; row < rows; row++) {
+    sums.set(bias.data);
+    for (let input = 0; input < width; input++) {
+      const feature = features[row * width + input]!;
+      if (feature === 0) continue; // features come out of a ReLU
+      const at = input * classes;
+      for (let label = 0; label < classes; label++)
+        sums[label] = sums[label]! + feature * weight.data[at + label]!;
+    }
+    out.set(sums, row * classes);
+  }
+  return out;
+}
+
+/** Where the largest of every row of scores [n, classes] is; the first of equal ones. */
+export function largest(scores: Float32Array, classes: number): Int32Array {
+  return Int32Array.from({ length: scores.length / classes }, (_, row) => {
+    let best = 0;
+    for (let label = 1; label < classes; label++)
+      if (scores[row * classes + label]! > scores[row * classes + best]!) best = label;
+    return best;
+  });
 }

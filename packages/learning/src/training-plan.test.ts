@@ -1,4 +1,4 @@
-import { RelaSpec } from '@rela/contracts';
+import { MethodSpec, OptimizerSpec, RelaSpec } from '@rela/contracts';
 import type { HostTensors } from '@rela/engine';
 import { expect, it } from 'vitest';
 import { eagerEngine, runOnce } from './testing/eager.js';
@@ -155,10 +155,72 @@ it('hands out the backbone under its own names', () => {
   expect(weights['conv1.weight']!.shape).toEqual([3, 3, 1, 4]);
 });
 
+const dino = { name: 'dino' as const, prototypes: 6, hidden: 4, bottleneck: 4, warmupTeacherEpochs: 2 };
+
+it('counts the schedules of a method from its own first step, and gives the ReLA phase no inputs of it', () => {
+  const method = MethodSpec.parse(dino);
+  const control = tinyPlan({ method, epochs: 4 });
+  const names = Object.keys(control.scalars(1)).sort();
+  expect(names).toEqual(
+    Object.keys(control.batchSpecs('method'))
+      .filter((key) => !/^(view|labels)/.test(key))
+      .sort(),
+  );
+  const temperature = (scalars: HostTensors) => scalars['dino.teacherTemperature']!.data[0];
+  expect(temperature(control.scalars(1))).toBeCloseTo(0.04, 6);
+  expect(temperature(control.scalars(6))).toBeCloseTo(0.055, 6);
+  expect(temperature(control.scalars(11))).toBeCloseTo(0.07, 6);
+
+  const accelerated = tinyPlan({ method, epochs: 4, rela: rela() });
+  for (const switchStep of [null, 9])
+    expect(Object.keys(accelerated.scalars(8, { switchStep }))).toEqual(['learningRate']);
+  expect(temperature(accelerated.scalars(9, { switchStep: 9 }))).toBeCloseTo(0.04, 6);
+  expect(accelerated.scalars(14, { switchStep: 9 })['dino.teacherTemperature']).toEqual(
+    control.scalars(6)['dino.teacherTemperature'],
+  );
+  // To 1 at the end of the run, whenever it began.
+  expect(accelerated.scalars(20, { switchStep: 9 })['dino.momentum']!.data[0]).toBeGreaterThan(0.9998);
+});
+
+it('holds the prototypes of DINO, and their moments and step count, for the first epoch, and moves them after it', async () => {
+  const plan = tinyPlan({ method: MethodSpec.parse(dino) });
+  const before = plan.initialState();
+  const held = await step(plan, 'method', before);
+  const moved = keysThatMoved(before, held.state);
+  expect(moved).toContain('head.0.weight');
+  expect(moved.filter((key) => /prototypes/i.test(key))).toEqual([]);
+  const free = await step(plan, 'method', held.state, plan.scalars(6));
+  const then = keysThatMoved(held.state, free.state).filter((key) => /prototypes/i.test(key));
+  expect(then).toEqual(
+    expect.arrayContaining(['prototypes.weight', 'adamw.m.prototypes.weight', 'target.prototypes.weight']),
+  );
+  expect(then.filter((key) => key.startsWith('adamw.c'))).toHaveLength(2);
+});
+
 it('refuses a supervised run without labels, and ReLA without targets', () => {
   expect(() => tinyPlan({ method: supervised }, { classes: null })).toThrow('needs labels');
   const plan = tinyPlan({ method: byol });
   expect(() => plan.step('rela')(plan.initialState() as never, { view1: {} } as never)).toThrow(
     'no ReLA phase',
   );
+});
+
+it("lets the slow network follow with the step's own momentum where there is a schedule", async () => {
+  const length = { stepsPerEpoch: 5, totalSteps: 10 };
+  const plan = tinyPlan({ method: byol, ema: { base: 0.5, schedule: 'cosine' } }, { length });
+  const before = plan.initialState();
+  const { state } = await step(plan, 'method', before, plan.scalars(6));
+  const key = 'backbone.conv1.weight';
+  for (const [index, value] of state[`target.${key}`]!.data.entries())
+    expect(value).toBeCloseTo(0.75 * before[key]!.data[index]! + 0.25 * state[key]!.data[index]!, 6);
+});
+
+it.each(['sgd', 'lars'] as const)('trains by %s, with a state of that name', async (name) => {
+  const plan = tinyPlan({ method: byol, optimizer: OptimizerSpec.parse({ name }) });
+  const before = plan.initialState();
+  expect(Object.keys(before).some((key) => key.startsWith('adamw.'))).toBe(false);
+  const { state } = await step(plan, 'method', before);
+  const moved = keysThatMoved(before, state);
+  expect(moved).toContain('backbone.conv1.weight');
+  expect(moved).toContain(`${name}.v.predictor.0.weight`);
 });

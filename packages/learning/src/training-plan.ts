@@ -1,30 +1,47 @@
 /** A training plan: the state of a run, and the step that changes it, for each of its two phases. */
-import { ProblemError, type Training } from '@rela/contracts';
-import type { HostTensors, StepFunction, TensorSpec, Tensors } from '@rela/engine';
+import { ProblemError, type Training, type ViewRecipe } from '@rela/contracts';
+import { type HostTensors, type StepFunction, type TensorSpec, type Tensors, tf } from '@rela/engine';
 import { createRandom } from '@rela/random';
 import type { Scalar, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
-import { createAdamW } from './adamw.js';
+import { createAccumulation, isAccumulated } from './accumulation.js';
 import { type Backbone, createBackbone } from './backbones/backbone.js';
+import { clipByGlobalNorm } from './clip.js';
 import { differentiate } from './differentiate.js';
 import { scalar } from './initial.js';
-import { createMethod, type Method, type Objective } from './methods/method.js';
+import type { Batch, Method, Objective } from './methods/method.js';
+import { createMethod } from './methods/registry.js';
 import { only, take, under, within } from './names.js';
 import { initClassifier, isClassifier, watch } from './online-classifier.js';
+import { createOptimizer, isOptimizers } from './optimizers/optimizer.js';
 import type { Phase } from './phase-rule.js';
+import { learningRates, type RunLength, slowMomenta } from './rates.js';
 import { createTransport, type Transport } from './transport.js';
+import { relaViews } from './views.js';
 
 export interface TrainingPlan {
-  /** Everything that a run carries: backbone, heads, slow networks, W, online classifier, moments. Equal keys in both phases. */
-  initialState(): HostTensors;
   /**
-   * Inputs of a step: view1, view2 [B, H, W, C] float32, normalised; targets [B, k] float32 in the ReLA phase; labels [B]
-   * int32 where there are classes (−1: not labelled); and the scalars of `scalars`.
+   * Everything that a run carries: backbone, heads, slow networks, W, online classifier, moments. Equal keys in both phases.
+   * @param backbone its first weights under its own names; absent: drawn from the seed
+   */
+  initialState(backbone?: HostTensors): HostTensors;
+  /** How the views of a phase are made, in the order of their names. */
+  views(phase: Phase): readonly ViewRecipe[];
+  /**
+   * Inputs of a step: view1, view2, … [B, H, W, C] float32, normalised, one a recipe of `views`; targets [B, k] float32 in the ReLA
+   * phase; labels [B] int32 where there are classes (−1: not labelled); and what `scalars` gives. B is the batch size, or that of a part.
    */
   batchSpecs(phase: Phase): Record<string, TensorSpec>;
   /** Metrics: loss []; classifierCorrect [], of the B images of the first view, where there are classes. */
   step(phase: Phase): StepFunction;
-  /** Inputs that depend on the step, which counts from 1. */
-  scalars(step: number): HostTensors;
+  /**
+   * Inputs that depend on the step, which counts from 1: the learning rate, and those of the method, whose schedules begin where its
+   * own loss does.
+   * @param at.part of the step's batch, from 1, which is the default
+   * @param at.switchStep first step with the method's own loss; null, the default, before it is known, and without ReLA
+   */
+  scalars(step: number, at?: { part?: number; switchStep?: number | null }): HostTensors;
+  /** Equal parts that a batch comes in; the step is run on each, and the last one moves the weights. */
+  readonly parts: number;
   /** The backbone's weights and running statistics under its own names. */
   backboneWeights(state: HostTensors): HostTensors;
 }
@@ -36,28 +53,71 @@ export interface TrainingPlanOptions {
   classes: number | null;
   /** Width of the targets, null without ReLA. */
   k: number | null;
+  /** What schedules go by; needed where the learning rate or a slow network has one. Default for methods: epochs of one step. */
+  length?: RunLength;
 }
 
-/** @throws ProblemError `invalid-request` for a supervised run without labels, or a ReLA run without targets. */
+/** @throws ProblemError `invalid-request` for what the method cannot work with, or a ReLA run without targets. */
 export function createTrainingPlan(options: TrainingPlanOptions): TrainingPlan {
-  return planAround(createBackbone(options.training.backbone, options.image), options);
+  const { training, image, classes } = options;
+  const { batchSize, seed } = training;
+  const backbone = createBackbone(training.backbone, image);
+  return planAround(
+    backbone,
+    createMethod(training.method, { backbone, classes, image, batchSize, seed }),
+    options,
+  );
 }
 
-/** The same around any backbone. */
+/** The same around any backbone and method. */
 export function planAround(
   backbone: Backbone,
-  { training, image, classes, k }: TrainingPlanOptions,
+  method: Method,
+  { training, image, classes, k, length }: TrainingPlanOptions,
 ): TrainingPlan {
-  const method = createMethod(training.method, { backbone, classes });
   const transport = planTransport(backbone, training, k);
   const trains = trainedKeys(backbone, method, transport);
-  const adamw = createAdamW(training.optimizer, (key) => (trains('rela', key) ? 'every' : 'method'));
-  const { batchSize } = training;
+  const gateOf = (key: string) => method.movesWith?.(key) ?? null;
+  const optimizer = createOptimizer(
+    training.optimizer,
+    (key) => gateOf(key) ?? (trains('rela', key) ? 'every' : 'method'),
+  );
+  const { clip, accumulate: parts = 1 } = training;
+  const partSize = training.batchSize / parts;
+  const accumulation = parts > 1 ? createAccumulation(parts) : null;
+  const learningRate = learningRates(training, length);
+  const momentum = slowMomenta(training, length);
+  const scalarsOf = (step: number, part = 1): HostTensors => ({
+    learningRate: scalar(learningRate(step)),
+    ...(momentum ? { momentum: scalar(momentum(step)) } : {}),
+    ...accumulation?.scalars(part),
+  });
+  const viewsOf = { rela: relaViews(image.size), method: method.views };
+  const { stepsPerEpoch, totalSteps } = length ?? { stepsPerEpoch: 1, totalSteps: training.epochs };
+  const methodInputs = (step: number, part: number, first: number): HostTensors =>
+    method.inputs?.({ step: step - first + 1, totalSteps: totalSteps - first + 1, stepsPerEpoch, part }) ??
+    {};
+  /** What of the state a step of the optimizer moves; tensors behind a gate that is closed keep what they have. */
+  const update = (state: Tensors, gradients: Tensors, batch: Tensors): Tensors => {
+    const rate = take<Scalar>(batch, 'learningRate');
+    const partOf = (gate: string | null) =>
+      optimizer.update(
+        state,
+        only(gradients, (key) => gateOf(key) === gate),
+        rate,
+      );
+    const updated = partOf(null);
+    for (const gate of gatesOf(gradients, gateOf))
+      Object.assign(updated, gated(state, partOf(gate), take<Scalar>(batch, gate)));
+    return updated;
+  };
 
   return {
-    initialState() {
+    parts,
+
+    initialState(given) {
       const random = createRandom(training.seed, 'initial state');
-      const weights = backbone.init(random.fork('backbone'));
+      const weights = given ?? backbone.init(random.fork('backbone'));
       const all = {
         ...under('backbone.', weights),
         ...method.init(random.fork('method'), weights),
@@ -68,21 +128,23 @@ export function planAround(
         all,
         (key) => trains('method', key) || (transport !== null && trains('rela', key)),
       );
-      return { ...all, ...adamw.init(trained) };
+      return { ...all, ...optimizer.init(trained), ...accumulation?.init(trained) };
     },
 
+    views: (phase) => viewsOf[phase],
+
     batchSpecs(phase) {
-      const view: TensorSpec = {
-        shape: [batchSize, image.size, image.size, image.channels],
-        dtype: 'float32',
-      };
+      const views = viewsOf[phase].map(({ size }, place): [string, TensorSpec] => [
+        viewName(place),
+        { shape: [partSize, size, size, image.channels], dtype: 'float32' },
+      ]);
       const isRela = phase === 'rela';
       return {
-        view1: view,
-        ...(isRela || method.views === 2 ? { view2: view } : {}),
-        ...(isRela ? { targets: { shape: [batchSize, k ?? 0], dtype: 'float32' } } : {}),
-        ...(classes === null ? {} : { labels: { shape: [batchSize], dtype: 'int32' } }),
-        learningRate: { shape: [], dtype: 'float32' },
+        ...Object.fromEntries(views),
+        ...(isRela ? { targets: { shape: [partSize, k ?? 0], dtype: 'float32' } } : {}),
+        ...(classes === null ? {} : { labels: { shape: [partSize], dtype: 'int32' } }),
+        ...specsOf(scalarsOf(1)),
+        ...(isRela ? {} : specsOf(methodInputs(1, 1, 1))),
       };
     },
 
@@ -90,21 +152,35 @@ export function planAround(
       const minimise = objective(phase, method, transport, state, batch);
       const parameters = only(state, (key) => trains(phase, key) && !isClassifier(key));
       const { loss, gradients, byproducts } = differentiate(parameters, () => {
-        const { loss, features, statistics } = minimise();
-        return { loss, byproducts: { ...under('backbone.', statistics), features } };
+        const { loss, features, statistics, next = {} } = minimise();
+        return { loss, byproducts: { ...under('backbone.', statistics), ...next, features } };
       });
-      const { features, ...statistics } = byproducts;
+      const { features, ...carried } = byproducts;
       const watched =
         classes === null ? null : watch(state, features as Tensor2D, take<Tensor1D>(batch, 'labels'));
-      const all = { ...gradients, ...watched?.gradients };
-      const changed = { ...adamw.update(state, all, take<Scalar>(batch, 'learningRate')), ...statistics };
+      const part = { ...gradients, ...watched?.gradients };
+      const all = accumulation?.add(state, part, batch) ?? part;
+      const clipped = clip ? { ...all, ...clipByGlobalNorm(only(all, isNotWatching), clip.norm) } : all;
+      const updated = update(state, clipped, batch);
+      const m = momentum ? take<Scalar>(batch, 'momentum') : undefined;
+      const inputs = phase === 'rela' ? null : batch;
+      const moved = { ...updated, ...method.follow({ ...state, ...updated, ...carried }, inputs, m) };
       return {
-        state: { ...changed, ...method.follow({ ...state, ...changed }) },
+        state: accumulation
+          ? { ...accumulation.settle(state, moved, batch), ...carried, ...accumulation.keep(all) }
+          : { ...updated, ...carried, ...moved },
         metrics: { loss, ...(watched ? { classifierCorrect: watched.correct } : {}) },
       };
     },
 
-    scalars: () => ({ learningRate: scalar(training.optimizer.learningRate) }),
+    scalars(step, { part = 1, switchStep = null } = {}) {
+      const first = training.rela === null ? 1 : switchStep;
+      return {
+        ...scalarsOf(step, part),
+        ...(first === null || step < first ? {} : methodInputs(step, part, first)),
+      };
+    },
+
     backboneWeights: (state) => within(state, 'backbone.'),
   };
 }
@@ -119,14 +195,36 @@ function planTransport(backbone: Backbone, { rela }: Training, k: number | null)
   return createTransport({ backbone, k, transport: rela.transport });
 }
 
+const viewName = (place: number) => `view${place + 1}`;
+
+const specsOf = (tensors: HostTensors): Record<string, TensorSpec> =>
+  Object.fromEntries(Object.entries(tensors).map(([key, { shape, dtype }]) => [key, { shape, dtype }]));
+
+const gatesOf = (tensors: Tensors, gateOf: (key: string) => string | null) =>
+  new Set(Object.keys(tensors).flatMap((key) => gateOf(key) ?? []));
+
+/** `next` where the gate is 1, what `state` has where it is 0. */
+function gated(state: Tensors, next: Tensors, gate: Scalar): Tensors {
+  const closed = tf.sub(1, gate);
+  return Object.fromEntries(
+    Object.entries(next).map(([key, tensor]) => [
+      key,
+      tf.add(tf.mul(tensor, gate), tf.mul(take(state, key), closed)),
+    ]),
+  );
+}
+
 const BACKBONE = 'backbone.';
+
+/** The classifier that watches a run has no part in how far its weights move. */
+const isNotWatching = (key: string) => !isClassifier(key);
 
 /** Which tensors of the state a phase trains. */
 function trainedKeys(backbone: Backbone, method: Method, transport: Transport | null) {
   return (phase: Phase, key: string): boolean => {
     if (key.startsWith(BACKBONE)) return backbone.trainable(key.slice(BACKBONE.length));
     if (isClassifier(key)) return true;
-    if (key.startsWith('adamw.')) return false;
+    if (isOptimizers(key) || isAccumulated(key)) return false;
     if (key.startsWith('transport.')) return phase === 'rela' && transport?.trainable(key) === true;
     return phase === 'method' && method.trainable(key);
   };
@@ -140,19 +238,19 @@ function objective(
   state: Tensors,
   batch: Tensors,
 ): () => Objective {
-  const view1 = take<Tensor4D>(batch, 'view1');
+  const view = (place: number) => take<Tensor4D>(batch, viewName(place));
   switch (phase) {
     case 'rela': {
       if (!transport) throw new RangeError('This run has no ReLA phase: it has no targets.');
-      const view2 = take<Tensor4D>(batch, 'view2');
       const targets = take<Tensor2D>(batch, 'targets');
-      return () => transport.loss(state, { view1, view2, targets });
+      return () => transport.loss(state, { view1: view(0), view2: view(1), targets });
     }
     case 'method': {
-      const { view2, labels } = batch as { view2?: Tensor4D; labels?: Tensor1D };
-      const views = { view1, ...(view2 ? { view2 } : {}), ...(labels ? { labels } : {}) };
-      const constants = method.constants(state, views);
-      return () => method.loss(state, views, constants);
+      const { labels } = batch as { labels?: Tensor1D };
+      const views = method.views.map((_, place) => view(place));
+      const seen: Batch = { views, inputs: batch, ...(labels ? { labels } : {}) };
+      const constants = method.constants(state, seen);
+      return () => method.loss(state, seen, constants);
     }
     default:
       return phase satisfies never;

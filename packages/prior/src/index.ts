@@ -3,6 +3,7 @@ export { type AppraisedSample, type Appraiser, appraiseSample } from './appraisa
 export { type Compared, compareCandidates } from './appraisal/compare.js';
 export { type Breath, breathing } from './breath.js';
 export { priorDigest } from './digest.js';
+export { type Eigenpairs, leadingEigenpairs } from './eigen/eigenpairs.js';
 export { type Embedder, type EmbedderOptions, openEmbedder } from './embedder.js';
 export type { DecodedImage } from './image.js';
 export { type InspectedPrior, type InspectOptions, inspectPrior } from './inspect.js';

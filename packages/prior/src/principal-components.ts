@@ -2,7 +2,7 @@
 import { ProblemError } from '@rela/contracts';
 import { type Breath, breathing } from './breath.js';
 import { leadingEigenpairs } from './eigen/eigenpairs.js';
-import { addProducts, paddedRows } from './products.js';
+import { multiply } from './products.js';
 import type { ShardStatistics } from './shard-statistics.js';
 
 export interface PrincipalComponents {
@@ -64,7 +64,7 @@ function fixSign(vector: Float64Array): void {
 }
 
 /** Rows that are projected at once: bounds the float64 copies. */
-const CHUNK = 192;
+const CHUNK = 256;
 
 /**
  * Standardised targets [n, k].
@@ -72,32 +72,30 @@ const CHUNK = 192;
  */
 export async function projectTargets(
   rows: Float32Array,
-  components: PrincipalComponents,
+  { width, k, mean, scale, components }: PrincipalComponents,
   breath: Breath = breathing(),
 ): Promise<Float32Array> {
-  const { width, k, mean, scale } = components;
   if (rows.length % width !== 0)
     throw new RangeError(`${rows.length} values are not rows of ${width}; embeddings have another width.`);
   const count = rows.length / width;
   const targets = new Float32Array(count * k);
-  const targetRows = paddedRows(k);
-  const right = new Float64Array(targetRows * width);
-  right.set(components.components);
+  const centred = new Float64Array(Math.min(CHUNK, count) * width);
   for (let from = 0; from < count; from += CHUNK) {
     await breath();
     const length = Math.min(CHUNK, count - from);
-    const leftRows = paddedRows(length);
-    const left = new Float64Array(leftRows * width);
     for (let row = 0; row < length; row++)
       for (let feature = 0; feature < width; feature++)
-        left[row * width + feature] = rows[(from + row) * width + feature]! - mean[feature]!;
-    const projected = new Float64Array(leftRows * targetRows);
-    addProducts({ left, leftRows, right, rightRows: targetRows, length: width, upperOnly: false }, projected);
+        centred[row * width + feature] = rows[(from + row) * width + feature]! - mean[feature]!;
+    const { data: projected } = await multiply(
+      { data: centred.subarray(0, length * width), rows: length, columns: width },
+      { data: components, rows: k, columns: width },
+      { transposeRight: true },
+    );
     for (let row = 0; row < length; row++)
       for (let target = 0; target < k; target++)
         // Not a product with 0, which would leave the sign of −0 to rounding.
         if (scale[target]! > 0)
-          targets[(from + row) * k + target] = projected[row * targetRows + target]! * scale[target]!;
+          targets[(from + row) * k + target] = projected[row * k + target]! * scale[target]!;
   }
   return targets;
 }

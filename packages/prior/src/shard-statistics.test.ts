@@ -8,9 +8,9 @@ function randomRows(count: number, width: number, seed: number, mean = 0): Float
   return Float32Array.from({ length: count * width }, () => mean + random());
 }
 
-function of(rows: Float32Array, width: number): ShardStatistics {
+async function statisticsOf(rows: Float32Array, width: number): Promise<ShardStatistics> {
   const statistics = ShardStatistics.empty(width);
-  statistics.add(rows);
+  await statistics.add(rows);
   return statistics;
 }
 
@@ -37,28 +37,36 @@ function largestDifference(left: ArrayLike<number>, right: ArrayLike<number>): n
   return Array.from(left).reduce((most, value, index) => Math.max(most, Math.abs(value - right[index]!)), 0);
 }
 
-it.each([1, 2, 3, 4, 7, 9, 32])('gives the covariance by its definition for width %i', (width) => {
+it.each([1, 2, 3, 4, 7, 9, 32])('gives the covariance by its definition for width %i', async (width) => {
   const rows = randomRows(150, width, width);
-  expect(largestDifference(of(rows, width).covariance(), naiveCovariance(rows, width))).toBeLessThan(1e-12);
+  expect(
+    largestDifference((await statisticsOf(rows, width)).covariance(), naiveCovariance(rows, width)),
+  ).toBeLessThan(1e-12);
 });
 
-it('keeps its digits where embeddings lie far from zero', () => {
+it('keeps its digits where embeddings lie far from zero', async () => {
   const rows = randomRows(500, 5, 3, 30000);
-  expect(largestDifference(of(rows, 5).covariance(), naiveCovariance(rows, 5))).toBeLessThan(1e-10);
+  expect(
+    largestDifference((await statisticsOf(rows, 5)).covariance(), naiveCovariance(rows, 5)),
+  ).toBeLessThan(1e-10);
 });
 
-it('adds up over shards in any grouping', () => {
+it('adds up over shards in any grouping', async () => {
   const width = 10;
   const rows = randomRows(700, width, 4, 3);
-  const whole = of(rows, width);
+  const whole = await statisticsOf(rows, width);
   const cuts = [0, 1, 2, 130, 131, 400, 700];
   const shards = () =>
-    cuts.slice(1).map((end, index) => of(rows.subarray(cuts[index]! * width, end * width), width));
+    Promise.all(
+      cuts
+        .slice(1)
+        .map((end, index) => statisticsOf(rows.subarray(cuts[index]! * width, end * width), width)),
+    );
   const forward = ShardStatistics.empty(width);
-  for (const shard of shards()) forward.merge(shard);
+  for (const shard of await shards()) forward.merge(shard);
   const backward = ShardStatistics.empty(width);
-  for (const shard of shards().reverse()) backward.merge(shard);
-  const [a, b, c, ...rest] = shards();
+  for (const shard of (await shards()).reverse()) backward.merge(shard);
+  const [a, b, c, ...rest] = await shards();
   a!.merge(b!);
   for (const shard of rest) c!.merge(shard);
   c!.merge(a!);
@@ -69,16 +77,16 @@ it('adds up over shards in any grouping', () => {
   }
 });
 
-it('does not change by merging nothing', () => {
-  const statistics = of(randomRows(20, 4, 5), 4);
+it('does not change by merging nothing', async () => {
+  const statistics = await statisticsOf(randomRows(20, 4, 5), 4);
   const before = statistics.toBytes();
   statistics.merge(ShardStatistics.empty(4));
-  statistics.add(new Float32Array(0));
+  await statistics.add(new Float32Array(0));
   expect(statistics.toBytes()).toEqual(before);
 });
 
-it('survives its bytes exactly, also from a buffer that is not aligned', () => {
-  const statistics = of(randomRows(33, 7, 6), 7);
+it('survives its bytes exactly, also from a buffer that is not aligned', async () => {
+  const statistics = await statisticsOf(randomRows(33, 7, 6), 7);
   const bytes = statistics.toBytes();
   expect(bytes.length).toBe(8 * (1 + 7 + 28));
   const shifted = new Uint8Array(bytes.length + 3);
@@ -87,13 +95,13 @@ it('survives its bytes exactly, also from a buffer that is not aligned', () => {
   expect(read.width).toBe(7);
   expect(read.count).toBe(33);
   expect(read.toBytes()).toEqual(bytes);
-  read.add(randomRows(5, 7, 7));
-  statistics.add(randomRows(5, 7, 7));
+  await read.add(randomRows(5, 7, 7));
+  await statistics.add(randomRows(5, 7, 7));
   expect(read.toBytes()).toEqual(statistics.toBytes());
 });
 
-it('refuses bytes that are something else', () => {
-  const bytes = of(randomRows(3, 3, 8), 3).toBytes();
+it('refuses bytes that are something else', async () => {
+  const bytes = (await statisticsOf(randomRows(3, 3, 8), 3)).toBytes();
   for (const wrong of [
     new Uint8Array(0),
     new Uint8Array(12),
@@ -103,8 +111,8 @@ it('refuses bytes that are something else', () => {
     expect(() => ShardStatistics.fromBytes(wrong)).toThrow(ProblemError);
 });
 
-it('refuses rows and statistics of another width', () => {
+it('refuses rows and statistics of another width', async () => {
   const statistics = ShardStatistics.empty(4);
-  expect(() => statistics.add(new Float32Array(6))).toThrow(RangeError);
+  await expect(statistics.add(new Float32Array(6))).rejects.toThrow(RangeError);
   expect(() => statistics.merge(ShardStatistics.empty(5))).toThrow(RangeError);
 });

@@ -3,26 +3,24 @@
  * grouping (Chan, Golub, LeVeque 1979); moments about the mean lose no digits where embeddings lie far from 0.
  */
 import { ProblemError } from '@rela/contracts';
-import { addProducts, paddedRows } from './products.js';
+import { multiply } from './products.js';
 
 /** Rows that are centred and multiplied at once. */
-const CHUNK = 64;
+const CHUNK = 256;
 
 export class ShardStatistics {
   private rows = 0;
   /** [m] */
   readonly mean: Float64Array;
-  /** [padded, padded], of which the upper triangle of [m, m] counts. */
+  /** [m, m], of which the upper triangle counts. */
   private readonly moment: Float64Array;
-  private readonly padded: number;
 
   private constructor(
     /** m */
     readonly width: number,
   ) {
-    this.padded = paddedRows(width);
     this.mean = new Float64Array(width);
-    this.moment = new Float64Array(this.padded * this.padded);
+    this.moment = new Float64Array(width * width);
   }
 
   /** @param width m: floats an embedding */
@@ -36,26 +34,22 @@ export class ShardStatistics {
     return this.rows;
   }
 
-  /** @param rows embeddings [n, m], finite */
-  add(rows: Float32Array): void {
-    const { width, padded } = this;
+  /** One call after the other. @param rows embeddings [n, m], finite */
+  async add(rows: Float32Array): Promise<void> {
+    const { width, moment } = this;
     if (rows.length % width !== 0)
       throw new RangeError(`${rows.length} values are not rows of ${width}; embeddings have another width.`);
     const count = rows.length / width;
-    const centred = new Float64Array(padded * Math.min(CHUNK, count));
+    const centred = new Float64Array(width * Math.min(CHUNK, count));
     for (let from = 0; from < count; from += CHUNK) {
       const length = Math.min(CHUNK, count - from);
       const chunk = rows.subarray(from * width, (from + length) * width);
       const mean = meanOf(chunk, width);
-      // Transposed, [m, length]: a product then reads two runs of memory.
-      for (let feature = 0; feature < width; feature++)
-        for (let row = 0; row < length; row++)
-          centred[feature * length + row] = chunk[row * width + feature]! - mean[feature]!;
-      centred.fill(0, width * length, padded * length);
-      addProducts(
-        { left: centred, leftRows: padded, right: centred, rightRows: padded, length, upperOnly: true },
-        this.moment,
-      );
+      for (let row = 0; row < length; row++)
+        for (let feature = 0; feature < width; feature++)
+          centred[row * width + feature] = chunk[row * width + feature]! - mean[feature]!;
+      const matrix = { data: centred.subarray(0, length * width), rows: length, columns: width };
+      await multiply(matrix, matrix, { transposeLeft: true, into: moment, add: true });
       this.moveMean(mean, length);
     }
   }
@@ -71,12 +65,12 @@ export class ShardStatistics {
 
   /** Covariance [m, m], both triangles: the second moment over n − 1; zeros for one image. */
   covariance(): Float64Array {
-    const { width, padded, moment } = this;
+    const { width, moment } = this;
     const divisor = Math.max(this.rows - 1, 1);
     const covariance = new Float64Array(width * width);
     for (let row = 0; row < width; row++)
       for (let column = row; column < width; column++) {
-        const value = moment[row * padded + column]! / divisor;
+        const value = moment[row * width + column]! / divisor;
         covariance[row * width + column] = value;
         covariance[column * width + row] = value;
       }
@@ -85,13 +79,13 @@ export class ShardStatistics {
 
   /** Little-endian float64: count, mean [m], the second moment's upper triangle [m·(m + 1)/2] row by row. */
   toBytes(): Uint8Array {
-    const { width, padded } = this;
+    const { width } = this;
     const values = new Float64Array(1 + width + (width * (width + 1)) / 2);
     values[0] = this.rows;
     values.set(this.mean, 1);
     let at = 1 + width;
     for (let row = 0; row < width; row++) {
-      values.set(this.moment.subarray(row * padded + row, row * padded + width), at);
+      values.set(this.moment.subarray(row * width + row, row * width + width), at);
       at += width - row;
     }
     return new Uint8Array(values.buffer);
@@ -114,8 +108,8 @@ export class ShardStatistics {
     statistics.mean.set(values.subarray(1, 1 + width));
     let at = 1 + width;
     for (let row = 0; row < width; row++) {
-      const { padded, moment } = statistics;
-      moment.set(values.subarray(at, at + width - row), row * padded + row);
+      const { moment } = statistics;
+      moment.set(values.subarray(at, at + width - row), row * width + row);
       at += width - row;
     }
     return statistics;
@@ -130,7 +124,7 @@ export class ShardStatistics {
     if (this.rows > 0)
       for (let row = 0; row < this.width; row++) {
         const factor = weight * shift[row]!;
-        const start = row * this.padded;
+        const start = row * this.width;
         for (let column = row; column < this.width; column++)
           this.moment[start + column] = this.moment[start + column]! + factor * shift[column]!;
       }

@@ -10,7 +10,7 @@ import {
 } from '@rela/contracts';
 import { breathing, compareCandidates, inspectPrior, openEmbedder } from '@rela/prior';
 import { embedAll } from './appraise.js';
-import { planJob } from './plan.js';
+import { planStages } from './plan.js';
 import { createRandomPrior } from './random-prior.js';
 import { readSample } from './sample.js';
 import { floatRows, readJson } from './targets.js';
@@ -66,10 +66,15 @@ export async function choosePrior(
   const prior = candidates.find(({ digest }) => digest === choice.prior);
   if (!prior) throw new Error(`Prior ${choice.prior} was chosen and is no candidate.`);
   const manifest = await readJson(tools.store, input.dataset, DatasetManifest);
-  const dataset = { id: input.datasetId, status: 'ready' as const, digest: input.dataset };
+  const known = {
+    dataset: { id: input.datasetId, status: 'ready' as const, digest: input.dataset },
+    ...{ manifest, prior },
+    starts: new Map(input.inits.map(({ run, weights }) => [run, { init: { weights, difference: null } }])),
+    transfers: new Map(input.transfers.map(({ reference, ...rest }) => [reference, rest])),
+  };
   return {
     result: { kind: 'choose', ...choice, seconds: secondsSince(started) },
-    plan: planJob({ ...request, prior: prior.id }, { dataset, manifest, prior }, { appraised: true }),
+    plan: planStages({ ...request, prior: prior.id }, known, { appraised: true }),
   };
 }
 

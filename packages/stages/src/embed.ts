@@ -73,7 +73,7 @@ export async function embedShard(
   for await (const rows of embedder.embed(images)) {
     embeddings.set(rows, rowsDone * prior.width);
     rowsDone += rows.length / prior.width;
-    statistics.add(rows);
+    await statistics.add(rows);
   }
   const written = await tools.store.write(rowBytes(embeddings), { signal: tools.signal });
   const summed = await tools.store.write(statistics.toBytes(), { signal: tools.signal });

@@ -1,130 +1,141 @@
 /** The evaluate stage: a linear probe and kNN on features of the plain images (method.md, section 3). */
-import type { DatasetManifest, PriorModel, SplitName, StageResultOf, Training } from '@rela/contracts';
+import type { DatasetManifest, FeatureFiles, SplitName, StageResultOf, Training } from '@rela/contracts';
 import type { Engine, Precision } from '@rela/engine';
-import { createBackbone, knnPredict } from '@rela/learning';
-import { type Embedder, openEmbedder } from '@rela/prior';
+import { knnPredict } from '@rela/learning';
+import type { Embedder } from '@rela/prior';
+import { openBackbone } from './backbone-embedder.js';
 import { shardImages } from './embed.js';
-import { viewSize } from './plan.js';
+import { FeatureFile } from './feature-file.js';
+import { assertTestable, hasTest } from './label-checks.js';
 import { trainProbe } from './probe.js';
 import { type StageTools, secondsSince } from './tools.js';
 
 export interface EvaluateOptions {
   training: Training;
+  /** Of the data set that was trained on. */
   manifest: DatasetManifest;
+  /** Another data set, whose images are looked at instead. */
+  transfer?: { name: string; manifest: DatasetManifest };
   /** Digest of the trained backbone as ONNX. */
   model: string;
   engine: Engine;
   /** Of the extraction of features: see `EmbedderOptions`. */
   precision?: Precision;
   threads: number;
-}
-
-export interface LabelledFeatures {
-  /** float32 [n, d] */
-  features: Float32Array;
-  /** int32 [n]; −1 without a label */
-  labels: Int32Array;
-  /** d */
-  width: number;
-}
-
-/** The trained backbone as the embedder reads it: an evaluation sees what a user who downloads the model sees. */
-function asPrior({ training, manifest, model }: EvaluateOptions): PriorModel {
-  const size = viewSize(training, manifest) ?? 0;
-  const { channels, mean, std } = manifest;
-  return {
-    digest: model,
-    model,
-    input: 'images',
-    output: 'features',
-    pool: false,
-    batch: null,
-    width: createBackbone(training.backbone, { size, channels }).width,
-    preprocessing: {
-      height: size,
-      width: size,
-      channels,
-      layout: 'nchw',
-      dtype: 'float32',
-      scale: 'unit',
-      mean,
-      std,
-    },
-  };
+  /** Folder for features while they are needed. */
+  scratch: string;
 }
 
 async function extractFeatures(
-  split: SplitName,
+  { count, shards }: DatasetManifest['splits']['train'],
   embedder: Embedder,
-  { manifest }: EvaluateOptions,
+  scratch: string,
   tools: StageTools,
   onImage: () => void,
-): Promise<LabelledFeatures> {
-  const { count, shards } = manifest.splits[split] ?? { count: 0, shards: [] };
-  const features = new Float32Array(count * embedder.width);
-  const labels = new Int32Array(count);
-  let imagesDone = 0;
-  let rowsDone = 0;
-  for (const shard of shards) {
-    async function* images() {
-      for await (const image of shardImages(shard, tools, onImage)) {
-        labels[imagesDone++] = image.label ?? -1;
-        yield image;
+): Promise<FeatureFile> {
+  const file = await FeatureFile.create(scratch, count, embedder.width);
+  try {
+    let imagesDone = 0;
+    for (const shard of shards) {
+      async function* images() {
+        for await (const image of shardImages(shard, tools, onImage)) {
+          file.labels[imagesDone++] = image.label ?? -1;
+          yield image;
+        }
       }
+      for await (const rows of embedder.embed(images())) file.append(rows);
     }
-    for await (const rows of embedder.embed(images())) {
-      features.set(rows, rowsDone * embedder.width);
-      rowsDone += rows.length / embedder.width;
-    }
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
   }
-  return { features, labels, width: embedder.width };
 }
 
-/** Accuracies are null where there are no labels or no test images. */
+/** Accuracies are null where there are no labels or no test images. Memory does not grow with the data set but by its labels. */
 export async function evaluate(
   options: EvaluateOptions,
   tools: StageTools,
 ): Promise<StageResultOf<'evaluate'>> {
   const started = performance.now();
-  const { training, manifest } = options;
-  const classes = manifest.classes?.length ?? 0;
-  if (classes === 0 || !manifest.splits.test || manifest.splits.test.count === 0)
-    return { kind: 'evaluate', accuracy: null, accuracyStd: null, knn: null, seconds: secondsSince(started) };
-
-  const total = manifest.splits.train.count + manifest.splits.test.count;
+  const { training, transfer, scratch } = options;
+  const data = transfer?.manifest ?? options.manifest;
+  const isKept = !transfer && training.evaluation.features !== undefined;
+  const isJudged = hasTest(data);
+  if (isJudged) await assertTestable(data, tools.store, transfer && `"${transfer.name}"`);
+  const splits = (['train', 'test'] as const).filter((name) => data.splits[name] !== null);
+  const total = splits.reduce((sum, name) => sum + data.splits[name]!.count, 0);
   let done = 0;
   const onImage = () => tools.progress(++done, total, 'images');
-  const embedder = await openEmbedder(await tools.store.localPath(options.model), asPrior(options), {
-    threads: options.threads,
-    precision: options.precision ?? 'fast',
-  });
-  let trained: LabelledFeatures;
-  let tested: LabelledFeatures;
+  const files: Partial<Record<SplitName, FeatureFile>> = {};
   try {
-    trained = await extractFeatures('train', embedder, options, tools, onImage);
-    tested = await extractFeatures('test', embedder, options, tools, onImage);
+    if (isJudged || isKept) {
+      const path = await tools.store.localPath(options.model);
+      const embedder = await openBackbone(path, options, options);
+      try {
+        for (const name of splits)
+          files[name] = await extractFeatures(data.splits[name]!, embedder, scratch, tools, onImage);
+      } finally {
+        await embedder.dispose();
+      }
+    }
+    const features = isKept ? await keep(files, tools) : undefined;
+    const judged =
+      isJudged && files.train && files.test
+        ? await judge({ trained: files.train, tested: files.test }, data.classes!.length, options, tools)
+        : { accuracy: null, accuracyStd: null, knn: null };
+    return {
+      kind: 'evaluate',
+      ...judged,
+      seconds: secondsSince(started),
+      ...(features ? { features } : {}),
+    };
   } finally {
-    await embedder.dispose();
+    for (const file of Object.values(files)) await file.close();
   }
-  const { k, temperature } = training.evaluation.knn;
+}
+
+async function judge(
+  { trained, tested }: { trained: FeatureFile; tested: FeatureFile },
+  classes: number,
+  { training, engine }: EvaluateOptions,
+  tools: StageTools,
+): Promise<{ accuracy: number; accuracyStd: number; knn: number }> {
   const votes = await knnPredict({
-    engine: options.engine,
+    engine,
     train: trained,
     test: tested,
     classes,
-    k,
-    temperature,
+    ...training.evaluation.knn,
+    signal: tools.signal,
   });
   const probe = await trainProbe(
-    { trained, tested, classes, seed: training.seed, engine: options.engine, ...training.evaluation.probe },
+    { trained, tested, classes, seed: training.seed, engine, ...training.evaluation.probe },
     tools,
   );
-  return {
-    kind: 'evaluate',
-    ...probe,
-    knn: accuracyOf(votes, tested.labels),
-    seconds: secondsSince(started),
-  };
+  return { ...probe, knn: accuracyOf(votes, tested.labels) };
+}
+
+async function keep(
+  files: Partial<Record<SplitName, FeatureFile>>,
+  { store, signal }: StageTools,
+): Promise<FeatureFiles[]> {
+  const kept: FeatureFiles[] = [];
+  for (const split of ['train', 'test'] as const) {
+    const file = files[split];
+    if (!file) continue;
+    const { features, labels } = await file.store(store, { signal });
+    kept.push({
+      split,
+      rows: file.labels.length,
+      width: file.width,
+      features: features.digest,
+      featuresBytes: features.bytes,
+      labels: labels.digest,
+      labelsBytes: labels.bytes,
+    });
+  }
+  return kept;
 }
 
 /** Share of the labelled rows whose prediction is right. */

@@ -9,6 +9,7 @@ import type {
   Prior,
   SampledShard,
 } from '@rela/contracts';
+import type { CheckedResources } from './plan.js';
 import { priorModel } from './prior-model.js';
 import { resultKey } from './result-key.js';
 import { drawSample } from './sample.js';
@@ -49,6 +50,7 @@ export function appraiseStage(options: AppraiseOptions): PlannedStage {
 
 interface ChoiceOptions {
   request: JobCreate;
+  known: Pick<CheckedResources, 'starts' | 'transfers'>;
   dataset: string;
   candidates: Prior[];
   sample: SampledShard[];
@@ -63,7 +65,7 @@ interface ChoiceOptions {
  * @param plan as if the first candidate had been chosen
  */
 export function awaitChoice(plan: JobPlan, options: ChoiceOptions): JobPlan {
-  const { request, dataset, candidates, sample, seed, widest, student } = options;
+  const { request, known, dataset, candidates, sample, seed, widest, student } = options;
   const appraisals = candidates.map((prior, index) =>
     appraiseStage({
       ...{ ref: `appraise-${index}`, dataset, prior, sample, seed },
@@ -77,6 +79,14 @@ export function awaitChoice(plan: JobPlan, options: ChoiceOptions): JobPlan {
     input: {
       ...{ kind: 'choose', request, datasetId: plan.datasetId, dataset, candidates, sample },
       ...{ most: widest, student },
+      inits: [...(known.starts ?? [])].flatMap(([run, { init }]) =>
+        init ? [{ run, weights: init.weights }] : [],
+      ),
+      transfers: [...(known.transfers ?? [])].map(([reference, { name, digest }]) => ({
+        reference,
+        name,
+        digest,
+      })),
     },
     dependsOn: appraisals.map(({ ref }) => ref),
   };

@@ -1,6 +1,7 @@
 import { type Dataset, type DatasetManifest, JobCreate, type Prior, ProblemError } from '@rela/contracts';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { planJob } from './plan.js';
+import type { EarlierRun, RunStart } from './run-start.js';
 
 const digest = (letter: string) => `sha256:${letter.repeat(64)}`;
 const manifest: DatasetManifest = {
@@ -69,7 +70,9 @@ it('a run trains after all targets of its job, also those that it does not use',
     run('a', { rela: {} }),
     run('wide', { rela: {}, backbone: { name: 'resnet18' } }),
   ];
-  const { stages } = plan(request(...runs), { prior: { ...prior, width: 512 } });
+  const { train } = manifest.splits;
+  const large = { ...manifest, splits: { ...manifest.splits, train: { ...train, count: 3000 } } };
+  const { stages } = plan(request(...runs), { prior: { ...prior, width: 512 }, manifest: large });
   const waits = stages
     .filter(({ kind }) => kind === 'train')
     .map(({ dependsOn, after }) => [dependsOn, after]);
@@ -119,6 +122,61 @@ it('refuses a data set whose images are all the same', () => {
   expect(faultsOf(request(run('a')), { manifest: { ...manifest, identical: true } })).toEqual(['dataset']);
 });
 
+describe('a method that cannot work with the run names the field and what to take', () => {
+  const faultOf = (method: object, more: object = {}, known: object = {}) => {
+    try {
+      plan(request(run('a', { method, ...more })), known);
+    } catch (error) {
+      if (error instanceof ProblemError) return error.errors;
+      throw error;
+    }
+    return [];
+  };
+  it.each([
+    [
+      'mae',
+      {},
+      'runs[0].backbone.name',
+      'is resnet18-narrow, which has no patches that MAE could hide; take vit-tiny',
+    ],
+    ['moco-v2', { queue: 49 }, 'runs[0].method.queue', 'is 49, less than a batch of 50; take at least 50'],
+    [
+      'dino',
+      { localViews: 2, localSize: 29 },
+      'runs[0].method.localSize',
+      'is 29, and the images are 28 pixels wide',
+    ],
+  ])('%s %o', (name, options, field, message) => {
+    const [fault, ...others] = faultOf({ name, ...options })!;
+    expect(fault).toMatchObject({ field });
+    expect(fault!.message).toContain(message);
+    expect(others).toEqual([]);
+  });
+
+  it('mae where an image is one patch', () => {
+    const large = { backbone: { name: 'vit-tiny', stem: 'standard' }, imageSize: 16 };
+    const [fault] = faultOf({ name: 'mae' }, large)!;
+    expect(fault).toMatchObject({ field: 'runs[0].method.maskRatio' });
+    expect(faultOf({ name: 'mae' }, { ...large, imageSize: 17 })).toEqual([]);
+  });
+
+  it('a mean over patches that the backbone has not', () => {
+    const [fault] = faultOf({ name: 'byol' }, { backbone: { name: 'resnet18', pool: 'mean' } })!;
+    expect(fault).toMatchObject({ field: 'runs[0].backbone.pool' });
+    expect(faultOf({ name: 'byol' }, { backbone: { name: 'vit-tiny', pool: 'mean' } })).toEqual([]);
+  });
+
+  it.each([['byol'], ['simclr'], ['simsiam'], ['moco-v2'], ['barlow-twins'], ['vicreg'], ['dino']])(
+    '%s with its defaults works without labels, on every backbone',
+    (name) => {
+      for (const backbone of ['resnet18-narrow', 'mobilenet-v2', 'vit-tiny'])
+        expect(
+          faultOf({ name }, { backbone: { name: backbone } }, { manifest: { ...manifest, classes: null } }),
+        ).toEqual([]);
+    },
+  );
+});
+
 it('offers a larger dataRatio for a batch that is too large only where there is one', () => {
   const faultOf = (dataRatio: number) => {
     try {
@@ -130,4 +188,168 @@ it('offers a larger dataRatio for a batch that is too large only where there is 
   };
   expect(faultOf(1)).toContain('take a batchSize of at most 300, or more images');
   expect(faultOf(0.5)).toContain('take a batchSize of at most 150, or a larger dataRatio, or more images');
+});
+
+it('leaves the keys of trainings that ask for nothing new as they were', () => {
+  const key = (more: object) =>
+    plan(request(run('a', more))).stages.find(({ kind }) => kind === 'train')!.resultKey;
+  expect(key({})).toBe('train:0fe1716b6a5d259a5843a2c1829a3ba98f17546325e7b5cf1259327461d1e8d4');
+  for (const more of [
+    { optimizer: { name: 'sgd' } },
+    { optimizer: { scaling: 'linear' } },
+    { optimizer: { decay: 'weights' } },
+    { schedule: { name: 'cosine' } },
+    { clip: { norm: 1 } },
+    { accumulate: 2 },
+    { ema: { schedule: 'cosine' } },
+    { budget: { steps: 3 } },
+    { validation: {} },
+    { validation: {}, return: 'best' },
+  ])
+    expect(key(more), JSON.stringify(more)).not.toBe(key({}));
+});
+
+it('names the field of a training that cannot be, before any worker has begun', () => {
+  const fields = (more: object, known: object = {}) => faultsOf(request(run('a', more)), known);
+  expect(fields({ accumulate: 3 })).toEqual(['runs[0].accumulate']);
+  expect(fields({ accumulate: 50 })).toEqual(['runs[0].accumulate']);
+  expect(fields({ accumulate: 25 })).toEqual([]);
+  expect(fields({ epochs: 3, schedule: { warmupEpochs: 4 } })).toEqual(['runs[0].schedule.warmupEpochs']);
+  expect(fields({ epochs: 3, schedule: { warmupEpochs: 2 }, budget: { steps: 11 } })).toEqual([
+    'runs[0].schedule.warmupEpochs',
+  ]);
+  expect(fields({ epochs: 3, schedule: { warmupEpochs: 3 } })).toEqual([]);
+  expect(fields({ budget: { images: 49 } })).toEqual(['runs[0].budget.images']);
+  expect(fields({ method: { name: 'supervised' }, ema: {} })).toEqual(['runs[0].ema']);
+  expect(fields({ return: 'best' })).toEqual(['runs[0].return']);
+  expect(fields({ validation: {} }, { manifest: { ...manifest, classes: null } })).toEqual([
+    'runs[0].validation',
+  ]);
+  expect(fields({ batchSize: 250, validation: { fraction: 0.2 } })).toEqual(['runs[0].batchSize']);
+});
+
+const earlier = (more: object = {}, input: object = {}): EarlierRun => {
+  const { name: _, ...training } = request(run('a', { epochs: 4, ...more })).runs[0]!;
+  return {
+    run: { id: 'run_1', name: 'a', status: 'succeeded' },
+    resultKey: 'train:1',
+    input: { kind: 'train', dataset: digest('d'), training, reduceKey: null, ...input },
+    result: {
+      ...{ kind: 'train', model: digest('m'), modelBytes: 1, width: 1, weights: digest('w'), seconds: 1 },
+      ...{
+        steps: 24,
+        switchStep: null,
+        flops: 1,
+        finalLoss: 1,
+        waitShare: 0,
+        engine: 'compiled',
+        kernels: {},
+      },
+      checkpoint: { step: 24, digest: digest('c'), bytes: 1 },
+      endedBy: 'epochs',
+    },
+  };
+};
+const starting = (more: object, start: RunStart) => ({
+  wanted: request(run('b', { continueFrom: 'run_1', ...more })),
+  known: { starts: new Map([[0, start]]) },
+});
+
+it('goes on with a run of equal training for more epochs, from its last checkpoint', () => {
+  const { wanted, known } = starting({ epochs: 9 }, { continueFrom: earlier() });
+  const [train] = plan(wanted, known).stages;
+  expect(train!.input).toMatchObject({ kind: 'train', continueFrom: digest('c') });
+  expect((train!.input as { training: object }).training).not.toHaveProperty('continueFrom');
+  expect(train!.resultKey).not.toBe(plan(request(run('b', { epochs: 9 }))).stages[0]!.resultKey);
+});
+
+it('refuses to go on with another training, on other data, for no longer, or with a run that is not there yet', () => {
+  const fields = (more: object, start: EarlierRun) => {
+    const { wanted, known } = starting(more, { continueFrom: start });
+    return faultsOf(wanted, known);
+  };
+  expect(fields({ epochs: 9, seed: 1, batchSize: 40 }, earlier())).toEqual([
+    'runs[0].batchSize',
+    'runs[0].seed',
+  ]);
+  expect(fields({ epochs: 9, schedule: { name: 'cosine' } }, earlier())).toEqual([]);
+  expect(fields({ epochs: 9, validation: {} }, earlier())).toEqual(['runs[0].validation']);
+  expect(fields({ epochs: 9, validation: { patience: 2 } }, earlier({ validation: {} }))).toEqual([]);
+  expect(fields({ epochs: 9 }, earlier({}, { dataset: digest('e') }))).toEqual(['runs[0].continueFrom']);
+  expect(fields({ epochs: 9 }, earlier({}, { reduceKey: 'reduce:1' }))).toEqual(['prior']);
+  expect(fields({ epochs: 4 }, earlier())).toEqual(['runs[0].epochs']);
+  expect(fields({ epochs: 3 }, earlier())).toEqual(['runs[0].epochs']);
+  expect(fields({ epochs: 9 }, { ...earlier(), result: null })).toEqual(['runs[0].continueFrom']);
+  const { checkpoint: _, ...older } = earlier().result!;
+  expect(fields({ epochs: 9 }, { ...earlier(), result: older })).toEqual(['runs[0].continueFrom']);
+});
+
+it('starts from weights that fit, and refuses others and two beginnings', () => {
+  const init = (difference: string | null) => ({ init: { weights: digest('w'), difference } });
+  const wanted = request(run('b', { init: { run: 'run_1' } }));
+  const [train] = plan(wanted, { starts: new Map([[0, init(null)]]) }).stages;
+  expect(train!.input).toMatchObject({ init: digest('w') });
+  expect(train!.resultKey).not.toBe(plan(request(run('b'))).stages[0]!.resultKey);
+  expect(faultsOf(wanted, { starts: new Map([[0, init('tensor "x" is missing')]]) })).toEqual([
+    'runs[0].init',
+  ]);
+  const both = starting({ init: { run: 'run_1' } }, { ...init(null), continueFrom: earlier() });
+  expect(faultsOf(both.wanted, both.known)).toEqual(['runs[0].init']);
+});
+
+it('refuses targets of more dimensions than the images can span', () => {
+  const { train } = manifest.splits;
+  const few = (count: number) => ({
+    manifest: { ...manifest, splits: { ...manifest.splits, train: { ...train, count } } },
+  });
+  const wanted = request(run('a', { rela: {} }), run('control'));
+  expect(faultsOf(wanted, few(64))).toEqual(['runs[0].rela']);
+  expect(faultsOf(wanted, few(65))).toEqual([]);
+});
+
+const other = { name: 'other', digest: digest('o'), manifest };
+
+it('judges a run once more for every other data set and every share of the labels, each to be had again by its own key', () => {
+  const evaluation = { transfer: ['o'], finetune: { shares: [0.1, 1] } };
+  const transfers = new Map([['o', other]]);
+  const evaluations = (wanted: object) =>
+    plan(request(run('a', { evaluation: wanted })), { transfers }).stages.filter(
+      ({ kind }) => kind === 'evaluate',
+    );
+  const stages = evaluations(evaluation);
+  expect(stages.map(({ input }) => input.kind === 'evaluate' && input.task)).toEqual([
+    undefined,
+    { kind: 'transfer', name: 'other', dataset: digest('o') },
+    { kind: 'finetune', share: 0.1 },
+    { kind: 'finetune', share: 1 },
+  ]);
+  expect(stages.every(({ dependsOn }) => dependsOn[0] === 'train-0')).toBe(true);
+  expect(new Set(stages.map(({ resultKey }) => resultKey)).size).toBe(4);
+  const plain = evaluations({})[0]!;
+  expect(stages[0]!.resultKey).toBe(plain.resultKey);
+  const fewer = evaluations({ finetune: { shares: [1] } });
+  expect(fewer[1]!.resultKey).toBe(stages[3]!.resultKey);
+  expect(evaluations({ features: 'npy' })[0]!.resultKey).not.toBe(plain.resultKey);
+});
+
+it('names what a run cannot be judged by', () => {
+  const faults = (evaluation: object, known: object = {}) =>
+    faultsOf(request(run('a', { evaluation })), known);
+  const transfers = (less: object) => ({
+    transfers: new Map([['o', { ...other, manifest: { ...manifest, ...less } }]]),
+  });
+  const { train } = manifest.splits;
+  const noTest = { splits: { train, test: null } };
+  // 300 images of two classes: less than 2/300 of them is not one of each.
+  expect(faults({ finetune: { shares: [0.1, 0.006, 0.007] } })).toEqual([
+    'runs[0].evaluation.finetune.shares[1]',
+  ]);
+  expect(faults({ finetune: { shares: [0.1, 0.1] } })).toEqual(['runs[0].evaluation.finetune.shares[1]']);
+  for (const less of [{ classes: null }, { classes: ['one'] }, noTest]) {
+    expect(faults({ finetune: {} }, { manifest: { ...manifest, ...less } })).toEqual([
+      'runs[0].evaluation.finetune',
+    ]);
+    expect(faults({ transfer: ['o'] }, transfers(less))).toEqual(['runs[0].evaluation.transfer[0]']);
+  }
+  expect(faults({ transfer: ['o', 'o'] }, transfers({}))).toEqual(['runs[0].evaluation.transfer[1]']);
 });

@@ -2,6 +2,7 @@
 import {
   type Dataset,
   type DatasetManifest,
+  type EvaluateTask,
   fieldName,
   type JobCreate,
   type JobPlan,
@@ -11,12 +12,14 @@ import {
   type RunSpec,
   type Training,
 } from '@rela/contracts';
-import { createBackbone } from '@rela/learning';
-import { subsetSize } from '@rela/random';
+import { createBackbone, type MethodFault, methodFaults, patchBackbones } from '@rela/learning';
+import { evaluationFaults, type TransferDataset } from './evaluation-faults.js';
 import { appraiseStage, awaitChoice, GATE_SEED, gateSample } from './plan-choice.js';
 import { priorModel } from './prior-model.js';
 import { resultKey } from './result-key.js';
+import { type RunStart, startFaults } from './run-start.js';
 import { drawSample } from './sample.js';
+import { type Fault, trainingFaults } from './training-faults.js';
 
 /** What the request refers to, looked up. `dataset` is ready. */
 export interface KnownResources {
@@ -25,12 +28,21 @@ export interface KnownResources {
   prior: Prior | null;
   /** What `prior: { auto }` names, in its order. */
   candidates?: Prior[];
+  /** What the run of that index starts from; none: the beginning. */
+  starts?: ReadonlyMap<number, RunStart>;
+  /** Data sets that `evaluation.transfer` names, by the name that was given. */
+  transfers?: ReadonlyMap<string, TransferDataset>;
+}
+
+/** What the stages need of it, where the request has been checked. */
+export interface CheckedResources extends Omit<KnownResources, 'transfers'> {
+  transfers?: ReadonlyMap<string, Pick<TransferDataset, 'name' | 'digest'>>;
 }
 
 /** The width of a backbone does not depend on the size of the images. */
 const SOME_SIZE = 32;
 
-interface Fault {
+interface FieldFault {
   field: string;
   message: string;
 }
@@ -41,10 +53,13 @@ export function viewSize(training: Training, manifest: DatasetManifest): number 
   return manifest.imageSize ? Math.min(manifest.imageSize.height, manifest.imageSize.width) : null;
 }
 
-function findFaults(request: JobCreate, { manifest, prior, candidates = [] }: KnownResources): Fault[] {
+function findFaults(
+  request: JobCreate,
+  { dataset, manifest, prior, candidates = [], starts, transfers }: KnownResources,
+): FieldFault[] {
   const images = manifest.splits.train.count;
   const names = new Set<string>();
-  const faults: Fault[] = [];
+  const faults: FieldFault[] = [];
   if (manifest.identical)
     faults.push({
       field: 'dataset',
@@ -59,7 +74,7 @@ function findFaults(request: JobCreate, { manifest, prior, candidates = [] }: Kn
       });
   }
   for (const [index, run] of request.runs.entries()) {
-    const fault = (path: string[], message: string) =>
+    const fault = (path: (string | number)[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
     if (names.has(run.name))
       fault(['name'], `"${run.name}" is used twice; every run of a job needs a name of its own`);
@@ -69,38 +84,70 @@ function findFaults(request: JobCreate, { manifest, prior, candidates = [] }: Kn
         field: 'prior',
         message: `is missing: run "${run.name}" uses ReLA; name a prior (GET /v1/priors lists them), or set "rela" to null`,
       });
-    if (run.method.name === 'supervised') {
-      const classes = manifest.classes?.length ?? 0;
-      if (classes === 0)
-        fault(
-          ['method'],
-          'supervised training needs labels and this dataset has none; take a method such as byol',
-        );
-      else if (classes === 1)
-        fault(
-          ['method'],
-          'supervised training needs two classes or more and this dataset has one; take a method such as byol',
-        );
-    }
-    if (viewSize(run, manifest) === null)
+    const size = viewSize(run, manifest);
+    if (size === null)
       fault(
         ['imageSize'],
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
-    const subset = subsetSize({ count: images, ratio: run.dataRatio });
-    if (subset < run.batchSize) {
-      const ways = [
-        ...(subset < 2 ? [] : [`a batchSize of at most ${subset}`]),
-        ...(run.dataRatio < 1 ? ['a larger dataRatio'] : []),
-        'more images',
-      ];
+    else for (const { path, message } of learningFaults(run, size, manifest)) fault(path, message);
+    const [widest] = [...candidates, ...(prior ? [prior] : [])].sort((a, b) => b.width - a.width);
+    const k = run.rela && widest && size !== null ? targetWidth(run, size, manifest, widest) : 0;
+    if (k >= images)
       fault(
-        ['batchSize'],
-        `is ${run.batchSize}, and an epoch has ⌊${run.dataRatio} · ${images}⌋ = ${subset} images; take ${ways.join(', or ')}`,
+        ['rela'],
+        `asks for targets of k = min(d, m) = ${k} dimensions, and ${images} images span ${images - 1} at most; take ${k + 1} images or more, or a backbone or prior of narrower features`,
       );
-    }
+    const own: Fault[] = trainingFaults(run, { images, classes: manifest.classes?.length ?? 0 });
+    own.push(...evaluationFaults(run, manifest, transfers ?? new Map()));
+    const start = starts?.get(index);
+    if (start?.continueFrom && candidates.length > 0)
+      faults.push({
+        field: 'prior',
+        message: `has to be named: runs[${index}] goes on with run ${start.continueFrom.run.id} and its targets`,
+      });
+    if (start) own.push(...startFaults(run, start, dataset.digest));
+    for (const { path, message } of own) fault(path, message);
   }
   return faults;
+}
+
+/** What backbone and method cannot work with. */
+function learningFaults(run: RunSpec, size: number, { channels, classes }: DatasetManifest): MethodFault[] {
+  const image = { size, channels };
+  const backbone = createBackbone(run.backbone, image);
+  const { batchSize, seed } = run;
+  const context = { backbone, image, batchSize, seed, classes: classes?.length || null };
+  const faults = methodFaults(run.method, context);
+  if (run.backbone.pool === undefined || backbone.patches) return faults;
+  const message = `is for backbones of patches, and ${run.backbone.name} has none; leave it out, or take ${patchBackbones().join(', ')}`;
+  return [{ path: ['backbone', 'pool'], message }, ...faults];
+}
+
+/** k = min(d, m) (method.md, section 1, step 3). */
+function targetWidth(run: Training, size: number, { channels }: DatasetManifest, prior: Prior): number {
+  return Math.min(createBackbone(run.backbone, { size, channels }).width, prior.width);
+}
+
+/** Each judgement of a run beside the first one: another data set, or a share of the labels. */
+function furtherTasks(
+  { evaluation }: Training,
+  transfers: CheckedResources['transfers'],
+): { task: EvaluateTask; decides: Parameters<typeof resultKey>[1] }[] {
+  const { probe, knn, finetune, transfer = [] } = evaluation;
+  return [
+    ...transfer.map((reference) => {
+      const { name, digest } = transfers!.get(reference)!;
+      return {
+        task: { kind: 'transfer' as const, name, dataset: digest },
+        decides: { transfer: digest, evaluation: { probe, knn } },
+      };
+    }),
+    ...(finetune?.shares ?? []).map((share) => {
+      const { shares: _shares, ...spec } = finetune!;
+      return { task: { kind: 'finetune' as const, share }, decides: { finetune: { share, ...spec } } };
+    }),
+  ];
 }
 
 /** The training without what does not change it: its name, and how its result is judged. */
@@ -109,17 +156,23 @@ function decidesTraining(run: Training): Omit<Training, 'evaluation'> {
   return training;
 }
 
+/** @throws ProblemError `invalid-request` where the run goes on with one that had other targets */
+function refuseOtherTargets(start: RunStart | undefined, reduceKey: string | null, index: number): void {
+  const earlier = start?.continueFrom;
+  if (!earlier || earlier.input.reduceKey === reduceKey) return;
+  const message = `is another than that of run ${earlier.run.id}, which runs[${index}] goes on with; name the same prior`;
+  throw new ProblemError('invalid-request', `The job cannot run. prior: ${message}.`, [
+    { field: 'prior', message },
+  ]);
+}
+
 /**
- * The stages of a job: embed once a shard, reduce once a target width, train and evaluate once a run.
- * Before it is used a prior is appraised; of several candidates one is chosen, and the stages that embed with it come with that choice.
+ * The stages of a job: embed once a shard, reduce once a target width; once a run train and evaluate, and evaluate again for every
+ * other data set and share of the labels that it names. Before it is used a prior is appraised; of several candidates one is chosen,
+ * and the stages that embed with it come with that choice.
  * @throws ProblemError `invalid-request` naming every field that does not fit the data.
  */
-export function planJob(
-  request: JobCreate,
-  known: KnownResources,
-  /** Whether the prior has been appraised. */
-  { appraised = false } = {},
-): JobPlan {
+export function planJob(request: JobCreate, known: KnownResources): JobPlan {
   const faults = findFaults(request, known);
   if (faults.length > 0)
     throw new ProblemError(
@@ -127,6 +180,15 @@ export function planJob(
       `The job cannot run. ${faults.map((fault) => `${fault.field}: ${fault.message}`).join('. ')}.`,
       faults,
     );
+  return planStages(request, known, { appraised: false });
+}
+
+/** The same for a request that has been checked. @param options.appraised whether the prior has been looked at */
+export function planStages(
+  request: JobCreate,
+  known: CheckedResources,
+  { appraised }: { appraised: boolean },
+): JobPlan {
   const { dataset, manifest, candidates = [] } = known;
   const prior = known.prior ?? candidates[0] ?? null;
   if (dataset.digest === null)
@@ -170,9 +232,9 @@ export function planJob(
   stages.push(...embeds);
 
   const reduceOf = new Map<number, PlannedStage>();
-  const targetsFor = (run: RunSpec, size: number, channels: number): PlannedStage | null => {
+  const targetsFor = (run: RunSpec): PlannedStage | null => {
     if (!run.rela || !prior) return null;
-    const k = Math.min(createBackbone(run.backbone, { size, channels }).width, prior.width);
+    const k = targetWidth(run, viewSize(run, manifest) ?? 0, manifest, prior);
     const planned = reduceOf.get(k);
     if (planned) return planned;
     const stage: PlannedStage = {
@@ -195,38 +257,54 @@ export function planJob(
     return stage;
   };
 
-  const targetsOf = request.runs.map((run) =>
-    targetsFor(run, viewSize(run, manifest) ?? 0, manifest.channels),
-  );
+  const targetsOf = request.runs.map(targetsFor);
   // Also a control trains after the embedding that it does not need: beside it, on a machine that has only these processors,
   // it would be charged for a part of what the accelerated run costs.
   const reduces = [...reduceOf.values()].map(({ ref }) => ref);
   for (const [runRef, run] of request.runs.entries()) {
-    const { name: _name, ...training } = run;
+    const { name: _name, init: _init, continueFrom: _continueFrom, ...training } = run;
+    const start = known.starts?.get(runRef);
     const targets = targetsOf[runRef] ?? null;
+    refuseOtherTargets(start, targets?.resultKey ?? null, runRef);
     const trainKey = resultKey('train', {
       dataset: digest,
       targets: targets?.resultKey ?? null,
       training: decidesTraining(training),
+      continueFrom: start?.continueFrom?.resultKey,
+      init: start?.init?.weights,
     });
     stages.push({
       ref: `train-${runRef}`,
       kind: 'train',
       runRef,
       resultKey: trainKey,
-      input: { kind: 'train', dataset: digest, training, reduceKey: targets?.resultKey ?? null },
+      input: {
+        kind: 'train',
+        dataset: digest,
+        training,
+        reduceKey: targets?.resultKey ?? null,
+        ...(start?.continueFrom?.result?.checkpoint
+          ? { continueFrom: start.continueFrom.result.checkpoint.digest }
+          : {}),
+        ...(start?.init ? { init: start.init.weights } : {}),
+      },
       dependsOn: targets ? [targets.ref] : [],
       after: reduces.filter((ref) => ref !== targets?.ref),
     });
-    stages.push({
-      ref: `evaluate-${runRef}`,
-      kind: 'evaluate',
-      runRef,
-      resultKey: resultKey('evaluate', { train: trainKey, evaluation: training.evaluation }),
-      input: { kind: 'evaluate', dataset: digest, training, trainKey },
-      dependsOn: [`train-${runRef}`],
-      after: [],
-    });
+    const evaluate = (ref: string, decides: Parameters<typeof resultKey>[1], task?: EvaluateTask) =>
+      stages.push({
+        ref,
+        kind: 'evaluate',
+        runRef,
+        resultKey: resultKey('evaluate', { train: trainKey, ...decides }),
+        input: { kind: 'evaluate', dataset: digest, training, trainKey, ...(task ? { task } : {}) },
+        dependsOn: [`train-${runRef}`],
+        after: [],
+      });
+    const { probe, knn, features } = training.evaluation;
+    evaluate(`evaluate-${runRef}`, { evaluation: { probe, knn }, features });
+    for (const [index, { task, decides }] of furtherTasks(training, known.transfers).entries())
+      evaluate(`evaluate-${runRef}-${index + 1}`, decides, task);
   }
   const plan: JobPlan = {
     name: request.name ?? null,
@@ -240,7 +318,7 @@ export function planJob(
   const { sample, seed } = request.prior;
   const first = request.runs.find(({ rela }) => rela !== null)!;
   return awaitChoice(plan, {
-    ...{ request, dataset: digest, candidates, widest, seed },
+    ...{ request, known, dataset: digest, candidates, widest, seed },
     sample: drawSample(manifest.splits.train.shards, sample, seed),
     student: { backbone: first.backbone, size: viewSize(first, manifest) ?? SOME_SIZE },
   });

@@ -1,13 +1,13 @@
 /** The linear probe: a linear classifier on frozen features, computed once (method.md, section 3). */
 import type { Engine, HostTensors } from '@rela/engine';
-import { probePlan } from '@rela/learning';
+import { type FeatureSource, type ProbePlan, probePlan, rangeOf } from '@rela/learning';
 import { createRandom } from '@rela/random';
-import { accuracyOf, type LabelledFeatures } from './evaluate.js';
+import { accuracyOf } from './evaluate.js';
 import type { StageTools } from './tools.js';
 
 export interface ProbeOptions {
-  trained: LabelledFeatures;
-  tested: LabelledFeatures;
+  trained: FeatureSource;
+  tested: FeatureSource;
   classes: number;
   epochs: number;
   learningRate: number;
@@ -18,33 +18,47 @@ export interface ProbeOptions {
 
 /** The accuracy is the mean over this many epochs at the end. */
 const LAST_EPOCHS = 3;
+/** Test rows that are read at once. */
+const BLOCK = 1024;
 
-/** @returns test accuracy, mean and standard deviation over the last three epochs, 0 to 1 */
+/**
+ * Mini-batches are read when their turn comes. Some training row has to be labelled.
+ * @returns test accuracy, mean and standard deviation over the last three epochs, 0 to 1
+ */
 export async function trainProbe(
   options: ProbeOptions,
   { signal, progress }: Pick<StageTools, 'signal' | 'progress'>,
 ): Promise<{ accuracy: number; accuracyStd: number }> {
-  const { tested, classes, epochs, learningRate, seed, engine } = options;
-  const trained = labelledOnly(options.trained);
-  const batch = Math.min(options.batchSize, trained.labels.length);
-  const plan = probePlan({ width: trained.width, classes, learningRate });
+  const { trained, tested, classes, epochs, learningRate, seed, engine } = options;
+  const { width } = trained;
+  const labelled = Uint32Array.from([...trained.labels.keys()].filter((row) => trained.labels[row]! >= 0));
+  const batch = Math.min(options.batchSize, labelled.length);
+  const plan = probePlan({ width, classes, learningRate });
   const step = await engine.compile(plan.step, plan.initialState(seed), plan.batchSpecs(batch));
+  const features = new Float32Array(batch * width);
   try {
     const accuracies: number[] = [];
-    const stepsPerEpoch = Math.floor(trained.labels.length / batch);
+    const stepsPerEpoch = Math.floor(labelled.length / batch);
     let stepsDone = 0;
     for (let epoch = 0; epoch < epochs; epoch++) {
       signal.throwIfAborted();
-      const order = createRandom(seed, 'probe', epoch).permutation(trained.labels.length);
+      const order = createRandom(seed, 'probe', epoch).permutation(labelled.length);
       for (let at = 0; at < stepsPerEpoch; at++) {
+        const rows = order.slice(at * batch, (at + 1) * batch).map((index) => labelled[index]!);
+        await trained.read(rows, features);
         await step.run({
-          ...gather(trained, order.subarray(at * batch, (at + 1) * batch)),
+          features: { dtype: 'float32', shape: [batch, width], data: features },
+          labels: {
+            dtype: 'int32',
+            shape: [batch],
+            data: Int32Array.from(rows, (row) => trained.labels[row]!),
+          },
           ...plan.scalars(++stepsDone),
         });
       }
       progress(epoch + 1, epochs, 'epochs');
       if (epoch >= epochs - LAST_EPOCHS)
-        accuracies.push(accuracyOf(plan.predict(await step.state(), tested.features), tested.labels));
+        accuracies.push(accuracyOf(await predict(plan, await step.state(), tested), tested.labels));
     }
     return meanAndStd(accuracies);
   } finally {
@@ -52,27 +66,18 @@ export async function trainProbe(
   }
 }
 
-function labelledOnly(all: LabelledFeatures): LabelledFeatures {
-  if (all.labels.every((label) => label >= 0)) return all;
-  const rows = [...all.labels.keys()].filter((row) => all.labels[row]! >= 0);
-  const { features, labels } = gather(all, Uint32Array.from(rows));
-  return { features: features.data as Float32Array, labels: labels.data as Int32Array, width: all.width };
-}
-
-function gather(
-  { features, labels, width }: LabelledFeatures,
-  rows: Uint32Array,
-): { features: HostTensors[string]; labels: HostTensors[string] } {
-  const taken = new Float32Array(rows.length * width);
-  const takenLabels = new Int32Array(rows.length);
-  for (const [index, row] of rows.entries()) {
-    taken.set(features.subarray(row * width, (row + 1) * width), index * width);
-    takenLabels[index] = labels[row]!;
+/** Block by block. */
+async function predict(plan: ProbePlan, state: HostTensors, tested: FeatureSource): Promise<Int32Array> {
+  const { width } = tested;
+  const count = tested.labels.length;
+  const predicted = new Int32Array(count);
+  const block = new Float32Array(Math.min(BLOCK, count) * width);
+  for (let first = 0; first < count; first += BLOCK) {
+    const rows = rangeOf(first, Math.min(BLOCK, count - first));
+    await tested.read(rows, block);
+    predicted.set(plan.predict(state, block.subarray(0, rows.length * width)), first);
   }
-  return {
-    features: { dtype: 'float32', shape: [rows.length, width], data: taken },
-    labels: { dtype: 'int32', shape: [rows.length], data: takenLabels },
-  };
+  return predicted;
 }
 
 function meanAndStd(values: number[]): { accuracy: number; accuracyStd: number } {

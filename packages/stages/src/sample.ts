@@ -6,8 +6,10 @@ import {
   type LabelledImage,
   openShard,
   type Viewer,
+  viewFloats,
   viewKey,
 } from '@rela/datasets';
+import { relaViews } from '@rela/learning';
 import { createRandom } from '@rela/random';
 import type { StageTools } from './tools.js';
 
@@ -67,20 +69,19 @@ export function* mildViews(
   images: Iterable<DecodedImage>,
   { largest, seed }: { largest: number; seed: number },
 ): Generator<DecodedImage> {
-  const viewers = new Map<string, Viewer>();
+  const viewers = new Map<number, Viewer>();
   let number = 0;
   for (const image of images) {
     const { channels } = image;
-    const size = Math.min(image.height, image.width, largest);
-    const key = `${size} ${channels}`;
+    const [recipe] = relaViews(Math.min(image.height, image.width, largest));
     const plain = { mean: new Array<number>(channels).fill(0), std: new Array<number>(channels).fill(1) };
-    const viewer = viewers.get(key) ?? createViewer({ size, channels, ...plain });
-    viewers.set(key, viewer);
-    const pixels = new Float32Array(viewer.floats);
-    viewer.draw(image, 'rela', 1, createRandom(seed, ...viewKey(0, number++, 1)), pixels, 0);
+    const viewer = viewers.get(channels) ?? createViewer({ channels, ...plain });
+    viewers.set(channels, viewer);
+    const pixels = new Float32Array(viewFloats(recipe!, channels));
+    viewer.draw(image, recipe!, createRandom(seed, ...viewKey(0, number++, 1)), pixels, 0);
     yield {
       data: Uint8Array.from(pixels, (value) => Math.round(255 * value)),
-      ...{ height: size, width: size, channels },
+      ...{ height: recipe!.size, width: recipe!.size, channels },
     };
   }
 }

@@ -2,8 +2,9 @@
  * Named tensors in one file, in the safetensors format: eight bytes of header length, a JSON header, the data.
  * Source: the safetensors format description (github.com/huggingface/safetensors).
  */
+import { open } from 'node:fs/promises';
 import { ProblemError } from '@rela/contracts';
-import type { DType, HostTensor, HostTensors } from '@rela/engine';
+import type { DType, HostTensor, HostTensors, TensorSpec } from '@rela/engine';
 
 const NAMES: Record<DType, string> = { float32: 'F32', int32: 'I32', bool: 'BOOL' };
 const ITEM_BYTES: Record<DType, number> = { float32: 4, int32: 4, bool: 1 };
@@ -68,14 +69,19 @@ function fromHalf(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** How a tensor is stored, and what it becomes here. `foreign`: null for what is written here too. */
+function typeOf(name: string, { dtype: stored }: Entry) {
+  const own = (Object.keys(NAMES) as DType[]).find((candidate) => NAMES[candidate] === stored);
+  if (own) return { itemBytes: ITEM_BYTES[own], dtype: own, foreign: null };
+  const foreign = FOREIGN[stored];
+  if (foreign) return { itemBytes: foreign.itemBytes, dtype: foreign.dtype, foreign };
+  throw corrupt(
+    `tensor "${name}" has the type ${stored}; ${[...Object.values(NAMES), ...Object.keys(FOREIGN)].join(', ')} are read`,
+  );
+}
+
 function readTensor(name: string, entry: Entry, data: Uint8Array): HostTensor {
-  const own = (Object.keys(NAMES) as DType[]).find((candidate) => NAMES[candidate] === entry.dtype);
-  const foreign = FOREIGN[entry.dtype];
-  const itemBytes = own ? ITEM_BYTES[own] : foreign?.itemBytes;
-  if (itemBytes === undefined)
-    throw corrupt(
-      `tensor "${name}" has the type ${entry.dtype}; ${[...Object.values(NAMES), ...Object.keys(FOREIGN)].join(', ')} are read`,
-    );
+  const { itemBytes, dtype, foreign } = typeOf(name, entry);
   const { shape } = entry;
   const [start, end] = entry.data_offsets;
   const size = shape.reduce((product, side) => product * side, 1);
@@ -90,9 +96,9 @@ function readTensor(name: string, entry: Entry, data: Uint8Array): HostTensor {
       ? { dtype: 'int32', shape, data: Int32Array.from(values) }
       : { dtype: 'float32', shape, data: Float32Array.from(values) };
   }
-  if (own === 'float32') return { dtype: own, shape, data: new Float32Array(bytes.buffer) };
-  if (own === 'int32') return { dtype: own, shape, data: new Int32Array(bytes.buffer) };
-  return { dtype: 'bool', shape, data: bytes };
+  if (dtype === 'float32') return { dtype, shape, data: new Float32Array(bytes.buffer) };
+  if (dtype === 'int32') return { dtype, shape, data: new Int32Array(bytes.buffer) };
+  return { dtype, shape, data: bytes };
 }
 
 const isCounts = (value: unknown): value is number[] =>
@@ -112,15 +118,15 @@ function corrupt(what: string): ProblemError {
   return new ProblemError('invalid-data', `The tensor file is damaged: ${what}. Write it again.`);
 }
 
-/** @throws ProblemError `invalid-data` where the file is not what its header says. */
-export function decodeTensors(file: Uint8Array): { tensors: HostTensors; metadata: Record<string, string> } {
-  const view = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
-  if (view.length < 8) throw corrupt('it is shorter than its header');
-  const length = Number(view.readBigUInt64LE(0));
-  if (length > MAX_HEADER_BYTES || 8 + length > view.length) throw corrupt('it is shorter than its header');
+/** The header of a file of `size` bytes, which begins with `start`: as many bytes as the header has, or more. */
+function parseHeader(
+  start: Buffer,
+  size: number,
+): { entries: Record<string, Entry>; metadata: Record<string, string>; dataStart: number } {
+  const dataStart = endOfHeader(start, size);
   let header: Record<string, unknown>;
   try {
-    header = JSON.parse(view.toString('utf8', 8, 8 + length)) as Record<string, unknown>;
+    header = JSON.parse(start.toString('utf8', 8, dataStart)) as Record<string, unknown>;
     if (typeof header !== 'object' || header === null || Array.isArray(header))
       throw new TypeError('it is no object');
   } catch (error) {
@@ -134,12 +140,54 @@ export function decodeTensors(file: Uint8Array): { tensors: HostTensors; metadat
     );
   }
   const { __metadata__: metadata = {}, ...entries } = header;
-  const data = view.subarray(8 + length);
+  for (const [name, entry] of Object.entries(entries))
+    if (!isEntry(entry)) throw corrupt(`its header does not say what "${name}" is`);
+  return {
+    entries: entries as Record<string, Entry>,
+    metadata: metadata as Record<string, string>,
+    dataStart,
+  };
+}
+
+/** Where the data begin. */
+function endOfHeader(start: Buffer, size: number): number {
+  if (start.length < 8) throw corrupt('it is shorter than its header');
+  const length = Number(start.readBigUInt64LE(0));
+  if (length > MAX_HEADER_BYTES || 8 + length > size) throw corrupt('it is shorter than its header');
+  return 8 + length;
+}
+
+/** @throws ProblemError `invalid-data` where the file is not what its header says. */
+export function decodeTensors(file: Uint8Array): { tensors: HostTensors; metadata: Record<string, string> } {
+  const view = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
+  const { entries, metadata, dataStart } = parseHeader(view, view.length);
+  const data = view.subarray(dataStart);
   const tensors = Object.fromEntries(
-    Object.entries(entries).map(([name, entry]) => {
-      if (!isEntry(entry)) throw corrupt(`its header does not say what "${name}" is`);
-      return [name, readTensor(name, entry, data)];
-    }),
+    Object.entries(entries).map(([name, entry]) => [name, readTensor(name, entry, data)]),
   );
-  return { tensors, metadata: metadata as Record<string, string> };
+  return { tensors, metadata };
+}
+
+/**
+ * Names, shapes and types of a file's tensors, as `decodeTensors` would give them; reads no more than its header.
+ * @throws ProblemError `invalid-data` where it is no such file
+ */
+export async function readTensorSpecs(path: string): Promise<Record<string, TensorSpec>> {
+  const file = await open(path);
+  const readStart = async (bytes: number) => (await file.read(Buffer.alloc(bytes), 0, bytes, 0)).buffer;
+  try {
+    const { size } = await file.stat();
+    const { entries } = parseHeader(
+      await readStart(endOfHeader(await readStart(Math.min(8, size)), size)),
+      size,
+    );
+    return Object.fromEntries(
+      Object.entries(entries).map(([name, entry]) => [
+        name,
+        { shape: entry.shape, dtype: typeOf(name, entry).dtype },
+      ]),
+    );
+  } finally {
+    await file.close();
+  }
 }

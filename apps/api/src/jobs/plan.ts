@@ -2,14 +2,16 @@
 import {
   type Dataset,
   DatasetManifest,
+  fieldName,
   type JobCreate,
   type JobPlan,
   type Prior,
   ProblemError,
 } from '@rela/contracts';
-import { planJob } from '@rela/stages';
+import { planJob, type TransferDataset } from '@rela/stages';
 import type { ApiDependencies } from '../dependencies.js';
 import { findDataset, findPrior } from '../references.js';
+import { findStarts } from './starts.js';
 
 function notReady({ id, name, status, error }: Dataset): ProblemError {
   const what =
@@ -34,10 +36,36 @@ export async function planRequest(
   if (typeof request.prior === 'object')
     for (const reference of request.prior.auto) candidates.push(await findPrior(database, reference));
   if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
-  return planJob(request, {
-    dataset,
-    manifest: await readManifest(store, dataset.digest),
-    prior,
-    candidates,
-  });
+  const manifest = await readManifest(store, dataset.digest);
+  const starts = await findStarts({ database, store }, request, manifest);
+  const transfers = await findTransfers({ database, store }, request);
+  return planJob(request, { dataset, manifest, prior, candidates, starts, transfers });
+}
+
+/**
+ * The data sets that runs are to be judged on beside their own, by the name that the request gives them.
+ * @throws ProblemError as for the data set of the job, naming the field
+ */
+async function findTransfers(
+  { database, store }: Pick<ApiDependencies, 'database' | 'store'>,
+  request: JobCreate,
+): Promise<Map<string, TransferDataset>> {
+  const found = new Map<string, TransferDataset>();
+  for (const [run, { evaluation }] of request.runs.entries())
+    for (const [index, reference] of (evaluation.transfer ?? []).entries()) {
+      if (found.has(reference)) continue;
+      try {
+        const dataset = await findDataset(database, reference);
+        if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
+        const { name, digest } = dataset;
+        found.set(reference, { name, digest, manifest: await readManifest(store, digest) });
+      } catch (error) {
+        if (!(error instanceof ProblemError) || error.code === 'unavailable') throw error;
+        const field = fieldName(['runs', run, 'evaluation', 'transfer', index]);
+        throw new ProblemError(error.code, error.detail, [{ field, message: error.detail }], {
+          cause: error,
+        });
+      }
+    }
+  return found;
 }

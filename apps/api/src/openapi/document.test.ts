@@ -35,6 +35,7 @@ it('lists every route with a summary and a name of its own', () => {
       'GET /healthz',
       'GET /readyz',
       'POST /v1/artifacts',
+      'GET /v1/artifacts/{digest}',
       'GET /v1/datasets',
       'POST /v1/datasets',
       'GET /v1/datasets/{id}',

@@ -66,6 +66,25 @@ export const examples: Record<string, { schema: z.ZodType; bodies: unknown[] }> 
           { name: 'control', method: { name: 'byol' }, epochs: 20 },
         ],
       },
+      {
+        name: 'large batches',
+        dataset: 'fashion',
+        runs: [
+          {
+            name: 'lars',
+            method: { name: 'byol' },
+            epochs: 100,
+            batchSize: 1024,
+            accumulate: 8,
+            optimizer: { name: 'lars', scaling: 'linear' },
+            schedule: { name: 'cosine', warmupEpochs: 10 },
+            ema: { schedule: 'cosine' },
+            budget: { seconds: 36_000 },
+            validation: { everyEpochs: 5, patience: 4 },
+            return: 'best',
+          },
+        ],
+      },
     ],
   },
 };

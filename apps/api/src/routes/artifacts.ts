@@ -1,6 +1,8 @@
-/** /v1/artifacts: uploads of any bytes, streamed to storage and known by their digest from then on. */
+/** /v1/artifacts: files that were uploaded, and features that runs keep, known by their digest. */
 import type { Readable } from 'node:stream';
-import { Artifact, ProblemError } from '@rela/contracts';
+import { Artifact, Digest, ProblemError } from '@rela/contracts';
+import { z } from 'zod';
+import { sendArtifact, shortName } from '../http/download.js';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { problems, Streamed } from '../http/responses.js';
 import type { Routes } from './route.js';
@@ -68,6 +70,39 @@ export const artifactRoutes: Routes = async (app, { config, database, store }) =
         if (!source.readableEnded) dropRest(source);
         throw error;
       }
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/artifacts/:digest',
+    schema: {
+      tags: ['artifacts'],
+      operationId: 'downloadArtifact',
+      summary: 'Download a file that was uploaded, or features that a run keeps',
+      description:
+        'The bytes whose sha256 is the digest. They never change, so `ETag` and `If-None-Match` save a download.',
+      params: z.object({ digest: Digest }),
+      headers: z.looseObject({ 'if-none-match': z.string().optional() }),
+      response: {
+        200: { description: 'The file', content: { [BINARY]: { schema: Streamed } } },
+        304: z.undefined().describe('The client has it already'),
+        ...problems,
+      },
+    },
+    handler: async (request, reply) => {
+      const { digest } = request.params;
+      const artifact = await database.artifacts.get(digest);
+      if (!artifact)
+        throw new ProblemError(
+          'not-found',
+          `There is no artifact ${digest}. A run with "evaluation.features" names its own in result.features.`,
+        );
+      const isNpy = artifact.mediaType === 'application/x-npy';
+      return sendArtifact(request, reply, store, {
+        ...{ digest, bytes: artifact.bytes, mediaType: BINARY },
+        fileName: `${shortName(digest)}${isNpy ? '.npy' : ''}`,
+      });
     },
   });
 };

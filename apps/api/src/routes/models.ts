@@ -1,7 +1,7 @@
 /** /v1/models/:digest: downloads of trained backbones. */
-import { Readable } from 'node:stream';
 import { Digest, ProblemError } from '@rela/contracts';
 import { z } from 'zod';
+import { sendArtifact, shortName } from '../http/download.js';
 import { problems, Streamed } from '../http/responses.js';
 import { ONNX_TYPE } from '../priors/register.js';
 import type { Routes } from './route.js';
@@ -9,7 +9,7 @@ import type { Routes } from './route.js';
 /** A file name that every file system takes. */
 function fileName(run: string | undefined, digest: string): string {
   const name = run?.replace(/[^\w.-]+/g, '-').replace(/^[.-]+/, '');
-  return `${name || digest.slice('sha256:'.length, 'sha256:'.length + 12)}.onnx`;
+  return `${name || shortName(digest)}.onnx`;
 }
 
 export const modelRoutes: Routes = async (app, { database, store }) => {
@@ -41,18 +41,13 @@ export const modelRoutes: Routes = async (app, { database, store }) => {
           'not-found',
           `There is no model ${digest}. A run that has trained names its model in result.model.`,
         );
-      const etag = `"${digest}"`;
-      reply.header('etag', etag).header('cache-control', 'private, max-age=31536000, immutable');
-      if (request.headers['if-none-match']?.includes(etag)) return reply.code(304).send();
       const run = model.runId === null ? null : await database.runs.get(model.runId);
-      reply
-        .type(ONNX_TYPE)
-        .header('content-length', model.bytes)
-        .header('content-disposition', `attachment; filename="${fileName(run?.name, digest)}"`);
-      // Fastify's HEAD routes call the handler of GET; an empty stream leaves the content-length as it is.
-      if (request.method === 'HEAD') return reply.send(Readable.from([]));
-      const { body } = await store.stream(digest);
-      return reply.send(Readable.from(body, { objectMode: false }));
+      return sendArtifact(request, reply, store, {
+        digest,
+        bytes: model.bytes,
+        mediaType: ONNX_TYPE,
+        fileName: fileName(run?.name, digest),
+      });
     },
   });
 };

@@ -11,7 +11,7 @@ import { type Column, formatProperties, formatTable } from '../output/table.js';
 import { faultsInSpec, readSpec } from '../spec/read-spec.js';
 import { untilInterrupted } from './interrupt.js';
 import { addListOptions, type ListOptions, moreNote } from './lists.js';
-import { RUN_COLUMNS } from './runs.js';
+import { furtherEvaluations, RUN_COLUMNS } from './runs.js';
 import { openSession } from './session.js';
 
 const COLUMNS: Column<Job>[] = [
@@ -74,10 +74,13 @@ function describe(job: Job, runs: Run[]): string {
     stageProgress(job),
   );
   const errors = runs.flatMap(({ name, error }) => (error === null ? [] : [`${name}: ${error}`]));
+  const further = furtherEvaluations(runs);
   const priors = job.choice?.candidates ?? job.appraisals;
-  const tables = priors.length > 0 ? [formatTable(PRIOR_COLUMNS, priors)] : [];
   return [
-    ...[properties, stages, ...tables, formatTable(RUN_COLUMNS, runs)],
+    ...[properties, stages],
+    ...(priors.length > 0 ? [formatTable(PRIOR_COLUMNS, priors)] : []),
+    formatTable(RUN_COLUMNS, runs),
+    ...(further === null ? [] : [further]),
     ...[...job.warnings, ...errors],
   ].join('\n\n');
 }
@@ -97,11 +100,19 @@ async function followAndShow(client: RelaClient, output: Output, id: string): Pr
   if (job.status !== 'succeeded') throw new BadResult(`The job ${job.status}.`);
 }
 
-async function submit(client: RelaClient, file: string): Promise<Job> {
+/** The same job with that method, at its defaults, in every run. */
+function withMethod(value: unknown, name: string): unknown {
+  const { runs } = (value ?? {}) as { runs?: unknown };
+  if (!Array.isArray(runs)) return value;
+  return { ...(value as object), runs: runs.map((run: object) => ({ ...run, method: { name } })) };
+}
+
+async function submit(client: RelaClient, file: string, method?: string): Promise<Job> {
   const spec = await readSpec(file);
   try {
     // The service validates: a second opinion here would drift from it.
-    return await client.jobs.create(spec.value as JobInput);
+    const value = method === undefined ? spec.value : withMethod(spec.value, method);
+    return await client.jobs.create(value as JobInput);
   } catch (error) {
     if (error instanceof RelaApiError && error.problem.errors && error.problem.errors.length > 0)
       throw faultsInSpec(spec, error.problem.errors, error);
@@ -115,9 +126,10 @@ export function addRun(program: Command): void {
     .description('submit the job that a YAML or JSON file describes')
     .argument('<spec>', 'file')
     .option('--follow', 'to its end; exit code 1 where it does not succeed')
-    .action(async (file: string, options: { follow?: true }, command: Command) => {
+    .option('--method <name>', 'in every run in place of the one that the file has, at its defaults')
+    .action(async (file: string, options: { follow?: true; method?: string }, command: Command) => {
       const { client, output } = await openSession(command);
-      const job = await submit(client, file);
+      const job = await submit(client, file, options.method);
       if (options.follow) {
         output.note(`${job.id} is accepted.`);
         await followAndShow(client, output, job.id);

@@ -1,10 +1,13 @@
 /** `rela runs` and `rela models`: one training, its metrics, and the model that came of it. */
-import { resolve } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import type { Run, RunMetric } from '@rela/contracts';
 import type { Command } from 'commander';
+import { BadResult } from '../output/failure.js';
 import { formatBytes, formatShare, formatTime } from '../output/format.js';
 import { type Column, formatProperties, formatTable } from '../output/table.js';
 import { parseNumber } from './arguments.js';
+import { addContinue } from './continue-run.js';
 import { openSession } from './session.js';
 
 /** What the runs of a job came to, one a line. */
@@ -20,7 +23,49 @@ export const RUN_COLUMNS: Column<Run>[] = [
   { title: 'SWITCH', value: ({ result }) => result?.switchStep ?? null, align: 'right' },
 ];
 
+/** What an evaluation beside the first one came to. */
+interface Judgement {
+  run: string;
+  name: string;
+  accuracy: number;
+  knn: number | null;
+  seconds: number;
+}
+
+const JUDGEMENT_COLUMNS: Column<Judgement>[] = [
+  { title: 'RUN', value: ({ run }) => run },
+  { title: 'EVALUATION', value: ({ name }) => name },
+  { title: 'ACCURACY', value: ({ accuracy }) => formatShare(accuracy), align: 'right' },
+  { title: 'KNN', value: ({ knn }) => formatShare(knn), align: 'right' },
+  { title: 'SECONDS', value: ({ seconds }) => seconds.toFixed(1), align: 'right' },
+];
+
+function judgements({ name: run, result }: Run): Judgement[] {
+  const { transfer = [], finetune = [] } = result ?? {};
+  return [
+    ...transfer.map(({ dataset, accuracy, knn, seconds }) => ({
+      ...{ run, name: `linear probe on ${dataset}`, accuracy, knn, seconds },
+    })),
+    ...finetune.map(({ share, images, accuracy, seconds }) => ({
+      run,
+      name: `fine-tuned with ${Number((100 * share).toPrecision(4))} % of the labels (${images} images)`,
+      ...{ accuracy, knn: null, seconds },
+    })),
+  ];
+}
+
+/** Other data sets and fine-tunings of the runs, one a line; null where there is none. */
+export function furtherEvaluations(runs: Run[]): string | null {
+  const all = runs.flatMap(judgements);
+  return all.length === 0 ? null : formatTable(JUDGEMENT_COLUMNS, all);
+}
+
 function describe(run: Run): string {
+  const further = furtherEvaluations([run]);
+  return further === null ? propertiesOf(run) : `${propertiesOf(run)}\n\n${further}`;
+}
+
+function propertiesOf(run: Run): string {
   const { result, spec, checkpoint } = run;
   return formatProperties({
     id: run.id,
@@ -32,6 +77,8 @@ function describe(run: Run): string {
         ? spec.method.name
         : `${spec.method.name} with ReLA, ${spec.rela.switch.kind} switch`,
     backbone: spec.backbone.name,
+    optimizer: `${spec.optimizer.name}, learning rate ${spec.optimizer.learningRate}, ${spec.schedule?.name ?? 'constant'}`,
+    'goes on with': spec.continueFrom ?? null,
     data: `ratio ${spec.dataRatio}, ${spec.epochs} epochs, batch ${spec.batchSize}, seed ${spec.seed}`,
     checkpoint: checkpoint && `step ${checkpoint.step}, ${formatTime(checkpoint.createdAt)}`,
     'linear probe': formatShare(result?.accuracy ?? null),
@@ -39,9 +86,19 @@ function describe(run: Run): string {
     'train seconds': result?.trainSeconds.toFixed(1) ?? null,
     'prior seconds': result?.priorSeconds.toFixed(1) ?? null,
     steps: result?.steps ?? null,
+    'ended by': result?.endedBy ?? null,
     'switch step': result?.switchStep ?? null,
     engine: result?.engine ?? null,
     model: result?.model ?? null,
+    'best on held-out images': result?.best
+      ? `${formatShare(result.best.accuracy)} at step ${result.best.step}, ${result.best.model}`
+      : null,
+    'model of the last step': result?.lastModel ?? null,
+    ...(result?.features
+      ? {
+          features: result.features.map(({ split, rows, width }) => `${split} ${rows} × ${width}`).join(', '),
+        }
+      : {}),
     error: run.error,
   });
 }
@@ -83,6 +140,35 @@ export function addRuns(program: Command): void {
       const more = page.next === null ? '' : `\n\nThere are more: --after ${page.next}`;
       output.result(page, () => formatTable(METRIC_COLUMNS, page.items) + more);
     });
+  runs
+    .command('features')
+    .description('download the features and labels that it keeps, as npy files')
+    .argument('<run>', 'id')
+    .requiredOption('-o, --output <folder>', 'where to write train-features.npy, train-labels.npy, …')
+    .action(downloadFeatures);
+  addContinue(runs);
+}
+
+/** Features of a run as NPY files in a folder. */
+async function downloadFeatures(id: string, { output: folder }: { output: string }, command: Command) {
+  const { client, output } = await openSession(command);
+  const { result, name } = await client.runs.get(id);
+  if (!result?.features)
+    throw new BadResult(
+      `Run "${name}" keeps no features. Submit it again with "evaluation: { features: npy }": what is trained already is taken as it is.`,
+    );
+  const into = resolve(folder);
+  await mkdir(into, { recursive: true });
+  const files: { path: string; digest: string; bytes: number }[] = [];
+  for (const { split, features, labels } of result.features)
+    for (const [kind, digest] of [
+      ['features', features],
+      ['labels', labels],
+    ] as const) {
+      const path = join(into, `${split}-${kind}.npy`);
+      files.push({ path, digest, bytes: await client.artifacts.download(digest, path) });
+    }
+  output.result(files, () => files.map(({ path, bytes }) => `${path}: ${formatBytes(bytes)}`).join('\n'));
 }
 
 export function addModels(program: Command): void {

@@ -1,19 +1,30 @@
-/** What is known of blobs in storage: uploaded artifacts, and the models that runs have trained. */
+/** What is known of blobs in storage: uploads, features, and the models that runs have trained. */
 import type { Artifact, Model } from '@rela/contracts';
-import type { Connection } from '../connection.js';
+import type { Connection, Transaction } from '../connection.js';
 import type { Artifact as ArtifactRow } from '../generated/client.js';
 
 function toArtifact(row: ArtifactRow): Artifact {
   return { ...row, bytes: Number(row.bytes), createdAt: row.createdAt.toISOString() };
 }
 
+interface NewArtifact {
+  digest: string;
+  bytes: number;
+  mediaType: string;
+}
+
+/** The first record of a digest stays: the same bytes are the same artifact. */
+export async function recordArtifact(
+  { artifact }: Pick<Transaction, 'artifact'>,
+  created: NewArtifact,
+): Promise<Artifact> {
+  const { digest } = created;
+  return toArtifact(await artifact.upsert({ where: { digest }, create: created, update: {} }));
+}
+
 export function createArtifacts({ prisma }: Connection) {
   return {
-    /** The first record of a digest stays: the same bytes are the same artifact. */
-    async record(artifact: { digest: string; bytes: number; mediaType: string }): Promise<Artifact> {
-      const { digest } = artifact;
-      return toArtifact(await prisma.artifact.upsert({ where: { digest }, create: artifact, update: {} }));
-    },
+    record: (artifact: NewArtifact): Promise<Artifact> => recordArtifact(prisma, artifact),
 
     async get(digest: string): Promise<Artifact | null> {
       const row = await prisma.artifact.findUnique({ where: { digest } });

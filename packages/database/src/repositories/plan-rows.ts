@@ -69,11 +69,17 @@ export async function continuePlan(
   const runs = await tx.run.findMany({
     where: { jobId },
     orderBy: { position: 'asc' },
-    select: { id: true, stages: { select: { id: true, kind: true } } },
+    select: {
+      id: true,
+      stages: { select: { id: true, kind: true }, orderBy: { position: 'asc' } },
+    },
   });
   const existing = new Map<string, string>();
   for (const { ref, kind, runRef } of plan.stages) {
-    const found = runRef === null ? null : runs[runRef]?.stages.find((stage) => stage.kind === kind);
+    if (runRef === null) continue;
+    // A run may have several of a kind; they come in the same order.
+    const taken = new Set(existing.values());
+    const found = runs[runRef]?.stages.find(({ id, kind: of }) => of === kind && !taken.has(id));
     if (found) existing.set(ref, found.id);
   }
   await tx.job.update({ where: { id: jobId }, data: { priorId: plan.priorId } });

@@ -1,5 +1,13 @@
 /** Runs: what they measured and how far they are. Their state: state/run-state.ts. */
-import type { JobStatus, Run, RunMetric, RunResult, RunSpec } from '@rela/contracts';
+import type {
+  JobStatus,
+  Run,
+  RunMetric,
+  RunResult,
+  RunSpec,
+  StageInputOf,
+  StageResultOf,
+} from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
 import type { Prisma } from '../generated/client.js';
 import { appendEvents, lockJob } from '../state/events.js';
@@ -11,6 +19,15 @@ export interface StoredCheckpoint {
   digest: string;
   bytes: number;
   createdAt: string;
+}
+
+/** A run's training: what it was given, and what came of it. */
+export interface RunTraining {
+  run: Pick<Run, 'id' | 'name' | 'status'>;
+  resultKey: string;
+  input: StageInputOf<'train'>;
+  /** Null before it has succeeded. */
+  result: StageResultOf<'train'> | null;
 }
 
 /** The newest, and the one before in case the newest turns out to be damaged. */
@@ -55,6 +72,22 @@ export function createRuns({ prisma, transaction }: Connection) {
     async get(id: string): Promise<Run | null> {
       const row = await prisma.run.findUnique({ where: { id }, ...WITH_CHECKPOINT });
       return row && toRun(row);
+    },
+
+    /** What a run has trained, for runs that start from it. Null where there is no such run. */
+    async training(id: string): Promise<RunTraining | null> {
+      const row = await prisma.run.findUnique({
+        where: { id },
+        include: { stages: { where: { kind: 'train' }, take: 1 } },
+      });
+      const stage = row?.stages[0];
+      if (!row || !stage) return null;
+      return {
+        run: { id: row.id, name: row.name, status: row.status as JobStatus },
+        resultKey: stage.resultKey,
+        input: fromJson<StageInputOf<'train'>>(stage.input),
+        result: stage.result === null ? null : fromJson<StageResultOf<'train'>>(stage.result),
+      };
     },
 
     /** Metrics in order of their steps, from the first behind `afterStep`. */
@@ -107,12 +140,12 @@ export function createRuns({ prisma, transaction }: Connection) {
     },
 
     /**
-     * Keeps the last two. @returns digests of the artifacts that nothing refers to any more, to be removed; none where
+     * Keeps the last two, or the final one alone: runs may go on from it. @returns digests of the artifacts that nothing refers to any more, to be removed; none where
      * the claim is lost
      */
     async saveCheckpoint(
       claim: Claim,
-      checkpoint: { step: number; digest: string; bytes: number },
+      { final = false, ...checkpoint }: { step: number; digest: string; bytes: number; final?: boolean },
     ): Promise<string[]> {
       const { jobId, runId, stageId } = claim;
       const { step } = checkpoint;
@@ -129,7 +162,7 @@ export function createRuns({ prisma, transaction }: Connection) {
         const old = await tx.checkpoint.findMany({
           where: { stageId },
           orderBy: { step: 'desc' },
-          skip: KEPT_CHECKPOINTS,
+          skip: final ? 1 : KEPT_CHECKPOINTS,
         });
         await tx.checkpoint.deleteMany({ where: { stageId, step: { in: old.map((row) => row.step) } } });
         if (!newest || step > newest.step) {

@@ -27,6 +27,7 @@ import {
   type StageRow,
   succeedStage,
 } from '../state/stage-state.js';
+import { recordArtifact } from './artifacts.js';
 import type { Claim } from './claim.js';
 import { fromJson, toJson } from './json.js';
 import { continuePlan } from './plan-rows.js';
@@ -68,6 +69,8 @@ export interface FailOptions {
   retryable: boolean;
   maxAttempts: number;
 }
+
+const NPY_TYPE = 'application/x-npy';
 
 const LONGEST_BACKOFF_SECONDS = 60;
 const LOST_AT_ONCE = 100;
@@ -152,10 +155,20 @@ async function spreadResult(
       const { model: digest, modelBytes: bytes, width } = result;
       // A reused model stays the model of the run that trained it.
       await tx.model.upsert({ where: { digest }, create: { digest, runId, bytes, width }, update: {} });
+      for (const { model, modelBytes } of [result.last, result.best].filter((kept) => kept !== undefined))
+        await tx.model.upsert({
+          where: { digest: model },
+          create: { digest: model, runId, bytes: modelBytes, width },
+          update: {},
+        });
       if (runId) await assembleResult(tx, runId);
       return;
     }
     case 'evaluate':
+      for (const { features, featuresBytes, labels, labelsBytes } of result.features ?? []) {
+        await recordArtifact(tx, { digest: features, bytes: featuresBytes, mediaType: NPY_TYPE });
+        await recordArtifact(tx, { digest: labels, bytes: labelsBytes, mediaType: NPY_TYPE });
+      }
       if (runId) await assembleResult(tx, runId);
       return;
     case 'appraise': {

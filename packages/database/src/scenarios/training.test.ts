@@ -1,4 +1,4 @@
-import type { RunMetric } from '@rela/contracts';
+import type { RunMetric, StageInputOf } from '@rela/contracts';
 import { expect, it } from 'vitest';
 import { claimOf, complete, digestOf, examplePlan, resultOf, stageOf } from '../testing/examples.js';
 import { useScratch } from '../testing/scratch.js';
@@ -71,4 +71,74 @@ it('marks a run whose training was taken from an earlier one', async () => {
   expect(await database.runs.get(runId)).toMatchObject({ reused: true, status: 'succeeded' });
   const train = (await database.jobs.get(job.id))?.stages.find((stage) => stage.kind === 'train');
   expect(train).toMatchObject({ reused: 1, succeeded: 1 });
+});
+
+it('keeps the final checkpoint of a run alone, and tells those who go on from it what was trained', async () => {
+  const { database, claim, runId } = await training();
+  const save = (step: number, final = false) =>
+    database.runs.saveCheckpoint(claim, { step, digest: digestOf(String(step)), bytes: step, final });
+  await save(10);
+  await save(20);
+  expect((await save(30, true)).sort()).toEqual([digestOf('10'), digestOf('20')].sort());
+  expect((await database.runs.training(runId))?.result).toBeNull();
+  const result = {
+    ...resultOf('train'),
+    checkpoint: { step: 30, digest: digestOf('30'), bytes: 30 },
+    best: {
+      ...{ model: digestOf('best'), modelBytes: 7, weights: digestOf('best weights') },
+      ...{ step: 20, epoch: 2, accuracy: 0.5 },
+    },
+  };
+  await database.stages.succeed(claim, result);
+  expect(await database.runs.training(runId)).toMatchObject({
+    run: { id: runId, status: 'running' },
+    input: { kind: 'train' },
+    resultKey: claim.resultKey,
+    result: { checkpoint: { step: 30 } },
+  });
+  expect((await database.runs.get(runId))?.result?.best).toEqual({
+    ...{ step: 20, epoch: 2, accuracy: 0.5, model: digestOf('best') },
+  });
+  expect(await database.models.get(digestOf('best'))).toMatchObject({ runId, bytes: 7 });
+  expect(await database.runs.training('run_nobody')).toBeNull();
+});
+
+it('puts the evaluations of a run together in the order of the plan, and knows the features that it keeps', async () => {
+  const { database } = scratch;
+  const plan = await examplePlan(database, { shards: 1 });
+  const first = plan.stages.find(({ ref }) => ref === 'evaluate-0')!;
+  const tasks = [
+    { kind: 'transfer' as const, name: 'other', dataset: digestOf('other') },
+    { kind: 'finetune' as const, share: 0.1 },
+  ];
+  for (const [index, task] of tasks.entries())
+    plan.stages.push({
+      ...{ ...first, ref: `evaluate-0-${index}`, resultKey: `evaluate-0-${index}:${first.resultKey}` },
+      input: { ...(first.input as StageInputOf<'evaluate'>), task },
+    });
+  const job = await database.jobs.create(plan);
+  await complete(database, job, ['embed-0', 'reduce', 'train-0']);
+  const succeed = async (ref: string, more: object) =>
+    database.stages.succeed(await claimOf(database, await stageOf(database, job, ref)), {
+      ...resultOf('evaluate'),
+      ...more,
+    });
+  const took = { images: 60, epochs: 30, batchSize: 60, steps: 30, flops: 9 };
+  await succeed('evaluate-0-1', { accuracy: 0.4, task: tasks[1], finetune: took });
+  await succeed('evaluate-0-0', { accuracy: 0.5, task: tasks[0] });
+  const files = {
+    ...{ split: 'test', rows: 3, width: 2, features: digestOf('features'), featuresBytes: 152 },
+    ...{ labels: digestOf('labels'), labelsBytes: 140 },
+  };
+  await succeed('evaluate-0', { features: [files] });
+  const [run] = (await database.jobs.get(job.id))!.runs;
+  expect((await database.runs.get(run!.id))?.result).toMatchObject({
+    accuracy: 0.9,
+    transfer: [{ dataset: 'other', digest: digestOf('other'), accuracy: 0.5 }],
+    finetune: [{ share: 0.1, accuracy: 0.4, ...took }],
+    features: [files],
+  });
+  expect(await database.artifacts.get(digestOf('labels'))).toMatchObject({
+    ...{ bytes: 140, mediaType: 'application/x-npy' },
+  });
 });

@@ -98,23 +98,56 @@ interface Results {
   train: StageResultOf<'train'> | null;
   trainReused: boolean | null;
   reduce: StageResultOf<'reduce'> | null;
-  evaluate: StageResultOf<'evaluate'> | null;
   lookSeconds: number;
+  /** Of all evaluate stages that have succeeded, in the order of the plan. */
+  evaluates: StageResultOf<'evaluate'>[] | null;
+}
+
+function bestOf({
+  step,
+  epoch,
+  accuracy,
+  model,
+}: NonNullable<StageResultOf<'train'>['best']>): NonNullable<RunResult['best']> {
+  return { step, epoch, accuracy, model };
+}
+
+/** What the evaluations beside the first one say, and the features that the first one kept. */
+function furtherResults(
+  evaluates: StageResultOf<'evaluate'>[],
+): Pick<RunResult, 'transfer' | 'finetune' | 'features'> {
+  const transfer: NonNullable<RunResult['transfer']> = [];
+  const finetune: NonNullable<RunResult['finetune']> = [];
+  for (const { task, accuracy, accuracyStd, knn, seconds, finetune: tuned } of evaluates) {
+    if (task?.kind === 'transfer' && accuracy !== null && accuracyStd !== null && knn !== null)
+      transfer.push({ dataset: task.name, digest: task.dataset, accuracy, accuracyStd, knn, seconds });
+    if (task?.kind === 'finetune' && accuracy !== null && tuned)
+      finetune.push({ share: task.share, accuracy, seconds, ...tuned });
+  }
+  const features = evaluates.find((evaluate) => evaluate.features)?.features;
+  return {
+    ...(transfer.length > 0 ? { transfer } : {}),
+    ...(finetune.length > 0 ? { finetune } : {}),
+    ...(features ? { features } : {}),
+  };
 }
 
 /** Puts together what the run's stages have given so far: after the training, and again after the evaluation. */
 export async function assembleResult(tx: Transaction, id: string): Promise<void> {
   const [found] = await tx.$queryRaw<Results[]>`
-    SELECT train.result AS train, train.reused AS "trainReused", reduce.result AS reduce, evaluate.result AS evaluate,
+    SELECT train.result AS train, train.reused AS "trainReused", reduce.result AS reduce,
       (SELECT coalesce(sum((look.result->>'seconds')::float8), 0) FROM stage AS look
-        WHERE look.job_id = train.job_id AND look.kind IN ('appraise', 'choose')) AS "lookSeconds"
+        WHERE look.job_id = train.job_id AND look.kind IN ('appraise', 'choose')) AS "lookSeconds",
+      (SELECT jsonb_agg(stage.result ORDER BY stage.position) FROM stage
+        WHERE stage.run_id = train.run_id AND stage.kind = 'evaluate' AND stage.status = 'succeeded') AS evaluates
     FROM stage AS train
     LEFT JOIN stage AS reduce ON reduce.job_id = train.job_id AND reduce.kind = 'reduce'
       AND reduce.result_key = train.input->>'reduceKey'
-    LEFT JOIN stage AS evaluate ON evaluate.run_id = train.run_id AND evaluate.kind = 'evaluate'
     WHERE train.run_id = ${id} AND train.kind = 'train' LIMIT 1`;
   if (!found?.train) return;
-  const { train, reduce, evaluate } = found;
+  const { train, reduce } = found;
+  const evaluates = found.evaluates ?? [];
+  const evaluate = evaluates.find(({ task }) => task === undefined);
   const result: RunResult = {
     accuracy: evaluate?.accuracy ?? null,
     accuracyStd: evaluate?.accuracyStd ?? null,
@@ -130,6 +163,12 @@ export async function assembleResult(tx: Transaction, id: string): Promise<void>
     model: train.model,
     engine: train.engine,
     kernels: train.kernels,
+    ...(train.endedBy ? { endedBy: train.endedBy } : {}),
+    ...(train.returned ? { returned: train.returned } : {}),
+    ...(train.last ? { lastModel: train.last.model } : {}),
+    ...(train.best ? { best: bestOf(train.best) } : {}),
+    ...(train.validations ? { validations: train.validations } : {}),
+    ...furtherResults(evaluates),
   };
   await tx.run.update({ where: { id }, data: { result, reused: found.trainReused ?? false } });
 }

@@ -2,24 +2,16 @@
 import { createRandom } from '@rela/random';
 import { mapOrdered } from '../ordered.js';
 import { openSplit, type ResolveArtifact, type Split } from '../shards/split.js';
-import { type ViewNumber, viewsOf } from '../views/recipe.js';
-import { createViewer, type Viewer, viewKey } from '../views/viewer.js';
-import type { Part, SlotBuffers, WorkerSetup } from './messages.js';
+import { createViewer, type Viewer, viewFloats, viewKey } from '../views/viewer.js';
+import type { Part, WorkerSetup } from './messages.js';
 import { TargetRows } from './target-rows.js';
 
 /** Images that one thread decodes at once: the decoder has threads of its own. */
 const DECODED_AHEAD = 4;
 
-interface Slot {
-  views: Record<ViewNumber, Float32Array>;
-  targets: Float32Array;
-  labels: Int32Array;
-}
-
 export class BatchMaker {
   readonly #viewer: Viewer;
   readonly #targets: TargetRows | null;
-  readonly #slots: Slot[];
   readonly #generation: Int32Array;
   #split: Promise<Split> | null = null;
 
@@ -27,9 +19,8 @@ export class BatchMaker {
     private readonly setup: WorkerSetup,
     private readonly resolve: ResolveArtifact,
   ) {
-    this.#viewer = createViewer({ ...setup.manifest, size: setup.size });
+    this.#viewer = createViewer(setup.manifest);
     this.#targets = setup.targets && new TargetRows(setup.targets, resolve);
-    this.#slots = setup.slots.map(slotArrays);
     this.#generation = new Int32Array(setup.generation);
   }
 
@@ -37,7 +28,9 @@ export class BatchMaker {
   async make(part: Part): Promise<void> {
     this.#split ??= openSplit(this.setup.manifest, this.setup.split, this.resolve);
     const split = await this.#split;
-    const slot = this.#slots[part.slot]!;
+    const views = new Float32Array(part.slot.views);
+    const targets = new Float32Array(part.slot.targets);
+    const labels = new Int32Array(part.slot.labels);
     let row = part.from;
     const decoded = mapOrdered(numbers(part.indices), DECODED_AHEAD, async (index) => ({
       index,
@@ -45,14 +38,15 @@ export class BatchMaker {
     }));
     for await (const { index, image } of decoded) {
       if (Atomics.load(this.#generation, 0) !== part.generation) return;
-      for (let view: ViewNumber = 1; view <= viewsOf(part.kind); view++) {
-        const number = view === 1 ? 1 : 2;
-        const random = createRandom(this.setup.seed, ...viewKey(part.epoch, index, number));
-        const at = row * this.#viewer.floats;
-        this.#viewer.draw(image, part.kind, number, random, slot.views[number], at);
+      let start = 0;
+      for (const [place, recipe] of part.views.entries()) {
+        const random = createRandom(this.setup.seed, ...viewKey(part.epoch, index, place + 1));
+        const floats = viewFloats(recipe, this.setup.manifest.channels);
+        this.#viewer.draw(image, recipe, random, views, start + row * floats);
+        start += part.rows * floats;
       }
-      slot.labels[row] = image.label ?? -1;
-      await this.#targets?.read(index, slot.targets, row * this.setup.targets!.k);
+      labels[row] = image.label ?? -1;
+      await this.#targets?.read(index, targets, row * this.setup.targets!.k);
       row++;
     }
   }
@@ -60,12 +54,4 @@ export class BatchMaker {
 
 async function* numbers(indices: Uint32Array): AsyncGenerator<number> {
   yield* indices;
-}
-
-function slotArrays({ view1, view2, targets, labels }: SlotBuffers): Slot {
-  return {
-    views: { 1: new Float32Array(view1), 2: new Float32Array(view2) },
-    targets: new Float32Array(targets),
-    labels: new Int32Array(labels),
-  };
 }

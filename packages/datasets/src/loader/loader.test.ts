@@ -1,6 +1,6 @@
 /** The loader with real threads (of the package's build), on real shards and target files. */
 import { readFile, writeFile } from 'node:fs/promises';
-import type { DatasetManifest } from '@rela/contracts';
+import type { DatasetManifest, ViewRecipe } from '@rela/contracts';
 import { createRandom } from '@rela/random';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { encodeShard } from '../shards/format.js';
@@ -13,13 +13,18 @@ import {
   png,
   testFolder,
 } from '../testing/fixtures.js';
+import { cropped } from '../testing/recipes.js';
 import { createViewer, viewKey } from '../views/viewer.js';
 import { type Batch, createLoader, type Loader, type LoaderOptions } from './loader.js';
 import type { TargetShards } from './messages.js';
 
 const K = 3;
 const SIDE = 8;
-const FLOATS = SIDE * SIDE;
+const MILD = [cropped(SIDE), cropped(SIDE)];
+const STRONG = [cropped(SIDE, { flip: 0.5, solarize: 0.5 }), cropped(SIDE, { blur: { p: 1, kernel: 3 } })];
+/** As DINO has them: two large views and small ones. */
+const MIXED = [...STRONG, cropped(5), cropped(4), cropped(5)];
+const SINGLE: ViewRecipe[] = [cropped(SIDE, { crop: { kind: 'padded', padding: 1 } })];
 
 interface Data extends ArtifactFolder {
   manifest: DatasetManifest;
@@ -53,8 +58,7 @@ function open({ manifest, resolve, targets }: Data, options: Partial<LoaderOptio
     targets,
     batches: batches(2),
     batchSize: 8,
-    views: 'rela',
-    size: SIDE,
+    views: MILD,
     seed: 5,
     ...options,
   });
@@ -67,13 +71,11 @@ async function drain(loader: Loader, each: (batch: Batch, number: number) => voi
   const all = [];
   for (let batch = await loader.next(); batch; batch = await loader.next()) {
     each(batch, all.length);
-    const { epoch, indices, kind, view1, view2, targets, labels } = batch;
+    const { epoch, indices, views, targets, labels } = batch;
     all.push({
       epoch,
       indices: [...indices],
-      kind,
-      view1: Buffer.from(view1.slice().buffer),
-      view2: view2 && Buffer.from(view2.slice().buffer),
+      views: views.map((view) => Buffer.from(view.slice().buffer)),
       targets: targets && [...targets],
       labels: [...labels],
     });
@@ -85,21 +87,21 @@ async function drain(loader: Loader, each: (batch: Batch, number: number) => voi
 describe('a loader', () => {
   it('gives the batches that were asked for: views, targets and labels of each image', async () => {
     const made = await data();
-    const all = await drain(open(made));
+    const all = await drain(open(made, { views: MIXED }));
     expect(all.map(({ epoch, indices }) => ({ epoch, indices }))).toEqual(
       [...batches(2)].map(({ epoch, indices }) => ({ epoch, indices: [...indices] })),
     );
     const split = await openSplit(made.manifest, 'train', made.resolve);
-    const viewer = createViewer({ ...made.manifest, size: SIDE });
-    const expected = new Float32Array(FLOATS);
-    for (const { epoch, indices, targets, labels, view1, view2 } of all)
+    const viewer = createViewer(made.manifest);
+    for (const { epoch, indices, targets, labels, views } of all)
       for (const [row, index] of indices.entries()) {
         expect(targets!.slice(row * K, row * K + K)).toEqual([index, index + 0.25, -index]);
         expect(labels[row]).toBe(index % 10);
-        for (const view of [1, 2] as const) {
-          const random = createRandom(5, ...viewKey(epoch, index, view));
-          viewer.draw(await split.decode(index), 'rela', view, random, expected, 0);
-          const bytes = (view === 1 ? view1 : view2!).subarray(row * FLOATS * 4, (row + 1) * FLOATS * 4);
+        for (const [place, recipe] of MIXED.entries()) {
+          const random = createRandom(5, ...viewKey(epoch, index, place + 1));
+          const expected = new Float32Array(recipe.size ** 2);
+          viewer.draw(await split.decode(index), recipe, random, expected, 0);
+          const bytes = views[place]!.subarray(row * expected.byteLength, (row + 1) * expected.byteLength);
           expect(bytes.equals(Buffer.from(expected.buffer))).toBe(true);
         }
       }
@@ -108,29 +110,25 @@ describe('a loader', () => {
 
   it('gives the same bits with one thread and with three', async () => {
     const made = await data();
-    const one = await drain(open(made, { threads: 1, views: 'byol' }));
-    const three = await drain(open(made, { threads: 3, views: 'byol', ahead: 5 }));
+    const one = await drain(open(made, { threads: 1, views: MIXED }));
+    const three = await drain(open(made, { threads: 3, views: MIXED, ahead: 5 }));
     expect(three).toEqual(one);
   });
 
-  it('gives the views of another kind from the next batch on, whatever was made ahead', async () => {
+  it('gives other views from the next batch on, more or fewer, whatever was made ahead', async () => {
     const made = await data();
-    const loader = open(made, { threads: 2 });
-    const mixed = await drain(loader, (_, number) => {
-      if (number === 4) loader.setViews('byol');
-    });
-    const rela = await drain(open(made));
-    const byol = await drain(open(made, { views: 'byol' }));
-    expect(mixed).toEqual([...rela.slice(0, 5), ...byol.slice(5)]);
-  });
-
-  it('gives one view where the kind has one, and two again later', async () => {
-    const made = await data();
-    const loader = open(made, { views: 'supervised' });
-    const all = await drain(loader, (_, number) => {
-      if (number === 2) loader.setViews('rela');
-    });
-    expect(all.map(({ view2 }) => view2 !== null)).toEqual(all.map((_, number) => number > 2));
+    for (const others of [STRONG, MIXED, SINGLE]) {
+      const loader = open(made, { threads: 2 });
+      const changed = await drain(loader, (_, number) => {
+        if (number === 4) loader.setViews(others);
+      });
+      const mild = await drain(open(made));
+      const other = await drain(open(made, { views: others }));
+      expect(changed).toEqual([...mild.slice(0, 5), ...other.slice(5)]);
+      expect(other[0]!.views.map(({ length }) => length)).toEqual(
+        others.map(({ size }) => 8 * size ** 2 * 4),
+      );
+    }
   });
 
   it('starts in the middle of a run with the same batches', async () => {
@@ -165,7 +163,7 @@ describe('a loader', () => {
     const arrays = new Set<ArrayBufferLike>();
     for (let number = 1; number <= 50; number++) {
       const batch = await loader.next();
-      arrays.add(batch!.view1.buffer);
+      arrays.add(batch!.views[0]!.buffer);
       expect(taken).toBe(number + 3);
       loader.release(batch!);
     }
@@ -175,10 +173,10 @@ describe('a loader', () => {
   it('gives plain memory that stays as it is until it is released', async () => {
     const loader = open(await data());
     const first = await loader.next();
-    const before = [...first!.view1];
-    expect(first!.view1.buffer).toBeInstanceOf(ArrayBuffer);
+    const before = [...first!.views[0]!];
+    expect(first!.views[0]!.buffer).toBeInstanceOf(ArrayBuffer);
     for (let number = 0; number < 5; number++) await loader.next();
-    expect([...first!.view1]).toEqual(before);
+    expect([...first!.views[0]!]).toEqual(before);
   });
 
   it('works without targets and without labels', async () => {

@@ -3,9 +3,9 @@
  * its views show, depends on the batches asked for and the seed; not on the threads, their number or their speed.
  */
 import { Worker } from 'node:worker_threads';
-import type { DatasetManifest, SplitName } from '@rela/contracts';
+import type { DatasetManifest, SplitName, ViewRecipe } from '@rela/contracts';
 import type { ResolveArtifact } from '../shards/split.js';
-import { type ViewKind, viewsOf } from '../views/recipe.js';
+import { viewFloats } from '../views/viewer.js';
 import { fromFailure, toFailure } from './failure.js';
 import type { FromWorker, SlotBuffers, TargetShards, ToWorker, WorkerSetup } from './messages.js';
 
@@ -19,9 +19,8 @@ export interface LoaderOptions {
   batches: Iterable<{ epoch: number; indices: Uint32Array }>;
   /** Most images a batch. */
   batchSize: number;
-  views: ViewKind;
-  /** Side of the views in pixels. */
-  size: number;
+  /** How each view of an image is made. */
+  views: readonly ViewRecipe[];
   seed: number;
   /** Absent or null: batches have no targets. */
   targets?: TargetShards | null;
@@ -35,11 +34,8 @@ export interface LoaderOptions {
 export interface Batch {
   epoch: number;
   indices: Uint32Array;
-  kind: ViewKind;
-  /** float32 [B, size, size, C], normalised by the data set's mean and std. */
-  view1: Float32Array;
-  /** The same of the second view; null where the kind has one view. */
-  view2: Float32Array | null;
+  /** One float32 [B, size, size, C] a recipe, normalised by the data set's mean and std. */
+  views: Float32Array[];
   /** float32 [B, k] */
   targets: Float32Array | null;
   /** int32 [B], −1 without a label. */
@@ -56,8 +52,8 @@ export interface Loader {
   next(): Promise<Batch | null>;
   /** Gives the batch's arrays back. */
   release(batch: Batch): void;
-  /** Views of this kind from the next batch on; those made ahead of it are made again, of the same images. */
-  setViews(kind: ViewKind): void;
+  /** Other views from the next batch on; those made ahead of it are made again, of the same images. */
+  setViews(views: readonly ViewRecipe[]): void;
   close(): Promise<void>;
 }
 
@@ -77,14 +73,14 @@ interface Pending {
   epoch: number;
   indices: Uint32Array;
   slot: number;
-  kind: ViewKind;
+  views: readonly ViewRecipe[];
   partsLeft: number;
   failure: Error | null;
 }
 
 class ThreadedLoader implements Loader {
   readonly #batches: Iterator<{ epoch: number; indices: Uint32Array }>;
-  readonly #slots: SlotBuffers[];
+  #slots: SlotBuffers[];
   readonly #freeSlots: number[];
   readonly #generation = new Int32Array(new SharedArrayBuffer(4));
   readonly #workers: Worker[];
@@ -93,7 +89,7 @@ class ThreadedLoader implements Loader {
   readonly #lent = new Map<Batch, BatchArrays>();
   /** Arrays of released batches. */
   readonly #spare: BatchArrays[] = [];
-  #kind: ViewKind;
+  #views: readonly ViewRecipe[];
   #taken = 0;
   /** No more batches will be asked for: there are none, or naming them failed. */
   #ended: { error: unknown } | null = null;
@@ -102,24 +98,16 @@ class ThreadedLoader implements Loader {
   #wake: (() => void) | null = null;
 
   constructor(private readonly options: LoaderOptions) {
-    const { manifest, size, batchSize, targets = null, threads = 1, ahead = 2 } = options;
-    this.#kind = options.views;
+    const { manifest, targets = null, threads = 1, ahead = 2 } = options;
+    this.#views = options.views;
     this.#batches = options.batches[Symbol.iterator]();
-    const viewBytes = batchSize * size * size * manifest.channels * 4;
-    this.#slots = Array.from({ length: ahead }, () => ({
-      view1: new SharedArrayBuffer(viewBytes),
-      view2: new SharedArrayBuffer(viewBytes),
-      targets: new SharedArrayBuffer(batchSize * (targets?.k ?? 0) * 4),
-      labels: new SharedArrayBuffer(batchSize * 4),
-    }));
+    this.#slots = Array.from({ length: ahead }, () => this.#newSlot());
     this.#freeSlots = [...this.#slots.keys()];
     const setup: WorkerSetup = {
       manifest,
       split: options.split ?? 'train',
       targets,
-      size,
       seed: options.seed,
-      slots: this.#slots,
       generation: this.#generation.buffer as SharedArrayBuffer,
     };
     this.#workers = Array.from({ length: threads }, () => this.#start(setup));
@@ -151,9 +139,11 @@ class ThreadedLoader implements Loader {
     this.#spare.push(arrays);
   }
 
-  setViews(kind: ViewKind): void {
-    if (kind === this.#kind) return;
-    this.#kind = kind;
+  setViews(views: readonly ViewRecipe[]): void {
+    if (views === this.#views) return;
+    this.#views = views;
+    // New places, since rows lie elsewhere in them: a thread that still finishes a row of the old views writes to the old ones.
+    this.#slots = this.#slots.map(() => this.#newSlot());
     Atomics.add(this.#generation, 0, 1);
     for (const pending of this.#queue) this.#make(pending);
   }
@@ -162,6 +152,21 @@ class ThreadedLoader implements Loader {
     this.#closed = true;
     this.#wake?.();
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  /** Floats of all views of a batch of that many rows. */
+  #viewFloats(views: readonly ViewRecipe[], rows: number): number {
+    const { channels } = this.options.manifest;
+    return views.reduce((sum, recipe) => sum + rows * viewFloats(recipe, channels), 0);
+  }
+
+  #newSlot(): SlotBuffers {
+    const { batchSize, targets } = this.options;
+    return {
+      views: new SharedArrayBuffer(this.#viewFloats(this.#views, batchSize) * 4),
+      targets: new SharedArrayBuffer(batchSize * (targets?.k ?? 0) * 4),
+      labels: new SharedArrayBuffer(batchSize * 4),
+    };
   }
 
   #start(setup: WorkerSetup): Worker {
@@ -181,7 +186,7 @@ class ThreadedLoader implements Loader {
         ...wanted,
         number: this.#taken++,
         slot: this.#freeSlots.shift()!,
-        kind: this.#kind,
+        views: this.#views,
         partsLeft: 0,
         failure: null,
       };
@@ -213,9 +218,10 @@ class ThreadedLoader implements Loader {
 
   /** Gives every thread its rows; always the same ones, so that a part made again follows its forerunner on the same thread. */
   #make(pending: Pending): void {
-    const { indices, epoch, slot, number } = pending;
+    const { indices, epoch, number } = pending;
     const share = Math.ceil(indices.length / this.#workers.length);
-    pending.kind = this.#kind;
+    pending.views = this.#views;
+    const slot = this.#slots[pending.slot]!;
     pending.failure = null;
     pending.partsLeft = this.#workers.length;
     for (const [index, worker] of this.#workers.entries()) {
@@ -225,7 +231,8 @@ class ThreadedLoader implements Loader {
         generation: this.#generation[0]!,
         slot,
         epoch,
-        kind: this.#kind,
+        views: this.#views,
+        rows: indices.length,
         indices: indices.slice(from, from + share),
         from,
       };
@@ -261,17 +268,24 @@ class ThreadedLoader implements Loader {
    * Copies the batch out of shared memory and has the next one made in its place. ONNX Runtime's binding refuses shared memory
    * (1.30, Node 20: "Invalid argument"), and a copy takes less than a thousandth of a step.
    */
-  #lend({ indices, epoch, kind, slot }: Pending, waitedSeconds: number): Batch {
-    const { size, targets } = this.options;
-    const floats = indices.length * size * size * this.options.manifest.channels;
+  #lend({ indices, epoch, views, slot }: Pending, waitedSeconds: number): Batch {
+    const { targets, manifest } = this.options;
     const arrays = this.#spare.pop() ?? emptyArrays();
     const shared = this.#slots[slot]!;
+    const all = copied(
+      arrays,
+      'views',
+      new Float32Array(shared.views, 0, this.#viewFloats(views, indices.length)),
+    );
+    let start = 0;
     const batch: Batch = {
       epoch,
       indices,
-      kind,
-      view1: copied(arrays, 'view1', new Float32Array(shared.view1, 0, floats)),
-      view2: viewsOf(kind) === 2 ? copied(arrays, 'view2', new Float32Array(shared.view2, 0, floats)) : null,
+      views: views.map((recipe) => {
+        const from = start;
+        start += indices.length * viewFloats(recipe, manifest.channels);
+        return all.subarray(from, start);
+      }),
       targets: targets
         ? copied(arrays, 'targets', new Float32Array(shared.targets, 0, indices.length * targets.k))
         : null,
@@ -286,16 +300,14 @@ class ThreadedLoader implements Loader {
 }
 
 interface BatchArrays {
-  view1: Float32Array;
-  view2: Float32Array;
+  views: Float32Array;
   targets: Float32Array;
   labels: Int32Array;
 }
 
 function emptyArrays(): BatchArrays {
   return {
-    view1: new Float32Array(),
-    view2: new Float32Array(),
+    views: new Float32Array(),
     targets: new Float32Array(),
     labels: new Int32Array(),
   };

@@ -1,6 +1,5 @@
 /** What the loader and its worker threads tell each other. */
-import type { DatasetManifest, ProblemCode } from '@rela/contracts';
-import type { ViewKind } from '../views/recipe.js';
+import type { DatasetManifest, ProblemCode, ViewRecipe } from '@rela/contracts';
 
 /** The efficient data set: float32 [count, k], little endian, one file a shard, in the order of the images. */
 export interface TargetShards {
@@ -10,8 +9,8 @@ export interface TargetShards {
 
 /** A place for one batch, shared by all threads and used again and again. */
 export interface SlotBuffers {
-  view1: SharedArrayBuffer;
-  view2: SharedArrayBuffer;
+  /** One view of all rows after the other; large enough for the views of the batch. */
+  views: SharedArrayBuffer;
   targets: SharedArrayBuffer;
   labels: SharedArrayBuffer;
 }
@@ -21,10 +20,7 @@ export interface WorkerSetup {
   manifest: DatasetManifest;
   split: 'train' | 'test';
   targets: TargetShards | null;
-  /** Side of the views in pixels. */
-  size: number;
   seed: number;
-  slots: SlotBuffers[];
   /** int32 [1]: raised when the views change; parts of an older generation are not worth finishing. */
   generation: SharedArrayBuffer;
 }
@@ -33,9 +29,11 @@ export interface WorkerSetup {
 export interface Part {
   batch: number;
   generation: number;
-  slot: number;
+  slot: SlotBuffers;
   epoch: number;
-  kind: ViewKind;
+  views: readonly ViewRecipe[];
+  /** Rows of the whole batch. */
+  rows: number;
   /** Image numbers of these rows. */
   indices: Uint32Array;
   from: number;

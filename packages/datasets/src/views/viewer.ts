@@ -1,15 +1,13 @@
 /** Draws views: an image and a stream of random numbers to normalised floats, in a place that the caller names. */
+import type { ViewRecipe } from '@rela/contracts';
 import type { Random } from '@rela/random';
 import { type DecodedImage, withChannels } from '../image.js';
 import { GaussianBlur } from './blur.js';
 import { brighten, contrast, grey, saturate, solarize, turnHue } from './colour.js';
 import { type Box, centredSquare, randomResizedBox } from './crop.js';
-import { type ViewKind, type ViewNumber, type ViewRecipe, viewRecipe } from './recipe.js';
 import { Resampler } from './resample.js';
 
 export interface ViewerOptions {
-  /** Side of the views in pixels. */
-  size: number;
   channels: 1 | 3;
   /** A channel, of values scaled to [0, 1]. */
   mean: readonly number[];
@@ -17,40 +15,42 @@ export interface ViewerOptions {
 }
 
 export interface Viewer {
-  /** Floats of a view: size · size · channels. */
-  readonly floats: number;
   /**
    * Writes the view [size, size, channels] of `image` to `out` from `offset` on: (value / 255 − mean) / std. What it shows depends
-   * on the image, on `kind`, `view` and on `random` alone, and it takes no memory.
+   * on the image, on the recipe and on `random` alone, and it takes no memory.
    */
-  draw(
-    image: DecodedImage,
-    kind: ViewKind,
-    view: ViewNumber,
-    random: Random,
-    out: Float32Array,
-    offset: number,
-  ): void;
+  draw(image: DecodedImage, recipe: ViewRecipe, random: Random, out: Float32Array, offset: number): void;
+}
+
+/** Floats of a view [size, size, channels]. */
+export function viewFloats({ size }: ViewRecipe, channels: number): number {
+  return size * size * channels;
 }
 
 /** @throws RangeError where mean and std have not one number a channel */
 export function createViewer(options: ViewerOptions): Viewer {
-  const { size, channels, mean, std } = options;
+  const { channels, mean, std } = options;
   if (mean.length !== channels || std.length !== channels)
     throw new RangeError(`mean has ${mean.length} numbers and std ${std.length}, for ${channels} channels`);
-  return new ScratchViewer(size, channels, mean, std);
+  const bySize = new Map<number, ScratchViewer>();
+  return {
+    draw(image, recipe, random, out, offset) {
+      const viewer = bySize.get(recipe.size) ?? new ScratchViewer(recipe.size, channels, mean, std);
+      bySize.set(recipe.size, viewer);
+      viewer.draw(image, recipe, random, out, offset);
+    },
+  };
 }
 
 type Operation = 'brightness' | 'contrast' | 'saturation' | 'hue';
 const OPERATIONS: readonly Operation[] = ['brightness', 'contrast', 'saturation', 'hue'];
 const SIGMA = [0.1, 2] as const;
 
+/** Draws the views of one size; keeps its scratch memory. */
 class ScratchViewer implements Viewer {
-  readonly floats: number;
   readonly #resampler: Resampler;
   readonly #pixels: Float32Array;
-  readonly #recipes = new Map<string, ViewRecipe>();
-  #blur: GaussianBlur | null = null;
+  readonly #blurs = new Map<number, GaussianBlur>();
 
   constructor(
     private readonly size: number,
@@ -58,33 +58,17 @@ class ScratchViewer implements Viewer {
     private readonly mean: readonly number[],
     private readonly std: readonly number[],
   ) {
-    this.floats = size * size * channels;
-    this.#pixels = new Float32Array(this.floats);
+    this.#pixels = new Float32Array(size * size * channels);
     this.#resampler = new Resampler(size, channels);
   }
 
-  draw(
-    image: DecodedImage,
-    kind: ViewKind,
-    view: ViewNumber,
-    random: Random,
-    out: Float32Array,
-    offset: number,
-  ): void {
-    const recipe = this.#recipe(kind, view);
+  draw(image: DecodedImage, recipe: ViewRecipe, random: Random, out: Float32Array, offset: number): void {
     this.#crop(withChannels(image, this.channels), recipe, random);
     if (recipe.jitter && random.next() < recipe.jitter.p) this.#jitter(recipe.jitter, random);
     if (random.next() < recipe.grayscale) grey(this.#pixels, this.channels);
     if (recipe.blur && random.next() < recipe.blur.p) this.#soften(recipe.blur.kernel, random);
     if (random.next() < recipe.solarize) solarize(this.#pixels);
     this.#normalise(out, offset);
-  }
-
-  #recipe(kind: ViewKind, view: ViewNumber): ViewRecipe {
-    const key = `${kind}${view}`;
-    const recipe = this.#recipes.get(key) ?? viewRecipe(kind, view, this.size);
-    this.#recipes.set(key, recipe);
-    return recipe;
   }
 
   #crop(image: DecodedImage, { crop, flip }: ViewRecipe, random: Random): void {
@@ -148,8 +132,9 @@ class ScratchViewer implements Viewer {
 
   #soften(kernel: number, random: Random): void {
     const sigma = SIGMA[0] + (SIGMA[1] - SIGMA[0]) * random.next();
-    this.#blur ??= new GaussianBlur(this.size, this.channels, kernel);
-    this.#blur.apply(this.#pixels, sigma);
+    const blur = this.#blurs.get(kernel) ?? new GaussianBlur(this.size, this.channels, kernel);
+    this.#blurs.set(kernel, blur);
+    blur.apply(this.#pixels, sigma);
   }
 
   #normalise(out: Float32Array, offset: number): void {
@@ -164,7 +149,7 @@ class ScratchViewer implements Viewer {
   }
 }
 
-/** Names of the stream that draws a view: the same view on any worker, in any order. */
-export function viewKey(epoch: number, image: number, view: ViewNumber): ['view', number, number, number] {
+/** Names of the stream that draws a view, the first being 1: the same view on any worker, in any order. */
+export function viewKey(epoch: number, image: number, view: number): ['view', number, number, number] {
   return ['view', epoch, image, view];
 }

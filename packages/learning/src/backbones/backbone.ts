@@ -1,8 +1,8 @@
 /** A backbone: the network φ that a run trains and whose features are its result. */
-import type { BackboneSpec } from '@rela/contracts';
+import { BackboneSpec } from '@rela/contracts';
 import type { HostTensors, Tensors } from '@rela/engine';
 import type { Random } from '@rela/random';
-import type { Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Tensor2D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import { createMobilenetV2, MOBILENET_V2_STAGES } from './mobilenet.js';
 import { createResnet, type ResnetShape } from './resnet.js';
 import { createVit } from './vit.js';
@@ -25,6 +25,24 @@ export interface Backbone {
   ): { features: Tensor2D; statistics: Tensors };
   /** False for running statistics, and for what no loss can see. */
   trainable(key: string): boolean;
+  /** How it takes images apart, where it is made of patches. */
+  readonly patches?: Patches;
+}
+
+/** The parts of a backbone of patches, for methods that show it only some of them. T: places, which are patches, in any order. */
+export interface Patches {
+  /** Patches of an image of the backbone's size. */
+  readonly count: number;
+  /** Numbers of a patch: pixels · channels. */
+  readonly values: number;
+  /** x [B, H, H, C] → the pixels of its patches [B, T, values] */
+  cut(x: Tensor4D): Tensor3D;
+  /** x [B, H, H, C] → a vector a patch, which holds its position [B, T, d] */
+  embed(weights: Tensors, x: Tensor4D): Tensor3D;
+  /** Vectors of patches [B, T, d] → the last layer's of the class token and of the patches [B, 1 + T, d] */
+  encode(weights: Tensors, embedded: Tensor3D): Tensor3D;
+  /** What `encode` gives → features [B, d] */
+  pool(tokens: Tensor3D): Tensor2D;
 }
 
 /** Images up to this side keep their resolution in the stem (method.md, section 2, reference settings). */
@@ -61,6 +79,14 @@ export function createBackbone(spec: BackboneSpec, image: { size: number; channe
       return createResnet({ spec, block, stem, channels: image.channels, stages });
     }
   }
+}
+
+/** Names of the backbones that are made of patches. */
+export function patchBackbones(): BackboneSpec['name'][] {
+  const image = { size: MODIFIED_STEM_UP_TO, channels: 3 };
+  return BackboneSpec.shape.name.options.filter(
+    (name) => createBackbone({ name, stem: 'auto' }, image).patches !== undefined,
+  );
 }
 
 /** A convolution without bias, and the batch norm behind it. */

@@ -76,3 +76,33 @@ it('attends to patches whatever their order, but for the positions that it learn
   const [plain, other] = [await of(data), await of(turned)];
   for (const [index, value] of plain.entries()) expect(other[index]).toBeCloseTo(value, 5);
 });
+
+it('takes images of another size, as small crops are, and has the mean over its patches as features where it is asked to', async () => {
+  const backbone = tinyVit();
+  const weights = backbone.init(createRandom(2));
+  const { data } = normal([1, 5, 5, 1], 7);
+  expect(await featuresOf(backbone, weights, () => tf.tensor4d(data, [1, 5, 5, 1]))).toHaveLength(8);
+
+  const image = { size: 8, channels: 1 };
+  const mean = createBackbone({ name: 'vit-tiny', stem: 'modified', pool: 'mean' }, image);
+  const drawn = mean.init(createRandom(2));
+  const pixels = normal([2, 8, 8, 1], 7).data;
+  const tensors = () =>
+    Object.fromEntries(
+      Object.entries(drawn).map(([key, { data, shape }]) => [key, tf.tensor(data as Float32Array, shape)]),
+    );
+  const images = () => tf.tensor4d(pixels, [2, 8, 8, 1]);
+  const features = await featuresOf(mean, drawn, images);
+  const tokens = await numbers(() => {
+    const { embed, encode } = mean.patches!;
+    return encode(tensors(), embed(tensors(), images()));
+  });
+  // Four patches behind the class token, 192 wide.
+  for (const [row, at] of [
+    [0, 0],
+    [1, 191],
+  ] as const) {
+    const of = (token: number) => tokens[(row * 5 + token) * 192 + at]!;
+    expect(features[row * 192 + at]).toBeCloseTo((of(1) + of(2) + of(3) + of(4)) / 4, 5);
+  }
+});

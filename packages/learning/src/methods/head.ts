@@ -1,4 +1,4 @@
-/** The head of two layers that projectors and predictors are: Linear – batch norm – ReLU – Linear. */
+/** The small networks behind a backbone that projectors and predictors are: linear layers with batch norm and an activation between. */
 import { type HostTensors, type Tensors, tf } from '@rela/engine';
 import type { Random } from '@rela/random';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
@@ -6,27 +6,52 @@ import { batchNorm, linear } from '../initial.js';
 import { applyBatchNorm, applyLinear } from '../layers.js';
 import { under } from '../names.js';
 
+export interface HeadOptions {
+  /** Behind which layers there is a batch norm. Default: the hidden ones. */
+  norms?: 'hidden' | 'none';
+  /** Whether the last layer has a bias. Default: true. */
+  bias?: boolean;
+}
+
 /**
- * Weights under `name`: '.0' the first linear layer, '.1' the batch norm, '.3' the second, as PyTorch numbers them. The
- * first one has no bias: the batch norm behind it would take it away again, and its gradient would be nothing but rounding,
- * which AdamW makes as large as any other. A head runs only while training, on batch statistics; it has no running ones.
- * @param options.bias false where the same is true of the second layer
+ * Weights under `name`: '.0' the first linear layer, '.1' its batch norm, '.3' the second layer, '.4' its batch norm, and so on, as
+ * PyTorch numbers them. A layer before a batch norm has no bias: the norm would take it away again, and its gradient would be nothing
+ * but rounding, which AdamW makes as large as any other. The same is why the last one has none where what follows takes it away. A
+ * head runs only while training, on batch statistics; it has no running ones.
+ * @param widths from the inputs over the hidden layers to the outputs
  */
 export function initHead(
   name: string,
-  [inputs, hidden, outputs]: readonly [number, number, number],
+  widths: readonly number[],
   random: Random,
-  options = { bias: true },
+  { norms = 'hidden', bias = true }: HeadOptions = {},
 ): HostTensors {
-  return {
-    ...under(`${name}.0.`, linear(inputs, hidden, random.fork(name, 0), { bias: false })),
-    ...under(`${name}.1.`, batchNorm(hidden)),
-    ...under(`${name}.3.`, linear(hidden, outputs, random.fork(name, 3), options)),
-  };
+  const weights: HostTensors = {};
+  for (let layer = 0; layer + 1 < widths.length; layer++) {
+    const [inputs, outputs] = [widths[layer]!, widths[layer + 1]!];
+    const isLast = layer + 2 === widths.length;
+    const at = 3 * layer;
+    const options = { bias: isLast ? bias : norms === 'none' };
+    Object.assign(weights, under(`${name}.${at}.`, linear(inputs, outputs, random.fork(name, at), options)));
+    if (!isLast && norms === 'hidden')
+      Object.assign(weights, under(`${name}.${at + 1}.`, batchNorm(outputs)));
+  }
+  return weights;
 }
 
 /** x [B, inputs] → [B, outputs] */
-export function applyHead(weights: Tensors, name: string, x: Tensor2D): Tensor2D {
-  const { y } = applyBatchNorm(weights, `${name}.1`, applyLinear(weights, `${name}.0`, x));
-  return applyLinear(weights, `${name}.3`, tf.relu(y) as Tensor2D);
+export function applyHead(
+  weights: Tensors,
+  name: string,
+  x: Tensor2D,
+  activation: (x: Tensor2D) => Tensor2D = tf.relu,
+): Tensor2D {
+  const layer = (y: Tensor2D, at: number): Tensor2D => {
+    const z = applyLinear(weights, `${name}.${at}`, y);
+    const isNormed = weights[`${name}.${at + 1}.weight`] !== undefined;
+    return isNormed ? (applyBatchNorm(weights, `${name}.${at + 1}`, z).y as Tensor2D) : z;
+  };
+  let y = layer(x, 0);
+  for (let at = 3; weights[`${name}.${at}.weight`] !== undefined; at += 3) y = layer(activation(y), at);
+  return y;
 }

@@ -6,6 +6,8 @@ import type { Backbone } from '../backbones/backbone.js';
 import { createMobilenetV2 } from '../backbones/mobilenet.js';
 import { createResnet } from '../backbones/resnet.js';
 import { createVit } from '../backbones/vit.js';
+import { createMethod } from '../methods/registry.js';
+import type { RunLength } from '../rates.js';
 import { planAround, type TrainingPlan } from '../training-plan.js';
 
 export const TINY = { image: { size: 8, channels: 1 }, classes: 3, k: 5 };
@@ -54,11 +56,17 @@ export function tinyPlan(
   {
     classes = TINY.classes,
     backbone = tinyBackbone(),
-  }: { classes?: number | null; backbone?: Backbone } = {},
+    length = { stepsPerEpoch: 5, totalSteps: 5 * (training.epochs ?? 100) },
+  }: { classes?: number | null; backbone?: Backbone; length?: RunLength } = {},
 ): TrainingPlan {
   const parsed = Training.parse({ batchSize: 4, seed: 3, ...training });
   const { image, k } = TINY;
-  return planAround(backbone, { training: parsed, image, classes, k: parsed.rela ? k : null });
+  const { batchSize, seed } = parsed;
+  const method = createMethod(parsed.method, { backbone, classes, image, batchSize, seed });
+  return planAround(backbone, method, {
+    ...{ training: parsed, image, classes, length },
+    k: parsed.rela ? k : null,
+  });
 }
 
 /** Normal numbers of that shape. */

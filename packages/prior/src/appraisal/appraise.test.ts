@@ -130,14 +130,14 @@ it('the effective rank of equal variances is their number, of one variance 1, of
   expect(effectiveRank(Float64Array.of(0, 0))).toBe(0);
 });
 
-it('the transport distance is near 0 from a turned copy and 1 from noise', () => {
+it('the transport distance is near 0 from a turned copy and 1 from noise', async () => {
   const turned = Float64Array.from(factors, (_, index) => {
     const [image, factor] = [Math.floor(index / FACTORS), index % FACTORS];
     return factors[image * FACTORS + ((factor + 3) % FACTORS)]! * (factor % 2 ? 1 : -1);
   });
-  expect(transportDistance(factors, turned, IMAGES)).toBeLessThan(0.03);
-  expect(transportDistance(jitter, turned, IMAGES)).toBeGreaterThan(0.9);
-  expect(linearAlignment(factors, turned, IMAGES)).toBeCloseTo(1, 10);
+  expect(await transportDistance(factors, turned, IMAGES)).toBeLessThan(0.03);
+  expect(await transportDistance(jitter, turned, IMAGES)).toBeGreaterThan(0.9);
+  expect(await linearAlignment(factors, turned, IMAGES)).toBeCloseTo(1, 10);
 });
 
 it('of candidates the one that tells what the others know has the best score, noise the worst', async () => {

@@ -45,17 +45,21 @@ export async function appraiseSample(
   const sample = await sampleTargets(rows, width, widestTarget(images, most), breath);
   const { k, rank, targets } = sample;
   await breath();
-  const viewed = sample.project(views);
+  const viewed = await sample.project(views);
   const measured = {
     ...{ images, k, rank, effectiveRank: effectiveRank(sample.spectrum) },
     outlierShare: sample.outlierShare,
     repeatability:
       rank === 0
         ? 0.5
-        : repeatability(sample.project(repeated), targets.subarray(0, (repeated.length / width) * k), k),
-    agreement: rank === 0 ? 0.5 : agreement(viewed, targets, k),
+        : await repeatability(
+            await sample.project(repeated),
+            targets.subarray(0, (repeated.length / width) * k),
+            k,
+          ),
+    agreement: rank === 0 ? 0.5 : await agreement(viewed, targets, k),
     signal: signalShare(viewed, targets, k),
-    knn: neighbourAccuracy(rows, width, labels),
+    knn: await neighbourAccuracy(rows, width, labels),
   };
   const flags = flagsOf(measured, gates);
   return { ...measured, refused: refusalOf(measured, flags, gates), flags };

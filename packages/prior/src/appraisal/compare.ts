@@ -42,14 +42,14 @@ export async function compareCandidates(
     for (const [other, { signal }] of candidates.entries()) {
       if (other === index) continue;
       await breath();
-      missed += signal * transportDistance(own, targets[other]!, count);
+      missed += signal * (await transportDistance(own, targets[other]!, count));
       weights += signal;
-      alignment += linearAlignment(own, targets[other]!, count) / (candidates.length - 1);
+      alignment += (await linearAlignment(own, targets[other]!, count)) / (candidates.length - 1);
     }
     const distance = weights > 0 ? missed / weights : 0;
     compared.push({
       ...{ score: candidate.signal * (1 - distance), distance, alignment },
-      reached: 1 - transportDistance(features, own, count),
+      reached: 1 - (await transportDistance(features, own, count)),
     });
   }
   return compared;

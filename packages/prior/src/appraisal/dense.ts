@@ -1,38 +1,20 @@
 /** Small dense algebra in float64 for samples of a thousand images: products of rows, and a symmetric solve. */
-import { addProducts, paddedRows } from '../products.js';
+import { multiply } from '../products.js';
 
 /** left · rightᵀ as [leftRows, rightRows]. @param left [leftRows, length] @param right [rightRows, length] */
-export function times(
+export async function times(
   left: Float64Array,
   leftRows: number,
   right: Float64Array,
   rightRows: number,
   length: number,
-): Float64Array {
-  const [padLeft, padRight] = [paddedRows(leftRows), paddedRows(rightRows)];
-  const into = new Float64Array(padLeft * padRight);
-  addProducts(
-    {
-      left: padded(left, padLeft * length),
-      leftRows: padLeft,
-      right: padded(right, padRight * length),
-      rightRows: padRight,
-      length,
-      upperOnly: false,
-    },
-    into,
+): Promise<Float64Array> {
+  const { data } = await multiply(
+    { data: left, rows: leftRows, columns: length },
+    { data: right, rows: rightRows, columns: length },
+    { transposeRight: true },
   );
-  const product = new Float64Array(leftRows * rightRows);
-  for (let row = 0; row < leftRows; row++)
-    product.set(into.subarray(row * padRight, row * padRight + rightRows), row * rightRows);
-  return product;
-}
-
-function padded(values: Float64Array, length: number): Float64Array {
-  if (values.length === length) return values;
-  const longer = new Float64Array(length);
-  longer.set(values);
-  return longer;
+  return data;
 }
 
 /** [columns, rows] of [rows, columns]. */

@@ -18,15 +18,15 @@ export function effectiveRank(spectrum: Float64Array): number {
  * where it always does, ½ by chance.
  * @param second [n, k] @param first [n, k]
  */
-export function agreement(second: Float64Array, first: Float64Array, k: number): number {
+export async function agreement(second: Float64Array, first: Float64Array, k: number): Promise<number> {
   const count = first.length / k;
-  return shareNearest(times(unit(second, k), count, unit(first, k), count, k), count);
+  return shareNearest(await times(unit(second, k), count, unit(first, k), count, k), count);
 }
 
 /** The same by distance, which tells apart what lies in one direction too. @param second [n, k] @param first [n, k] */
-export function repeatability(second: Float64Array, first: Float64Array, k: number): number {
+export async function repeatability(second: Float64Array, first: Float64Array, k: number): Promise<number> {
   const count = first.length / k;
-  const near = times(second, count, first, count, k);
+  const near = await times(second, count, first, count, k);
   for (let other = 0; other < count; other++) {
     const square = first.subarray(other * k, (other + 1) * k).reduce((sum, value) => sum + value ** 2, 0);
     for (let row = 0; row < count; row++) near[row * count + other]! -= square / 2;
@@ -79,9 +79,9 @@ export function signalShare(views: Float64Array, targets: Float64Array, k: numbe
  * Centred kernel alignment of two representations of the same images, linear (Kornblith et al. 2019): 1 where they differ by a turn
  * and a scale only. @param a [n, p], centred @param b [n, q], centred
  */
-export function linearAlignment(a: Float64Array, b: Float64Array, count: number): number {
+export async function linearAlignment(a: Float64Array, b: Float64Array, count: number): Promise<number> {
   const products = (rows: Float64Array) => times(rows, count, rows, count, rows.length / count);
-  const [left, right] = [products(a), products(b)];
+  const [left, right] = [await products(a), await products(b)];
   let both = 0;
   let lefts = 0;
   let rights = 0;
@@ -100,11 +100,11 @@ const TEMPERATURE = 0.07;
  * Share of images whose class their 20 nearest others tell, by cosine (method.md, section 3). null where fewer than two classes have
  * labels. @param rows embeddings [n, m] @param labels [n], null without one
  */
-export function neighbourAccuracy(
+export async function neighbourAccuracy(
   rows: Float32Array,
   width: number,
   labels: (number | null)[],
-): number | null {
+): Promise<number | null> {
   const labelled = [...labels.keys()].filter((row) => labels[row] !== null);
   if (new Set(labelled.map((row) => labels[row])).size < 2) return null;
   const kept = new Float64Array(labelled.length * width);
@@ -112,7 +112,7 @@ export function neighbourAccuracy(
     kept.set(rows.subarray(row * width, (row + 1) * width), at * width);
   const count = labelled.length;
   const units = unit(kept, width);
-  const cosines = times(units, count, units, count, width);
+  const cosines = await times(units, count, units, count, width);
   let right = 0;
   for (let row = 0; row < count; row++) {
     const others = Array.from({ length: count }, (_, other) => other).filter((other) => other !== row);

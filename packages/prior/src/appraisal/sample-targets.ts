@@ -17,7 +17,7 @@ export interface SampleTargets {
   /** [n, k]: mean 0 and variance 1, or 0 throughout. */
   targets: Float64Array;
   /** Standardised targets [b, k] of other embeddings [b, m]. */
-  project(rows: Float32Array): Float64Array;
+  project(rows: Float32Array): Promise<Float64Array>;
 }
 
 /** Spacing of float32 around 1, squared: variance below this share, of the values themselves too, is rounding. */
@@ -43,8 +43,8 @@ export async function sampleTargets(
   const turned = transposed(centred, count, width);
   await breath();
   const products = dual
-    ? times(centred, count, centred, count, width)
-    : times(turned, width, turned, width, count);
+    ? await times(centred, count, centred, count, width)
+    : await times(turned, width, turned, width, count);
   for (let index = 0; index < products.length; index++) products[index]! /= count;
   const { values, vectors } = await leadingEigenpairs(products, side, side, breath);
   const level = mean.reduce((sum, value) => sum + value ** 2, 0);
@@ -54,22 +54,22 @@ export async function sampleTargets(
   const k = Math.max(1, Math.min(most, side));
   const leading = vectors.slice(0, k * side);
   await breath();
-  const components = dual ? times(leading, k, turned, width, count) : leading;
+  const components = dual ? await times(leading, k, turned, width, count) : leading;
   // A dual vector maps to one of length √(n · variance).
   const scale = Float64Array.from({ length: k }, (_, index) => {
     const variance = spectrum[index]!;
     if (variance === 0) return 0;
     return dual ? 1 / (Math.sqrt(count) * variance) : 1 / Math.sqrt(variance);
   });
-  const standardise = (from: Float64Array) => {
-    const projected = times(from, from.length / width, components, k, width);
+  const standardise = async (from: Float64Array) => {
+    const projected = await times(from, from.length / width, components, k, width);
     for (let index = 0; index < projected.length; index++) projected[index]! *= scale[index % k]!;
     return projected;
   };
   return {
     ...{ count, k, rank, spectrum },
     outlierShare: rank === 0 ? 0 : outlierShareOf(centred, width),
-    targets: standardise(centred),
+    targets: await standardise(centred),
     project: (others) => standardise(centre(others, mean)),
   };
 }

@@ -11,11 +11,15 @@ const RIDGE = 0.1;
  * Fitted on every other image, measured on those between; then the other way round.
  * @param from [n, p], every dimension of mean 0 and variance 1 or 0 @param to [n, q], likewise
  */
-export function transportDistance(from: Float64Array, to: Float64Array, count: number): number {
-  return (heldOut(from, to, count, 0) + heldOut(from, to, count, 1)) / 2;
+export async function transportDistance(
+  from: Float64Array,
+  to: Float64Array,
+  count: number,
+): Promise<number> {
+  return ((await heldOut(from, to, count, 0)) + (await heldOut(from, to, count, 1))) / 2;
 }
 
-function heldOut(from: Float64Array, to: Float64Array, count: number, parity: number): number {
+async function heldOut(from: Float64Array, to: Float64Array, count: number, parity: number): Promise<number> {
   const [p, q] = [from.length / count, to.length / count];
   const part = (rows: Float64Array, width: number, wanted: number) => {
     const kept = [...Array(count).keys()].filter((row) => row % 2 === wanted);
@@ -27,13 +31,13 @@ function heldOut(from: Float64Array, to: Float64Array, count: number, parity: nu
   const fitted = part(from, p, parity);
   const images = fitted.length / p;
   const features = transposed(fitted, images, p);
-  const moments = times(features, p, features, p, images);
+  const moments = await times(features, p, features, p, images);
   for (let index = 0; index < p; index++) moments[index * p + index]! += RIDGE * images;
   const wanted = transposed(part(to, q, parity), images, q);
-  const weights = solve(moments, p, times(features, p, wanted, q, images), q);
+  const weights = solve(moments, p, await times(features, p, wanted, q, images), q);
   const others = part(from, p, 1 - parity);
   const truth = part(to, q, 1 - parity);
-  const told = times(others, others.length / p, transposed(weights, p, q), q, p);
+  const told = await times(others, others.length / p, transposed(weights, p, q), q, p);
   let missed = 0;
   let all = 0;
   for (let index = 0; index < truth.length; index++) {

@@ -1,9 +1,10 @@
-/** Artifacts: uploads bytes, which the service then knows by their digest. */
+/** Artifacts: uploads bytes, which the service then knows by their digest, and downloads them. */
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { Artifact } from '@rela/contracts';
+import { download } from '../download.js';
 import type { RequestOptions, Transport } from '../transport.js';
 
 /** A path, bytes, or a stream. A stream can be read only once, so its upload is not repeated when it fails. */
@@ -55,6 +56,15 @@ export class ArtifactsApi {
       body: upload.body,
       retry: upload.repeatable,
     });
+  }
+
+  /**
+   * Writes the artifact to `path`; the file appears there whole or not at all.
+   * @returns its size in bytes
+   * @throws RelaConnectionError where the download broke off, or its sha256 differs, three times in a row
+   */
+  download(digest: string, path: string, options: RequestOptions = {}): Promise<number> {
+    return download(this.transport, 'v1/artifacts', { digest, path }, options);
   }
 
   /**

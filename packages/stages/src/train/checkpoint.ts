@@ -1,5 +1,5 @@
 /** Checkpoints: everything that a run needs to go on as if it had never stopped. */
-import { Kernels, ProblemError } from '@rela/contracts';
+import { Kernels, ProblemError, ValidationPoint } from '@rela/contracts';
 import type { HostTensors } from '@rela/engine';
 import type { ArtifactStore } from '@rela/storage';
 import { z } from 'zod';
@@ -15,6 +15,12 @@ export const Progression = z.object({
   waitedSeconds: z.number().nonnegative(),
   flops: z.number().nonnegative(),
   finalLoss: z.number().nullable(),
+  /** Parts of the next step's batch that are done, and what they summed up to. */
+  part: z.int().nonnegative().default(0),
+  partLoss: z.number().default(0),
+  partCorrect: z.number().default(0),
+  /** Looks at the held-out images so far. */
+  validations: z.array(ValidationPoint).default([]),
   /** Kernels that the run's convolutions got; who goes on takes the same. */
   kernels: Kernels,
   /** Engines that made the steps, in order; who goes on with another is the last. None in checkpoints of earlier versions. */
@@ -27,7 +33,11 @@ export type Progression = z.infer<typeof Progression>;
 export interface Checkpoint {
   progression: Progression;
   state: HostTensors;
+  /** The backbone that was best on the held-out images; null without. */
+  best: HostTensors | null;
 }
+
+const BEST = 'best.';
 
 /** The first tensor with a value that is no finite number, if there is one. */
 export function firstNonFinite(state: HostTensors): string | undefined {
@@ -39,10 +49,14 @@ export function firstNonFinite(state: HostTensors): string | undefined {
 
 export async function writeCheckpoint(
   store: ArtifactStore,
-  { progression, state }: Checkpoint,
+  { progression, state, best }: Checkpoint,
 ): Promise<{ digest: string; bytes: number }> {
   async function* pieces() {
-    yield* encodeTensors(state, { progression: JSON.stringify(progression) });
+    const kept = Object.entries(best ?? {}).map(([key, tensor]) => [BEST + key, tensor]);
+    yield* encodeTensors(
+      { ...state, ...Object.fromEntries(kept) },
+      { progression: JSON.stringify(progression) },
+    );
   }
   return store.write(pieces());
 }
@@ -53,5 +67,9 @@ export async function readCheckpoint(store: ArtifactStore, digest: string): Prom
   const parsed = Progression.safeParse(JSON.parse(metadata.progression ?? 'null'));
   if (!parsed.success)
     throw new ProblemError('invalid-data', `Artifact ${digest} is not a checkpoint of a run.`);
-  return { progression: parsed.data, state: tensors };
+  const [state, best]: [HostTensors, HostTensors] = [{}, {}];
+  for (const [key, tensor] of Object.entries(tensors))
+    if (key.startsWith(BEST)) best[key.slice(BEST.length)] = tensor;
+    else state[key] = tensor;
+  return { progression: parsed.data, state, best: Object.keys(best).length > 0 ? best : null };
 }

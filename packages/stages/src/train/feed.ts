@@ -1,24 +1,25 @@
 /** Batches for a run: views, targets and labels of the images of each step, drawn ahead by the loader. */
 import type { DatasetManifest, Training } from '@rela/contracts';
-import { createLoader, type ViewKind } from '@rela/datasets';
-import type { HostTensors, TensorSpec } from '@rela/engine';
-import type { Phase } from '@rela/learning';
+import { createLoader } from '@rela/datasets';
+import type { HostTensors } from '@rela/engine';
+import type { Phase, TrainingPlan } from '@rela/learning';
 import type { ArtifactStore } from '@rela/storage';
 import type { TargetsManifest } from '../targets.js';
-import type { Schedule } from './schedule.js';
 
 export interface FeedOptions {
   training: Training;
   manifest: DatasetManifest;
   targets: TargetsManifest | null;
-  image: { size: number; channels: number };
+  /** Which views a phase takes, and which inputs. */
+  plan: Pick<TrainingPlan, 'views' | 'batchSpecs'>;
   /** Of the first step. */
   phase: Phase;
-  batches: ReturnType<Schedule['batches']>;
+  /** Images of every run of the step: batches, or their parts. */
+  batches: Iterable<{ epoch: number; indices: Uint32Array }>;
+  /** Most images of one. */
+  batchSize: number;
   threads: number;
   store: ArtifactStore;
-  /** Inputs of the step of a phase. */
-  specsOf(phase: Phase): Record<string, TensorSpec>;
 }
 
 export interface Batch {
@@ -37,31 +38,17 @@ export interface Feed {
   close(): Promise<void>;
 }
 
-/** The views of a phase: mild ones for the ReLA loss, the method's own after it (method.md, section 2). */
-function kindOf(phase: Phase, method: Training['method']['name']): ViewKind {
-  if (phase === 'rela') return 'rela';
-  switch (method) {
-    case 'byol':
-      return 'byol';
-    case 'supervised':
-      return 'supervised';
-    default:
-      return method satisfies never;
-  }
-}
-
 /** Opens the loader for the steps of `batches`; what it gives fits the plan's batch specs of the phase. */
 export function openFeed(options: FeedOptions): Feed {
-  const { training, manifest, targets, image, store, specsOf } = options;
+  const { training, manifest, targets, plan, store } = options;
   let phase = options.phase;
   const loader = createLoader({
     manifest,
     targets,
     resolve: (digest) => store.localPath(digest),
     batches: options.batches,
-    batchSize: training.batchSize,
-    views: kindOf(phase, training.method.name),
-    size: image.size,
+    batchSize: options.batchSize,
+    views: plan.views(phase),
     seed: training.seed,
     threads: options.threads,
   });
@@ -69,18 +56,22 @@ export function openFeed(options: FeedOptions): Feed {
     async next() {
       const batch = await loader.next();
       if (!batch) throw new Error('The loader ended before the last step.');
-      const { view1, view2, labels, waitedSeconds } = batch;
-      const made = { view1, view2, labels, targets: batch.targets };
+      const { views, labels, targets: rows, waitedSeconds } = batch;
+      const named = views.map((view, place) => [`view${place + 1}`, view]);
+      const made: Record<string, HostTensors[string]['data'] | null> = {
+        ...Object.fromEntries(named),
+        ...{ labels, targets: rows },
+      };
       const tensors: HostTensors = {};
-      for (const [name, spec] of Object.entries(specsOf(phase))) {
-        const data = made[name as keyof typeof made];
+      for (const [name, spec] of Object.entries(plan.batchSpecs(phase))) {
+        const data = made[name];
         if (data) tensors[name] = { ...spec, data };
       }
       return { tensors, waitedSeconds, release: () => loader.release(batch) };
     },
     changePhase(next) {
       phase = next;
-      loader.setViews(kindOf(phase, training.method.name));
+      loader.setViews(plan.views(phase));
     },
     close: () => loader.close(),
   };

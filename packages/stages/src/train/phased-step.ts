@@ -76,12 +76,15 @@ export class PhasedStep {
     return true;
   }
 
-  /** How many steps the next call makes, of `left` that the run has. */
-  stepsOfNextCall(left: number): number {
-    return this.step.stepsOf(Math.min(left, this.rule.certain));
+  /**
+   * How many runs of the step the next call makes: a run a step, or a part of its batch.
+   * @param left steps before something is to be decided, `done` parts of the first included
+   */
+  runsOfNextCall(left: number, done: number): number {
+    return this.step.stepsOf(Math.min(left, this.rule.certain) * this.options.plan.parts - done);
   }
 
-  /** @param batches of as many steps as `stepsOfNextCall` said @returns the metrics of each */
+  /** @param batches of as many runs as `runsOfNextCall` said @returns the metrics of each */
   run(batches: readonly HostTensors[]): Promise<HostTensors[]> {
     return this.step.run(batches);
   }

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { createSchedule } from './schedule.js';
+import { createSchedule, inParts } from './schedule.js';
 
 const options = { images: 100, dataRatio: 0.5, batchSize: 8, epochs: 3, seed: 7 };
 
 it('spends ⌊⌊ratio·n⌋ / batch⌋ steps an epoch', () => {
-  expect(createSchedule(options)).toMatchObject({ stepsPerEpoch: 6, totalSteps: 18 });
+  expect(createSchedule(options)).toMatchObject({ stepsPerEpoch: 6, totalSteps: 18, endedBy: 'epochs' });
 });
 
 it('shows no image twice in an epoch, and other images in the next', () => {
@@ -19,4 +19,29 @@ it('goes on in the middle of an epoch as an unbroken run would', () => {
   const schedule = createSchedule(options);
   const whole = [...schedule.batches(1)];
   expect([...schedule.batches(9)]).toEqual(whole.slice(8));
+});
+
+it('ends at a budget of steps or images, in the middle of an epoch too', () => {
+  const bounded = (budget: object) => createSchedule({ ...options, budget });
+  expect(bounded({ steps: 7 })).toMatchObject({ totalSteps: 7, endedBy: 'steps' });
+  expect(bounded({ images: 39, steps: 7 })).toMatchObject({ totalSteps: 4, endedBy: 'images' });
+  expect(bounded({ steps: 19 })).toMatchObject({ totalSteps: 18, endedBy: 'epochs' });
+  const whole = [...createSchedule(options).batches(1)];
+  expect([...bounded({ steps: 7 }).batches(1)]).toEqual(whole.slice(0, 7));
+});
+
+it('shows none of the images that are held out', () => {
+  const kept = Uint32Array.from({ length: 50 }, (_, index) => 2 * index + 1);
+  const steps = [...createSchedule({ ...options, images: 50, dataRatio: 1, kept }).batches(1)];
+  expect(steps.flatMap(({ indices }) => [...indices]).every((index) => index % 2 === 1)).toBe(true);
+});
+
+it('cuts batches into equal parts, and goes on in the middle of one', () => {
+  const schedule = createSchedule(options);
+  const parts = [...inParts(schedule.batches(1), 4, 0)];
+  expect(parts).toHaveLength(72);
+  expect(parts.slice(0, 4).flatMap(({ indices }) => [...indices])).toEqual([
+    ...schedule.batches(1).next().value!.indices,
+  ]);
+  expect([...inParts(schedule.batches(3), 4, 3)]).toEqual(parts.slice(11));
 });

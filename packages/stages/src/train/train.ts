@@ -7,33 +7,26 @@
  */
 import {
   type DatasetManifest,
+  type EndedBy,
   ProblemError,
   type RunMetric,
   type StageResultOf,
   type Training,
 } from '@rela/contracts';
-import type { Engine, HostTensors } from '@rela/engine';
-import {
-  createBackbone,
-  createPhaseRule,
-  createTrainingPlan,
-  exportBackbone,
-  type TrainingPlan,
-} from '@rela/learning';
+import { type Engine, parsePlan } from '@rela/engine';
+import { createBackbone, createPhaseRule, createTrainingPlan } from '@rela/learning';
 import { viewSize } from '../plan.js';
 import type { TargetsManifest } from '../targets.js';
-import { encodeTensors } from '../tensor-file.js';
 import { type StageTools, secondsSince } from '../tools.js';
-import {
-  type Checkpoint,
-  firstNonFinite,
-  type Progression,
-  readCheckpoint,
-  writeCheckpoint,
-} from './checkpoint.js';
+import { createBounds } from './bounds.js';
+import { firstNonFinite, type Progression, writeCheckpoint } from './checkpoint.js';
 import { type Batch, type Feed, openFeed } from './feed.js';
+import { finish } from './finish.js';
+import { holdOut } from './held-out.js';
 import { PhasedStep } from './phased-step.js';
-import { createSchedule } from './schedule.js';
+import { createSchedule, inParts } from './schedule.js';
+import { findStart } from './start.js';
+import { bestOf, hasLostPatience, Validation } from './validation.js';
 
 export interface TrainOptions {
   training: Training;
@@ -47,6 +40,10 @@ export interface TrainOptions {
   checkpointSeconds: number;
   /** Worker threads that decode images and draw views. */
   loaderThreads: number;
+  /** Digest of the checkpoint of a finished run that this one goes on with, where it has none of its own yet. */
+  continueFrom?: string | undefined;
+  /** Digest of a weight file with the backbone's first weights. */
+  init?: string | undefined;
 }
 
 /** What a run tells while it trains. */
@@ -54,7 +51,8 @@ export interface TrainObserver {
   metric(metric: RunMetric): void;
   /** The first step with the method's own loss. */
   switched(step: number): void;
-  checkpoint(written: { step: number; digest: string; bytes: number }): void;
+  /** `final`: the run has ended; earlier ones are of no use any more. */
+  checkpoint(written: { step: number; digest: string; bytes: number; final: boolean }): void;
   /** Something that a person should know and that stops nothing. */
   warn(text: string): void;
 }
@@ -69,142 +67,215 @@ export async function train(
   observer: TrainObserver,
   tools: StageTools,
 ): Promise<StageResultOf<'train'>> {
-  const { training, manifest, targets } = options;
+  const { training, manifest, targets, engine } = options;
+  const { validation: looks, batchSize } = training;
   const image = { size: viewSize(training, manifest) ?? 0, channels: manifest.channels };
-  const schedule = createSchedule({ images: manifest.splits.train.count, ...training });
+  const backbone = createBackbone(training.backbone, image);
+  const images = manifest.splits.train.count;
+  const heldOut = looks ? holdOut(images, { fraction: looks.fraction, seed: training.seed }) : null;
+  const schedule = createSchedule({
+    ...training,
+    images: heldOut?.kept.length ?? images,
+    kept: heldOut?.kept,
+  });
+  const bounds = createBounds(schedule, training.budget);
   const plan = createTrainingPlan({
     training,
     image,
     classes: manifest.classes?.length ?? null,
     k: targets?.k ?? null,
+    length: schedule,
   });
 
-  const resumed = await newestReadable(options.checkpoints, observer, tools);
+  const start = await findStart(options, { plan, backbone }, observer, tools);
+  const { progression } = start;
+  progression.engines = enginesOf(progression, engine.name, observer);
+  let { best } = start;
   const started = performance.now();
-  const progression: Progression = resumed?.progression ?? {
-    step: 0,
-    seconds: 0,
-    waitedSeconds: 0,
-    flops: 0,
-    finalLoss: null,
-    kernels: {},
-    engines: [],
-    rule: null,
-  };
-  progression.engines = enginesOf(progression, options.engine.name, observer);
   const secondsBefore = progression.seconds;
   const seconds = () => secondsBefore + secondsSince(started);
-  const rule = createPhaseRule(training.rela, {
-    epochs: training.epochs,
-    stepsPerEpoch: schedule.stepsPerEpoch,
-  });
-  if (resumed) rule.restore(progression.rule);
+  const rule = createPhaseRule(training.rela, { epochs: training.epochs, ...schedule });
+  if (start.resumed) rule.restore(progression.rule);
   // Its threads start, and make the first batches, while the step is compiled.
   const feed = openFeed({
     training,
     manifest,
     targets,
-    image,
+    plan,
     phase: rule.phase,
-    batches: schedule.batches(progression.step + 1),
+    batches: inParts(schedule.batches(progression.step + 1), plan.parts, progression.part),
+    batchSize: batchSize / plan.parts,
     threads: options.loaderThreads,
     store: tools.store,
-    specsOf: (phase) => plan.batchSpecs(phase),
   });
-  const opening = PhasedStep.open(
-    { engine: options.engine, plan, rule, kernels: progression.kernels },
-    resumed?.state ?? plan.initialState(),
-  );
+  const opening = PhasedStep.open({ engine, plan, rule, kernels: progression.kernels }, start.state);
   const phased = await opening.catch(async (error) => {
     await feed.close();
     throw error;
   });
+  const validation =
+    looks && heldOut
+      ? new Validation({
+          ...{ spec: looks, training, manifest, image, backbone, heldOut, engine, store: tools.store },
+          ...{ threads: options.loaderThreads, signal: tools.signal },
+          plan: () => parsePlan(phased.kernels),
+        })
+      : null;
 
-  const save = async () => {
+  const finiteState = async () => {
     const state = await phased.state();
     const broken = firstNonFinite(state);
     if (broken) throw notFinite(`the tensor "${broken}"`, progression, training);
+    return state;
+  };
+  const save = async (final = false) => {
+    const state = await finiteState();
     const snapshot = {
       ...progression,
       seconds: seconds(),
       kernels: phased.kernels,
       rule: phased.ruleState(),
     };
-    observer.checkpoint({
-      step: snapshot.step,
-      ...(await writeCheckpoint(tools.store, { progression: snapshot, state })),
-    });
+    const { step } = snapshot;
+    const written = { step, ...(await writeCheckpoint(tools.store, { progression: snapshot, state, best })) };
+    observer.checkpoint({ ...written, final });
+    return { state, written };
+  };
+
+  /** A look at the held-out images, unless this step had one. */
+  const look = async () => {
+    const { step, validations } = progression;
+    if (!validation || validations.at(-1)?.step === step) return;
+    const weights = plan.backboneWeights(await finiteState());
+    const accuracy = await validation.accuracyOf(weights);
+    validations.push({ step, epoch: step / schedule.stepsPerEpoch, accuracy });
+    if (bestOf(validations) === validations.length - 1) best = weights;
+  };
+  /** Whether the run has ended after the steps that are done; looks at the held-out images where it is time to. */
+  const ending = async (): Promise<EndedBy | null> => {
+    const { step, flops, validations } = progression;
+    const reached = bounds.reached({ step, flops, seconds: seconds() }, phased.flops * plan.parts);
+    const isTime = looks && step > 0 && step % (looks.everyEpochs * schedule.stepsPerEpoch) === 0;
+    if (isTime || (reached && step > 0)) await look();
+    return reached ?? (hasLostPatience(validations, looks?.patience) ? 'patience' : null);
+  };
+
+  /** Steps, the next one included, before anything has to be decided. */
+  const stepsLeft = (): number => {
+    const { step, flops } = progression;
+    const period = looks ? looks.everyEpochs * schedule.stepsPerEpoch : Number.POSITIVE_INFINITY;
+    const untilLook = looks ? period - (step % period) : period;
+    return Math.min(untilLook, bounds.room({ step, flops }, phased.flops * plan.parts));
   };
 
   let savedAt = performance.now();
   try {
-    while (progression.step < schedule.totalSteps) {
+    let ended: EndedBy | null = null;
+    for (;;) {
       if (tools.signal.aborted) {
-        if (progression.step > 0) await save();
+        if (progression.step > 0 || progression.part > 0) await save();
         throw tools.signal.reason;
       }
       const next = progression.step + 1;
-      if (await phased.advance()) {
-        feed.changePhase(phased.phase);
-        observer.switched(next);
+      if (progression.part === 0) {
+        ended = await ending().catch(async (error: unknown) => {
+          // Told to stop in the middle of a look: whoever goes on looks again.
+          if (tools.signal.aborted) await save();
+          throw error;
+        });
+        if (ended) break;
+        if (await phased.advance()) {
+          // The method's own step may cost more than the ReLA step that the budget had room for.
+          ended = bounds.reached({ ...progression, seconds: seconds() }, phased.flops * plan.parts);
+          if (ended) break;
+          feed.changePhase(phased.phase);
+          observer.switched(next);
+        }
       }
-      const batches = await takeBatches(feed, phased.stepsOfNextCall(schedule.totalSteps - progression.step));
+      const runs = phased.runsOfNextCall(stepsLeft(), progression.part);
+      const places = Array.from({ length: runs }, (_, at) =>
+        placeOf(progression.part + at, next, plan.parts),
+      );
+      const batches = await takeBatches(feed, runs);
       const metrics = await phased.run(
-        batches.map(({ tensors }, at) => ({ ...tensors, ...plan.scalars(next + at) })),
+        batches.map(({ tensors }, at) => ({
+          ...tensors,
+          ...plan.scalars(places[at]!.step, {
+            part: places[at]!.part,
+            switchStep: phased.switchStep,
+          }),
+        })),
       );
       for (const batch of batches) batch.release();
       for (const [at, { loss: lossOf, classifierCorrect }] of metrics.entries()) {
-        const step = next + at;
-        const loss = lossOf!.data[0]!;
-        if (!Number.isFinite(loss)) throw notFinite('the loss', progression, training, step, phased.ranPhase);
-        phased.observe(loss);
-
-        progression.step = step;
-        progression.finalLoss = loss;
+        const { step, part } = places[at]!;
+        const partLoss = lossOf!.data[0]!;
+        if (!Number.isFinite(partLoss))
+          throw notFinite('the loss', progression, training, step, phased.ranPhase);
+        const correct = classifierCorrect?.data[0];
+        progression.part = part % plan.parts;
+        progression.partLoss += partLoss;
+        progression.partCorrect += correct ?? 0;
         progression.flops += phased.flops;
         progression.waitedSeconds += batches[at]!.waitedSeconds;
-        const correct = classifierCorrect?.data[0];
+        if (progression.part > 0) continue;
+
+        const loss = progression.partLoss / plan.parts;
+        phased.observe(loss);
+        progression.step = step;
+        progression.finalLoss = loss;
         observer.metric({
           step,
           epoch: schedule.epochOf(step),
           phase: phased.ranPhase,
           loss,
           rho: phased.rho,
-          classifierAccuracy: correct === undefined ? null : correct / training.batchSize,
+          classifierAccuracy: correct === undefined ? null : progression.partCorrect / batchSize,
           seconds: seconds(),
         });
+        progression.partLoss = 0;
+        progression.partCorrect = 0;
       }
-      tools.progress(progression.step, schedule.totalSteps, 'steps');
+      tools.progress(progression.step, bounds.expectedSteps({ ...progression, seconds: seconds() }), 'steps');
       if (secondsSince(savedAt) >= options.checkpointSeconds && progression.step < schedule.totalSteps) {
         await save();
         savedAt = performance.now();
       }
     }
-    const state = await phased.state();
-    const broken = firstNonFinite(state);
-    if (broken) throw notFinite(`the tensor "${broken}"`, progression, training);
-    return await finish(options, plan, state, phased, progression, seconds(), image, tools);
+    if (progression.step === 0) throw noStep(training, phased.flops * plan.parts);
+    // What is written from here on is no training.
+    const facts = {
+      seconds: seconds(),
+      kernels: phased.kernels,
+      engine: progression.engines.join(', '),
+      endedBy: ended,
+    };
+    const { state, written } = await save(true);
+    const { switchStep } = phased;
+    return await finish(
+      options,
+      {
+        ...{ backbone, image, progression, best, last: plan.backboneWeights(state) },
+        facts: {
+          ...facts,
+          checkpoint: written,
+          switchStep: switchStep !== null && switchStep <= progression.step ? switchStep : null,
+        },
+      },
+      tools,
+    );
   } finally {
     await feed.close();
+    await validation?.close();
     await phased.close();
   }
 }
 
-/** The newest checkpoint that can be read; a damaged one is told and passed over. */
-async function newestReadable(
-  checkpoints: TrainOptions['checkpoints'],
-  observer: TrainObserver,
-  tools: StageTools,
-): Promise<Checkpoint | null> {
-  for (const { step, digest } of checkpoints) {
-    try {
-      return await readCheckpoint(tools.store, digest);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      observer.warn(`The checkpoint of step ${step} cannot be read and is passed over: ${reason}`);
-    }
-  }
-  return null;
+function noStep({ budget }: Training, flops: number): ProblemError {
+  return new ProblemError(
+    'invalid-request',
+    `The budget has room for no step: budget.flops is ${budget?.flops}, and one step of this run takes ${flops}. Raise it, or take a smaller batch, image or backbone.`,
+  );
 }
 
 /** The engines of the run, with the one that goes on. Who goes on with another one is told what that means. */
@@ -216,6 +287,11 @@ function enginesOf({ engines, step }: Progression, name: string, observer: Train
       `The run goes on after step ${step} with the engine ${name}; it was begun with ${engines.join(', ')}. Engines differ in the last digits of their numbers: the model is not, bit for bit, that of a run on one engine.`,
     );
   return [...engines, name];
+}
+
+/** Where the run is that comes so many after the first part of step `next`; parts count from 1. */
+function placeOf(runs: number, next: number, parts: number): { step: number; part: number } {
+  return { step: next + Math.floor(runs / parts), part: (runs % parts) + 1 };
 }
 
 async function takeBatches(feed: Feed, count: number): Promise<Batch[]> {
@@ -240,39 +316,4 @@ function notFinite(
     'invalid-data',
     `Training stopped at step ${step}${phase ? ` (${phase} loss)` : ''}: ${what} is not finite; ${last}. The last good checkpoint is kept. Lower optimizer.learningRate (${learningRate}) or optimizer.weightDecay (${weightDecay}), and check the data for values that are not numbers.`,
   );
-}
-
-async function finish(
-  { training, manifest }: TrainOptions,
-  plan: TrainingPlan,
-  state: HostTensors,
-  phased: PhasedStep,
-  progression: Progression,
-  seconds: number,
-  image: { size: number; channels: number },
-  { store }: StageTools,
-): Promise<StageResultOf<'train'>> {
-  const backbone = createBackbone(training.backbone, image);
-  const weights = plan.backboneWeights(state);
-  const onnx = exportBackbone(backbone, weights, { ...image, mean: manifest.mean, std: manifest.std });
-  const model = await store.write(onnx);
-  async function* pieces() {
-    yield* encodeTensors(weights, { backbone: JSON.stringify(training.backbone) });
-  }
-  const file = await store.write(pieces());
-  return {
-    kind: 'train',
-    model: model.digest,
-    modelBytes: model.bytes,
-    width: backbone.width,
-    weights: file.digest,
-    seconds,
-    steps: progression.step,
-    switchStep: phased.switchStep,
-    flops: progression.flops,
-    finalLoss: progression.finalLoss,
-    waitShare: seconds > 0 ? progression.waitedSeconds / seconds : 0,
-    engine: progression.engines.join(', '),
-    kernels: phased.kernels,
-  };
 }

@@ -4,27 +4,15 @@
  */
 import type { OptimizerSpec } from '@rela/contracts';
 import { type HostTensors, type Tensors, tf } from '@rela/engine';
-import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
-import { filled } from './initial.js';
-import { take } from './names.js';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { filled } from '../initial.js';
+import { take } from '../names.js';
+import { isWeight, type Optimizer } from './optimizer.js';
 
-export type AdamWOptions = Pick<OptimizerSpec, 'weightDecay' | 'beta1' | 'beta2' | 'epsilon'>;
-
-export interface AdamW {
-  /** Moments of zeros for every parameter, and the bias corrections of its group. */
-  init(parameters: HostTensors): HostTensors;
-  /**
-   * One step on every parameter that has a gradient:
-   *   θ ← θ − η·λ·θ;  m ← β₁·m + g;  v ← β₂·v + g²;  c₁ ← β₁·c₁ + 1;  c₂ ← β₂·c₂ + 1
-   *   θ ← θ − η · (m / c₁) / (√(v / c₂) + ε)
-   * The moments are kept as sums: the paper's (1 − β)·m over its correction 1 − βᵗ is m over the sum of 1, which is what c is.
-   * Each is then one product and one sum, and the step one of each more. As torch does by default, weight decay λ is on all trained tensors, biases and batch norms too.
-   * @param state parameters and the optimizer's own tensors
-   * @param learningRate η []
-   * @returns the parameters and own tensors that changed
-   */
-  update(state: Tensors, gradients: Tensors, learningRate: Scalar): Tensors;
-}
+export type AdamWOptions = Pick<
+  Extract<OptimizerSpec, { name: 'adamw' }>,
+  'weightDecay' | 'beta1' | 'beta2' | 'epsilon' | 'decay'
+>;
 
 /** A step size of 0 is taken as this: it moves nothing that float32 could tell. */
 const SHORTEST_STEP = 1e-20;
@@ -33,13 +21,19 @@ const moments = (key: string) => ({ first: `adamw.m.${key}`, second: `adamw.v.${
 const corrections = (group: string) => ({ first: `adamw.c1.${group}`, second: `adamw.c2.${group}` });
 
 /**
+ * One step on every parameter that has a gradient:
+ *   θ ← θ − η·λ·θ;  m ← β₁·m + g;  v ← β₂·v + g²;  c₁ ← β₁·c₁ + 1;  c₂ ← β₂·c₂ + 1
+ *   θ ← θ − η · (m / c₁) / (√(v / c₂) + ε)
+ * The moments are kept as sums: the paper's (1 − β)·m over its correction 1 − βᵗ is m over the sum of 1, which is what c is.
+ * Each is then one product and one sum, and the step one of each more. As torch does by default, weight decay λ is on all trained
+ * tensors, biases and batch norms too; with `decay: weights` on matrices and filters alone.
  * @param groupOf parameters of a group always have gradients in the same steps, so that they share a step count.
  * As in torch, steps in which a tensor has no gradient do not count for it: with the count of the whole run, a head that
  * first moves after a long phase without it would start with corrections of 1 on moments near 0, at up to six times the
  * learning rate.
  */
-export function createAdamW(options: AdamWOptions, groupOf: (key: string) => string): AdamW {
-  const { weightDecay, beta1, beta2, epsilon } = options;
+export function createAdamW(options: AdamWOptions, groupOf: (key: string) => string): Optimizer {
+  const { decay, weightDecay, beta1, beta2, epsilon } = options;
   const accumulate = (old: Tensor, now: Tensor | number, beta: number) => tf.add(tf.mul(old, beta), now);
   const groupsOf = (keys: string[]) => new Set(keys.map(groupOf));
 
@@ -82,7 +76,8 @@ export function createAdamW(options: AdamWOptions, groupOf: (key: string) => str
         const v = accumulate(take(state, names.second), tf.square(gradient), beta2);
         const step = tf.div(m, tf.add(tf.mul(tf.sqrt(v), root), shift));
         const parameter = take(state, key);
-        next[key] = weightDecay === 0 ? tf.add(parameter, step) : tf.add(tf.mul(parameter, kept), step);
+        const decays = weightDecay !== 0 && (decay !== 'weights' || isWeight(parameter));
+        next[key] = !decays ? tf.add(parameter, step) : tf.add(tf.mul(parameter, kept), step);
         next[names.first] = m;
         next[names.second] = v;
       }

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
+import { scalar } from '../initial.js';
+import { only } from '../names.js';
+import { eagerEngine } from '../testing/eager.js';
+import { normal } from '../testing/tiny.js';
 import { createAdamW } from './adamw.js';
-import { scalar } from './initial.js';
-import { only } from './names.js';
-import { eagerEngine } from './testing/eager.js';
-import { normal } from './testing/tiny.js';
 
 const options = { weightDecay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 

@@ -1,0 +1,68 @@
+/** Looks up what the runs of a job start from: finished runs that they go on with, and first weights. */
+import { type DatasetManifest, fieldName, type JobCreate, ProblemError, type RunSpec } from '@rela/contracts';
+import { differenceOfWeights, type EarlierRun, type RunStart, viewSize } from '@rela/stages';
+import type { ApiDependencies } from '../dependencies.js';
+
+type Dependencies = Pick<ApiDependencies, 'database' | 'store'>;
+
+/** @throws ProblemError `invalid-request` naming the field, for runs and files that are not there or not to be read */
+export async function findStarts(
+  dependencies: Dependencies,
+  request: JobCreate,
+  manifest: DatasetManifest,
+): Promise<Map<number, RunStart>> {
+  const starts = new Map<number, RunStart>();
+  for (const [index, run] of request.runs.entries()) {
+    const at = (...path: string[]) => fieldName(['runs', index, ...path]);
+    if (run.continueFrom === undefined && run.init === undefined) continue;
+    starts.set(index, {
+      ...(run.continueFrom === undefined
+        ? {}
+        : { continueFrom: await findTraining(dependencies, run.continueFrom, at('continueFrom')) }),
+      ...(run.init ? { init: await findWeights(dependencies, run, manifest, at) } : {}),
+    });
+  }
+  return starts;
+}
+
+function refusal(field: string, message: string, cause?: unknown): ProblemError {
+  return new ProblemError(
+    'invalid-request',
+    `The job cannot run. ${field}: ${message}.`,
+    [{ field, message }],
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+async function findTraining({ database }: Dependencies, id: string, field: string): Promise<EarlierRun> {
+  const found = await database.runs.training(id);
+  if (!found) throw refusal(field, `there is no run "${id}"; GET /v1/jobs/{id} lists the runs of a job`);
+  return found;
+}
+
+async function findWeights(
+  dependencies: Dependencies,
+  { init, ...run }: RunSpec,
+  manifest: DatasetManifest,
+  at: (...path: string[]) => string,
+): Promise<RunStart['init']> {
+  const field = init?.run === undefined ? at('init', 'artifact') : at('init', 'run');
+  const weights = init?.run === undefined ? init?.artifact : await weightsOf(dependencies, init.run, field);
+  if (weights === undefined) throw refusal(field, 'is missing');
+  const size = viewSize(run, manifest);
+  // The size of the views is a fault of its own; the plan names it.
+  if (size === null) return { weights, difference: null };
+  const wanted = { spec: run.backbone, image: { size, channels: manifest.channels } };
+  try {
+    return { weights, difference: await differenceOfWeights(dependencies.store, weights, wanted) };
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error.code === 'unavailable') throw error;
+    throw refusal(field, error.detail.replace(/\.$/, ''), error);
+  }
+}
+
+async function weightsOf(dependencies: Dependencies, id: string, field: string): Promise<string> {
+  const { run, result } = await findTraining(dependencies, id, field);
+  if (!result) throw refusal(field, `run ${id} has not trained yet (it is ${run.status}); wait until it has`);
+  return result.weights;
+}
