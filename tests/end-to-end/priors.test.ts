@@ -86,6 +86,18 @@ it('uses an untrained network, and a small one with a warning where the request 
   expect(refused).toMatchObject({ status: 'failed', error: expect.stringContaining('effective rank') });
 });
 
+it('blends two priors into one target set, and reuses what each has embedded', async () => {
+  const blend = [{ prior: 'random', weight: 2 }, { prior: 'small' }];
+  const job = await ended({ prior: { blend } });
+  expect(job).toMatchObject({ status: 'succeeded', priorId: null });
+  expect(job.appraisals.map(({ name }) => name)).toEqual(['random', 'small']);
+  expect(stagesOf(job)).toMatchObject({
+    ...{ embed: { succeeded: 8, reused: 8 }, join: { succeeded: 4, reused: 0 }, reduce: { succeeded: 1 } },
+  });
+  const refused = await ended({ prior: { blend: [{ prior: 'random' }, { prior: 'collapsed' }] } });
+  expect(refused.error).toContain('Prior "collapsed" carries nothing');
+});
+
 let chosen: Job;
 it('chooses among candidates, says why, and trains with the one that it took', async () => {
   chosen = await ended({ prior: { auto: ['small', 'noise', 'random'], sample: 128 } });
@@ -139,6 +151,7 @@ it.each([
   [{ auto: ['small'] }, 'prior'],
   [{ auto: ['small', 'small'] }, 'prior.auto[1]'],
   [{ auto: ['small', 'random'], sample: 3 }, 'prior.sample'],
+  [{ blend: [{ prior: 'small' }, { prior: 'small', weight: 2 }] }, 'prior.blend[1].prior'],
 ])('refuses %j by field', async (prior, field) => {
   const refused = service.client.jobs.create({ dataset: 'shapes', runs: runs(), prior });
   await expect(refused).rejects.toMatchObject({

@@ -8,6 +8,7 @@ import {
   EmbedderCache,
   embedShard,
   ingestDataset,
+  joinEmbeddings,
   reduceTargets,
   type StageTools,
 } from '@rela/stages';
@@ -21,10 +22,11 @@ export interface HandlerParts {
 }
 
 const isEmbed = (result: StageResult): result is StageResultOf<'embed'> => result.kind === 'embed';
+const isJoin = (result: StageResult): result is StageResultOf<'join'> => result.kind === 'join';
 const isAppraisal = (result: StageResult): result is StageResultOf<'appraise'> => result.kind === 'appraise';
 
 export function createHandlers({ config, store, log }: HandlerParts): {
-  handlers: Record<'ingest' | 'appraise' | 'choose' | 'embed' | 'reduce', StageHandler>;
+  handlers: Record<'ingest' | 'appraise' | 'choose' | 'embed' | 'join' | 'reduce', StageHandler>;
   close(): Promise<void>;
 } {
   const cache = new EmbedderCache(config.threads, config.precision);
@@ -64,11 +66,20 @@ export function createHandlers({ config, store, log }: HandlerParts): {
           throw new Error(`An embed handler was given a ${claim.input.kind} stage.`);
         return { result: await embedShard(claim.input, cache, tools(context)) };
       },
+      async join(claim, context) {
+        if (claim.input.kind !== 'join')
+          throw new Error(`A join handler was given a ${claim.input.kind} stage.`);
+        return { result: await joinEmbeddings(claim.dependencies.filter(isEmbed), tools(context)) };
+      },
       async reduce(claim, context) {
         if (claim.input.kind !== 'reduce')
           throw new Error(`A reduce handler was given a ${claim.input.kind} stage.`);
         return {
-          result: await reduceTargets(claim.input, claim.dependencies.filter(isEmbed), tools(context)),
+          result: await reduceTargets(
+            claim.input,
+            claim.dependencies.filter((result) => isEmbed(result) || isJoin(result)),
+            tools(context),
+          ),
         };
       },
     },

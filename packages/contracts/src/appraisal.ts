@@ -60,6 +60,30 @@ export const AutoPrior = z
   .meta({ id: 'AutoPrior' });
 export type AutoPrior = z.infer<typeof AutoPrior>;
 
+/** Parts: the targets come from all of their embeddings side by side. */
+const MAX_PARTS = 8;
+
+export const BlendPrior = z
+  .strictObject({
+    blend: z
+      .array(
+        z.strictObject({
+          prior: Reference,
+          weight: z
+            .number()
+            .positive()
+            .max(1000)
+            .default(1)
+            .describe('share of the variance, before the PCA'),
+        }),
+      )
+      .min(2)
+      .max(MAX_PARTS)
+      .describe('priors whose embeddings make the targets together'),
+  })
+  .meta({ id: 'BlendPrior' });
+export type BlendPrior = z.infer<typeof BlendPrior>;
+
 /** What the sample tells of one prior. */
 export const Appraisal = z
   .object({

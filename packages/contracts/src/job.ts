@@ -1,6 +1,6 @@
 /** Jobs: what a client submits. One dataset, one prior where ReLA is used, one or more runs. */
 import { z } from 'zod';
-import { Appraisal, AutoPrior, DEFAULT_GATES, Gates, PriorChoice } from './appraisal.js';
+import { Appraisal, AutoPrior, BlendPrior, DEFAULT_GATES, Gates, PriorChoice } from './appraisal.js';
 import { Name, Reference, Timestamp } from './identifiers.js';
 import { Progress } from './progress.js';
 import { RunSpec } from './training.js';
@@ -8,7 +8,7 @@ import { RunSpec } from './training.js';
 export const JobStatus = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']);
 export type JobStatus = z.infer<typeof JobStatus>;
 
-export const PriorRequest = z.union([Reference, AutoPrior]);
+export const PriorRequest = z.union([Reference, AutoPrior, BlendPrior]);
 export type PriorRequest = z.infer<typeof PriorRequest>;
 
 export const JobCreate = z
@@ -16,7 +16,7 @@ export const JobCreate = z
     name: Name.optional(),
     dataset: Reference.describe('id, name or digest of a dataset that is ready'),
     prior: PriorRequest.optional().describe(
-      'id, name or digest of a prior, or candidates to choose from; needed where a run uses ReLA',
+      'id, name or digest of a prior, candidates to choose from, or several to blend; needed where a run uses ReLA',
     ),
     gates: Gates.default(DEFAULT_GATES).describe('when a prior is refused or flagged before it is used'),
     runs: z.array(RunSpec).min(1).max(64),
@@ -35,7 +35,7 @@ export const JobRunSummary = z.object({
 });
 
 export const StageSummary = z.object({
-  kind: z.enum(['ingest', 'appraise', 'choose', 'embed', 'reduce', 'train', 'evaluate']),
+  kind: z.enum(['ingest', 'appraise', 'choose', 'embed', 'join', 'reduce', 'train', 'evaluate']),
   runId: z.string().nullable(),
   total: z.int(),
   succeeded: z.int(),
@@ -51,7 +51,7 @@ export const Job = z
     name: z.string().nullable(),
     status: JobStatus,
     datasetId: z.string(),
-    priorId: z.string().nullable().describe('null also while it is being chosen'),
+    priorId: z.string().nullable().describe('null also while it is being chosen, and of a blend'),
     appraisals: z.array(Appraisal).describe('what a sample of the images tells of the priors'),
     choice: PriorChoice.nullable().describe('which of several candidates is used, and why'),
     warnings: z.array(z.string()),

@@ -9,7 +9,16 @@ import { EndedBy, ValidationPoint } from './optimization.js';
 import { Preprocessing, Prior } from './prior.js';
 import { BackboneSpec, Kernels, Training } from './training.js';
 
-export const StageKind = z.enum(['ingest', 'appraise', 'choose', 'embed', 'reduce', 'train', 'evaluate']);
+export const StageKind = z.enum([
+  'ingest',
+  'appraise',
+  'choose',
+  'embed',
+  'join',
+  'reduce',
+  'train',
+  'evaluate',
+]);
 export type StageKind = z.infer<typeof StageKind>;
 
 export const StageStatus = z.enum(['waiting', 'queued', 'running', 'succeeded', 'failed', 'cancelled']);
@@ -61,11 +70,19 @@ export const ChooseInput = z.object({
     .array(z.object({ reference: z.string(), name: z.string(), digest: Digest }))
     .describe('data sets that runs are also judged on'),
 });
+export const JoinInput = z.object({
+  kind: z.literal('join'),
+  embedKeys: z.array(z.string()).describe('result keys of the embed stages of one shard, one a prior'),
+});
 export const ReduceInput = z.object({
   kind: z.literal('reduce'),
   dataset: Digest,
   prior: Digest,
   k: z.int().positive().describe('target width'),
+  blend: z
+    .array(z.object({ width: z.int().positive(), weight: z.number().positive() }))
+    .optional()
+    .describe('widths of the embeddings that lie side by side, and their shares of the variance'),
   embedKeys: z.array(z.string()).describe('result keys of the embed stages, in the order of the shards'),
 });
 export const TrainInput = z.object({
@@ -88,6 +105,7 @@ export const StageInput = z.discriminatedUnion('kind', [
   AppraiseInput,
   ChooseInput,
   EmbedInput,
+  JoinInput,
   ReduceInput,
   TrainInput,
   EvaluateInput,
@@ -122,6 +140,16 @@ export const EmbedResult = z.object({
   count: z.int(),
   width: z.int(),
   seconds: z.number(),
+});
+export const JoinResult = z.object({
+  kind: z.literal('join'),
+  parts: z.array(Digest).describe('float32 [count, m] of each prior, little endian'),
+  widths: z.array(z.int().positive()),
+  statistics: Digest.describe('as of an embed stage, of the embeddings side by side'),
+  count: z.int(),
+  width: z.int(),
+  seconds: z.number(),
+  embedSeconds: z.number().describe('sum over the priors'),
 });
 export const ReduceResult = z.object({
   kind: z.literal('reduce'),
@@ -177,6 +205,7 @@ export const StageResult = z.discriminatedUnion('kind', [
   AppraiseResult,
   ChooseResult,
   EmbedResult,
+  JoinResult,
   ReduceResult,
   TrainResult,
   EvaluateResult,

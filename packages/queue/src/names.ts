@@ -7,6 +7,7 @@ export const QUEUES: Record<StageKind, string> = {
   appraise: 'rela-appraise',
   choose: 'rela-choose',
   embed: 'rela-embed',
+  join: 'rela-join',
   reduce: 'rela-reduce',
   train: 'rela-train',
   evaluate: 'rela-evaluate',

@@ -79,7 +79,7 @@ export async function choosePrior(
 }
 
 function byOf({ request: { prior } }: StageInputOf<'choose'>): PriorChoice['by'] {
-  return typeof prior === 'object' ? prior.by : 'score';
+  return typeof prior === 'object' && 'auto' in prior ? prior.by : 'score';
 }
 
 const rounded = (value: number) => String(Number(value.toPrecision(3)));

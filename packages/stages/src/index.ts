@@ -5,6 +5,7 @@ export * from './evaluate.js';
 export * from './evaluation-faults.js';
 export * from './finetune.js';
 export * from './ingest.js';
+export * from './join.js';
 export * from './label-checks.js';
 export * from './plan.js';
 export * from './random-prior.js';

@@ -99,4 +99,4 @@ export function awaitChoice(plan: JobPlan, options: ChoiceOptions): JobPlan {
   return { ...plan, priorId: null, stages: [...appraisals, choose, ...waiting] };
 }
 
-const byOf = ({ prior }: JobCreate) => (typeof prior === 'object' ? prior.by : 'score');
+const byOf = ({ prior }: JobCreate) => (typeof prior === 'object' && 'auto' in prior ? prior.by : 'score');

@@ -14,8 +14,8 @@ import {
 } from '@rela/contracts';
 import { createBackbone, type MethodFault, methodFaults, patchBackbones } from '@rela/learning';
 import { evaluationFaults, type TransferDataset } from './evaluation-faults.js';
-import { appraiseStage, awaitChoice, GATE_SEED, gateSample } from './plan-choice.js';
-import { priorModel } from './prior-model.js';
+import { awaitChoice, gateSample } from './plan-choice.js';
+import { blendDigest, planEmbedding } from './plan-embedding.js';
 import { resultKey } from './result-key.js';
 import { type RunStart, startFaults } from './run-start.js';
 import { drawSample } from './sample.js';
@@ -28,6 +28,8 @@ export interface KnownResources {
   prior: Prior | null;
   /** What `prior: { auto }` names, in its order. */
   candidates?: Prior[];
+  /** What `prior: { blend }` names, in its order. */
+  blend?: { prior: Prior; weight: number }[];
   /** What the run of that index starts from; none: the beginning. */
   starts?: ReadonlyMap<number, RunStart>;
   /** Data sets that `evaluation.transfer` names, by the name that was given. */
@@ -55,7 +57,7 @@ export function viewSize(training: Training, manifest: DatasetManifest): number 
 
 function findFaults(
   request: JobCreate,
-  { dataset, manifest, prior, candidates = [], starts, transfers }: KnownResources,
+  { dataset, manifest, prior, candidates = [], blend = [], starts, transfers }: KnownResources,
 ): FieldFault[] {
   const images = manifest.splits.train.count;
   const names = new Set<string>();
@@ -65,21 +67,20 @@ function findFaults(
       field: 'dataset',
       message: 'has nothing to learn from: all of its training images are the same; create it from others',
     });
-  for (const [index, { digest, name }] of candidates.entries()) {
-    const first = candidates.findIndex((other) => other.digest === digest);
-    if (first < index)
-      faults.push({
-        field: fieldName(['prior', 'auto', index]),
-        message: `"${name}" is the same prior as prior.auto[${first}]; name each candidate once`,
-      });
-  }
+  faults.push(...namedTwice(candidates, (index) => ['prior', 'auto', index]));
+  faults.push(
+    ...namedTwice(
+      blend.map((part) => part.prior),
+      (index) => ['prior', 'blend', index, 'prior'],
+    ),
+  );
   for (const [index, run] of request.runs.entries()) {
     const fault = (path: (string | number)[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
     if (names.has(run.name))
       fault(['name'], `"${run.name}" is used twice; every run of a job needs a name of its own`);
     names.add(run.name);
-    if (run.rela && !prior && candidates.length === 0)
+    if (run.rela && !prior && candidates.length + blend.length === 0)
       faults.push({
         field: 'prior',
         message: `is missing: run "${run.name}" uses ReLA; name a prior (GET /v1/priors lists them), or set "rela" to null`,
@@ -91,8 +92,10 @@ function findFaults(
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
     else for (const { path, message } of learningFaults(run, size, manifest)) fault(path, message);
-    const [widest] = [...candidates, ...(prior ? [prior] : [])].sort((a, b) => b.width - a.width);
-    const k = run.rela && widest && size !== null ? targetWidth(run, size, manifest, widest) : 0;
+    const together = { width: blend.reduce((sum, part) => sum + part.prior.width, 0) };
+    const [widest] = [together, ...candidates, ...(prior ? [prior] : [])].sort((a, b) => b.width - a.width);
+    const k =
+      run.rela && widest && widest.width > 0 && size !== null ? targetWidth(run, size, manifest, widest) : 0;
     if (k >= images)
       fault(
         ['rela'],
@@ -112,6 +115,15 @@ function findFaults(
   return faults;
 }
 
+function namedTwice(priors: Prior[], fieldOf: (index: number) => (string | number)[]): FieldFault[] {
+  return priors.flatMap(({ digest, name }, index) => {
+    const first = priors.findIndex((other) => other.digest === digest);
+    if (first === index) return [];
+    const message = `"${name}" is the same prior as ${fieldName(fieldOf(first))}; name each one once`;
+    return [{ field: fieldName(fieldOf(index)), message }];
+  });
+}
+
 /** What backbone and method cannot work with. */
 function learningFaults(run: RunSpec, size: number, { channels, classes }: DatasetManifest): MethodFault[] {
   const image = { size, channels };
@@ -125,7 +137,12 @@ function learningFaults(run: RunSpec, size: number, { channels, classes }: Datas
 }
 
 /** k = min(d, m) (method.md, section 1, step 3). */
-function targetWidth(run: Training, size: number, { channels }: DatasetManifest, prior: Prior): number {
+function targetWidth(
+  run: Training,
+  size: number,
+  { channels }: DatasetManifest,
+  prior: { width: number },
+): number {
   return Math.min(createBackbone(run.backbone, { size, channels }).width, prior.width);
 }
 
@@ -189,7 +206,7 @@ export function planStages(
   known: CheckedResources,
   { appraised }: { appraised: boolean },
 ): JobPlan {
-  const { dataset, manifest, candidates = [] } = known;
+  const { dataset, manifest, candidates = [], blend = [] } = known;
   const prior = known.prior ?? candidates[0] ?? null;
   if (dataset.digest === null)
     throw new ProblemError(
@@ -204,52 +221,41 @@ export function planStages(
     .filter(({ rela }) => rela !== null)
     .map(({ backbone }) => createBackbone(backbone, { size: SOME_SIZE, channels: manifest.channels }).width);
   const widest = Math.max(1, ...widths);
-  const appraisals: PlannedStage[] =
-    usesRela && prior && !appraised
-      ? [
-          appraiseStage({
-            ref: 'appraise',
-            dataset: digest,
-            prior,
-            sample: gateSample(manifest),
-            ...{ seed: GATE_SEED, k: widest, gates: request.gates, refuse: true },
-          }),
-        ]
-      : [];
-  stages.push(...appraisals);
-  const embeds: PlannedStage[] =
-    usesRela && prior
-      ? manifest.splits.train.shards.map((shard, index) => ({
-          ref: `embed-${index}`,
-          kind: 'embed',
-          runRef: null,
-          resultKey: resultKey('embed', { shard: shard.digest, prior: prior.digest }),
-          input: { kind: 'embed', shard, prior: priorModel(prior) },
-          dependsOn: appraisals.map(({ ref }) => ref),
-          after: [],
-        }))
-      : [];
-  stages.push(...embeds);
+  const parts = !usesRela ? [] : blend.length > 0 ? blend.map((part) => part.prior) : prior ? [prior] : [];
+  const { shards } = manifest.splits.train;
+  const embedding = planEmbedding({
+    ...{ dataset: digest, parts, shards, sample: gateSample(manifest) },
+    ...{ k: widest, gates: request.gates, appraised },
+  });
+  stages.push(...embedding.stages);
+  const { sources } = embedding;
+  const targetsFrom =
+    blend.length > 0
+      ? { digest: blendDigest(blend), width: parts.reduce((sum, { width }) => sum + width, 0) }
+      : prior;
 
   const reduceOf = new Map<number, PlannedStage>();
   const targetsFor = (run: RunSpec): PlannedStage | null => {
-    if (!run.rela || !prior) return null;
-    const k = targetWidth(run, viewSize(run, manifest) ?? 0, manifest, prior);
+    if (!run.rela || !targetsFrom) return null;
+    const k = targetWidth(run, viewSize(run, manifest) ?? 0, manifest, targetsFrom);
     const planned = reduceOf.get(k);
     if (planned) return planned;
     const stage: PlannedStage = {
       ref: `reduce-${k}`,
       kind: 'reduce',
       runRef: null,
-      resultKey: resultKey('reduce', { dataset: digest, prior: prior.digest, k }),
+      resultKey: resultKey('reduce', { dataset: digest, prior: targetsFrom.digest, k }),
       input: {
         kind: 'reduce',
         dataset: digest,
-        prior: prior.digest,
+        prior: targetsFrom.digest,
         k,
-        embedKeys: embeds.map((embed) => embed.resultKey),
+        ...(blend.length > 0
+          ? { blend: blend.map((part) => ({ width: part.prior.width, weight: part.weight })) }
+          : {}),
+        embedKeys: sources.map((source) => source.resultKey),
       },
-      dependsOn: embeds.map((embed) => embed.ref),
+      dependsOn: sources.map((source) => source.ref),
       after: [],
     };
     reduceOf.set(k, stage);
@@ -315,6 +321,7 @@ export function planStages(
     stages,
   };
   if (candidates.length === 0 || !usesRela || typeof request.prior !== 'object') return plan;
+  if (!('auto' in request.prior)) return plan;
   const { sample, seed } = request.prior;
   const first = request.runs.find(({ rela }) => rela !== null)!;
   return awaitChoice(plan, {

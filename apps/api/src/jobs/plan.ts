@@ -33,13 +33,17 @@ export async function planRequest(
   const dataset = await findDataset(database, request.dataset);
   const prior = typeof request.prior === 'string' ? await findPrior(database, request.prior) : null;
   const candidates: Prior[] = [];
-  if (typeof request.prior === 'object')
+  const blend: { prior: Prior; weight: number }[] = [];
+  if (typeof request.prior === 'object' && 'blend' in request.prior)
+    for (const { prior: reference, weight } of request.prior.blend)
+      blend.push({ prior: await findPrior(database, reference), weight });
+  if (typeof request.prior === 'object' && 'auto' in request.prior)
     for (const reference of request.prior.auto) candidates.push(await findPrior(database, reference));
   if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
   const manifest = await readManifest(store, dataset.digest);
   const starts = await findStarts({ database, store }, request, manifest);
   const transfers = await findTransfers({ database, store }, request);
-  return planJob(request, { dataset, manifest, prior, candidates, starts, transfers });
+  return planJob(request, { dataset, manifest, prior, candidates, blend, starts, transfers });
 }
 
 /**

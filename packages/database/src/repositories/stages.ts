@@ -188,6 +188,7 @@ async function spreadResult(
       return;
     }
     case 'embed':
+    case 'join':
     case 'reduce':
       return;
     default:

@@ -63,6 +63,10 @@ const RESULTS: { [K in StageKind]: StageResultOf<K> } = {
     ...{ kind: 'embed', embeddings: digestOf('embeddings'), statistics: digestOf('statistics') },
     ...{ count: 60, width: 128, seconds: 3 },
   },
+  join: {
+    ...{ kind: 'join', parts: [digestOf('embeddings')], widths: [128], statistics: digestOf('statistics') },
+    ...{ count: 60, width: 128, seconds: 1, embedSeconds: 3 },
+  },
   reduce: { kind: 'reduce', targets: digestOf('targets'), k: 64, seconds: 0.5, embedSeconds: 6 },
   train: {
     ...{
