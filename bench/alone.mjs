@@ -1,8 +1,9 @@
 // Our side in a process of its own: compiles, makes some steps, prints what it took as JSON. Called by the questions that need it fresh.
 import { readFileSync } from 'node:fs';
 import { startOurs } from './ours.mjs';
+import { processorSeconds } from './processor-seconds.mjs';
 
-const { work, steps, plan, cacheFolder } = JSON.parse(process.argv[2]);
+const { work, steps, ...options } = JSON.parse(process.argv[2]);
 
 /** Peak resident bytes; null where the system does not tell. */
 function peak() {
@@ -13,7 +14,11 @@ function peak() {
   }
 }
 
-const ours = await startOurs(work, { plan, cacheFolder });
+const before = process.cpuUsage();
+const ours = await startOurs(work, options);
+const compileProcessorSeconds = processorSeconds(before);
 for (let step = 0; step < steps; step++) await ours.step();
-process.stdout.write(JSON.stringify({ compileSeconds: ours.compileSeconds, peakBytes: peak() }));
+process.stdout.write(
+  JSON.stringify({ compileSeconds: ours.compileSeconds, compileProcessorSeconds, peakBytes: peak() }),
+);
 process.exit();

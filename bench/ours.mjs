@@ -1,17 +1,22 @@
 // Our side of a training step: the plan of a run, compiled, on random images.
 import { createEngine } from '@rela/engine';
+import { createCompiledEngine } from '../packages/engine/dist/running/compiled.js';
 import { batchOf, planOf } from './work.mjs';
 
 export const THREADS = 2;
 
 /**
  * @param work as planOf and steps.py read it
- * @param options of createEngine; the compiled engine with its fixed plan where they are absent
+ * @param options of createEngine; the compiled engine with its fixed plan where they are absent. `without`, names of passes to leave
+ * out, is no option of the package
  */
-export async function startOurs(work, options = {}) {
+export async function startOurs(work, { without, ...options } = {}) {
   const planned = planOf(work);
   const { plan, phase } = planned;
-  const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: 'fixed', ...options });
+  const given = { threads: THREADS, plan: 'fixed', ...options };
+  const engine = without
+    ? await createCompiledEngine({ ...given, without })
+    : await createEngine({ engine: 'compiled', ...given });
   const state = plan.initialState();
   const began = performance.now();
   const step = await engine.compile(plan.step(phase), state, plan.batchSpecs(phase), { takeState: true });

@@ -36,7 +36,8 @@ function readArguments() {
 }
 
 const {
-  positionals: [name],
+  // What of a question is asked follows its name, for those that have parts.
+  positionals: [name, ...parts],
   values: { json, quick, out },
 } = readArguments();
 
@@ -70,7 +71,7 @@ async function answerQuestion() {
   const { measure } = await import(`./questions/${name}.mjs`);
   const { machine } = await import('./machine.mjs');
   const { tableOf } = await import('./report.mjs');
-  const result = { bench: name, machine: machine(), cases: await measure(say) };
+  const result = { bench: name, machine: machine(), cases: await measure(say, parts) };
   print(json ? asJson(result) : tableOf(result));
 }
 

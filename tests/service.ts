@@ -48,7 +48,7 @@ export async function addRandomPrior({ client }: TestService, name: string): Pro
   });
 }
 
-type RunInput = JobInput['runs'][number];
+export type RunInput = NonNullable<JobInput['runs']>[number];
 
 /** A short run on the shapes: a few seconds on two processors. */
 export function shortRun(name: string, overrides: Partial<RunInput> = {}): RunInput {

@@ -2,18 +2,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type DatasetManifest, type RunMetric, type StageResultOf, Training } from '@rela/contracts';
+import {
+  type DatasetManifest,
+  type RunMetric,
+  type StageResultOf,
+  type TargetsManifest,
+  Training,
+} from '@rela/contracts';
 import { createEngine, type Engine } from '@rela/engine';
 import { createRandom } from '@rela/random';
-import {
-  evaluate,
-  ingestDataset,
-  rowBytes,
-  type StageTools,
-  type TargetsManifest,
-  type TrainOptions,
-  train,
-} from '@rela/stages';
+import { evaluate, ingestDataset, rowBytes, type StageTools, type TrainOptions, train } from '@rela/stages';
 import { type ArtifactStore, openStore } from '@rela/storage';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { writeShapes } from '../shapes.js';

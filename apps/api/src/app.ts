@@ -20,6 +20,7 @@ import { jobRoutes } from './routes/jobs.js';
 import { modelRoutes } from './routes/models.js';
 import { priorRoutes } from './routes/priors.js';
 import { runRoutes } from './routes/runs.js';
+import { targetRoutes } from './routes/targets.js';
 
 const SECOND = 1000;
 const MIB = 1024 ** 2;
@@ -78,6 +79,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     eventRoutes,
     runRoutes,
     modelRoutes,
+    targetRoutes,
   ])
     await app.register(plugin, context);
   return app;

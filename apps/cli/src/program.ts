@@ -6,6 +6,7 @@ import { addEngines } from './commands/engines.js';
 import { addJobs, addRun } from './commands/jobs.js';
 import { addPriors } from './commands/priors.js';
 import { addModels, addRuns } from './commands/runs.js';
+import { addTargets } from './commands/targets.js';
 import { addUp } from './commands/up.js';
 
 export function createProgram(version: string): Command {
@@ -15,7 +16,17 @@ export function createProgram(version: string): Command {
     .option('--json', 'one JSON document on stdout, errors as problem documents on stderr')
     .option('--url <address>', 'address of the service; default: the one that `rela up` runs', parseUrl)
     .option('--home <folder>', 'folder of `rela up`; default: RELA_HOME');
-  for (const add of [addUp, addDatasets, addPriors, addRun, addJobs, addRuns, addModels, addEngines])
+  for (const add of [
+    addUp,
+    addDatasets,
+    addPriors,
+    addRun,
+    addJobs,
+    addRuns,
+    addModels,
+    addTargets,
+    addEngines,
+  ])
     add(program);
   return program;
 }

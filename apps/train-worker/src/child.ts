@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { ProblemError, type StageResult } from '@rela/contracts';
 import { createEngine, type Engine } from '@rela/engine';
-import { assertTestable, evaluate, finetune, hasTest, type StageTools, train } from '@rela/stages';
+import { evaluate, finetune, type StageTools, train } from '@rela/stages';
 import { openStore } from '@rela/storage';
 import { type FromChild, ToChild, type Work } from './messages.js';
 import { createTelling } from './telling.js';
@@ -24,7 +24,7 @@ async function judge(
   const common = { training, manifest, engine, threads, precision, scratch };
   if (task?.kind === 'finetune')
     return { ...(await finetune({ ...common, share: task.share, weights, loaderThreads: 1 }, tools)), task };
-  const other = task && transfer ? { transfer: { name: task.name, manifest: transfer } } : {};
+  const other = transfer ? { transfer } : {};
   return { ...(await evaluate({ ...common, ...other, model }, tools)), ...(task ? { task } : {}) };
 }
 
@@ -49,8 +49,6 @@ async function work(request: Work, signal: AbortSignal): Promise<void> {
       return;
     }
     const { input, manifest, targets, checkpoints, checkpointSeconds } = request;
-    // Told now, and not when all of the training has been paid for.
-    if (hasTest(manifest)) await assertTestable(manifest, store);
     const result = await train(
       {
         training: input.training,

@@ -1,10 +1,16 @@
 /** The stages of this worker: what is looked up before the child starts, and what is written down while it runs. */
 
 import type { Config } from '@rela/config';
-import { DatasetManifest, type StageKind, type StageResult, type StageResultOf } from '@rela/contracts';
+import {
+  DatasetManifest,
+  type StageKind,
+  type StageResult,
+  type StageResultOf,
+  TargetsManifest,
+} from '@rela/contracts';
 import type { Claim, Database } from '@rela/database';
 import type { EngineName } from '@rela/engine';
-import { readJson, TargetsManifest } from '@rela/stages';
+import { readJson } from '@rela/stages';
 import type { ArtifactStore } from '@rela/storage';
 import type { StageHandler, WorkerLog } from '@rela/worker';
 import { type ChildEvent, runInChild } from './child-process.js';

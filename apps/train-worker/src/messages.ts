@@ -6,10 +6,10 @@ import {
   ProblemCode,
   RunMetric,
   StageResult,
+  TargetsManifest,
   TrainInput,
 } from '@rela/contracts';
 import { ENGINE_NAMES } from '@rela/engine';
-import { TargetsManifest } from '@rela/stages';
 import { z } from 'zod';
 
 const common = {

@@ -16,5 +16,6 @@ export * from './problem.js';
 export * from './progress.js';
 export * from './run.js';
 export * from './stage.js';
+export * from './targets.js';
 export * from './training.js';
 export * from './views.js';

@@ -1,4 +1,4 @@
-/** Jobs: what a client submits. One dataset, one prior where ReLA is used, one or more runs. */
+/** Jobs: what a client submits. One dataset, one prior where ReLA is used, and runs, or targets to train with elsewhere. */
 import { z } from 'zod';
 import { Appraisal, AutoPrior, BlendPrior, DEFAULT_GATES, Gates, PriorChoice } from './appraisal.js';
 import { Name, Reference, Timestamp } from './identifiers.js';
@@ -11,15 +11,27 @@ export type JobStatus = z.infer<typeof JobStatus>;
 export const PriorRequest = z.union([Reference, AutoPrior, BlendPrior]);
 export type PriorRequest = z.infer<typeof PriorRequest>;
 
+export const TargetsRequest = z.strictObject({
+  k: z
+    .int()
+    .min(1)
+    .max(65_536)
+    .optional()
+    .describe('floats a target; absent: all that the prior gives, or one less than there are images'),
+});
+
 export const JobCreate = z
   .strictObject({
     name: Name.optional(),
     dataset: Reference.describe('id, name or digest of a dataset that is ready'),
     prior: PriorRequest.optional().describe(
-      'id, name or digest of a prior, candidates to choose from, or several to blend; needed where a run uses ReLA',
+      'id, name or digest of a prior, candidates to choose from, or several to blend; needed where a run uses ReLA, and for targets',
     ),
     gates: Gates.default(DEFAULT_GATES).describe('when a prior is refused or flagged before it is used'),
-    runs: z.array(RunSpec).min(1).max(64),
+    runs: z.array(RunSpec).max(64).default([]).describe('may be left out where targets are asked for'),
+    targets: TargetsRequest.optional().describe(
+      'make targets whether a run of this job uses them or not, to train with them elsewhere',
+    ),
     reuse: z
       .boolean()
       .default(true)

@@ -11,6 +11,7 @@ import { createOutbox } from './repositories/outbox.js';
 import { createPriors } from './repositories/priors.js';
 import { createRuns } from './repositories/runs.js';
 import { createStages } from './repositories/stages.js';
+import { createTargets } from './repositories/targets.js';
 
 export interface DatabaseOptions {
   /** Most connections of this process, the one for LISTEN not counted. Default 5. */
@@ -30,6 +31,7 @@ export interface Database {
   jobs: ReturnType<typeof createJobs>;
   runs: ReturnType<typeof createRuns>;
   stages: ReturnType<typeof createStages>;
+  targets: ReturnType<typeof createTargets>;
   outbox: ReturnType<typeof createOutbox>;
   events: ReturnType<typeof createEvents>;
   idempotency: ReturnType<typeof createIdempotency>;
@@ -74,6 +76,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     jobs: translating(createJobs(connection)),
     runs: translating(createRuns(connection)),
     stages: translating(createStages(connection, { maxAttempts: options.maxAttempts ?? 5 })),
+    targets: translating(createTargets(connection)),
     outbox: translating(createOutbox(connection, listener)),
     events: translating(createEvents(connection, listener)),
     idempotency: translating(createIdempotency(connection)),

@@ -5,6 +5,7 @@ export { type FeatureSource, type FeatureTable, inMemory } from './feature-sourc
 export { featureStep } from './features.js';
 export { backboneSpecs, firstDifference } from './given-weights.js';
 export { type KnnOptions, knnPredict, rangeOf } from './knn.js';
+export { relaLoss } from './losses.js';
 export type { Batch, Method, MethodContext, MethodFault, MethodStep, Objective } from './methods/method.js';
 export { createMethod, methodFaults } from './methods/registry.js';
 export { createOptimizer, type Optimizer } from './optimizers/optimizer.js';

@@ -6,6 +6,7 @@ import { JobsApi } from './resources/jobs.js';
 import { ModelsApi } from './resources/models.js';
 import { PriorsApi } from './resources/priors.js';
 import { RunsApi } from './resources/runs.js';
+import { TargetsApi } from './resources/targets.js';
 import { Transport } from './transport.js';
 
 export interface ClientOptions {
@@ -33,6 +34,7 @@ export class RelaClient {
   readonly jobs: JobsApi;
   readonly runs: RunsApi;
   readonly models: ModelsApi;
+  readonly targets: TargetsApi;
   readonly health: HealthApi;
 
   constructor(options: ClientOptions) {
@@ -43,6 +45,7 @@ export class RelaClient {
     this.jobs = new JobsApi(transport);
     this.runs = new RunsApi(transport);
     this.models = new ModelsApi(transport);
+    this.targets = new TargetsApi(transport);
     this.health = new HealthApi(transport);
   }
 }

@@ -6,7 +6,7 @@ import type { Embedder } from '@rela/prior';
 import { openBackbone } from './backbone-embedder.js';
 import { shardImages } from './embed.js';
 import { FeatureFile } from './feature-file.js';
-import { assertTestable, hasTest } from './label-checks.js';
+import { hasTest } from './labels.js';
 import { trainProbe } from './probe.js';
 import { type StageTools, secondsSince } from './tools.js';
 
@@ -15,7 +15,7 @@ export interface EvaluateOptions {
   /** Of the data set that was trained on. */
   manifest: DatasetManifest;
   /** Another data set, whose images are looked at instead. */
-  transfer?: { name: string; manifest: DatasetManifest };
+  transfer?: DatasetManifest;
   /** Digest of the trained backbone as ONNX. */
   model: string;
   engine: Engine;
@@ -59,10 +59,9 @@ export async function evaluate(
 ): Promise<StageResultOf<'evaluate'>> {
   const started = performance.now();
   const { training, transfer, scratch } = options;
-  const data = transfer?.manifest ?? options.manifest;
+  const data = transfer ?? options.manifest;
   const isKept = !transfer && training.evaluation.features !== undefined;
   const isJudged = hasTest(data);
-  if (isJudged) await assertTestable(data, tools.store, transfer && `"${transfer.name}"`);
   const splits = (['train', 'test'] as const).filter((name) => data.splits[name] !== null);
   const total = splits.reduce((sum, name) => sum + data.splits[name]!.count, 0);
   let done = 0;

@@ -1,7 +1,7 @@
 /** What is wrong with how a run is to be judged, found when its job is submitted. */
 import type { DatasetManifest, Training } from '@rela/contracts';
-import { hasTest } from './label-checks.js';
 import { imagesPerClass } from './labelled-subset.js';
+import { hasTest } from './labels.js';
 import type { Fault } from './training-faults.js';
 
 /** A data set that a run names for transfer, looked up by the name it was given. */

@@ -13,8 +13,8 @@ import { createBackbone, createTrainingPlan, exportBackbone, largest, linearScor
 import { openBackbone } from './backbone-embedder.js';
 import { shardImages } from './embed.js';
 import { accuracyOf } from './evaluate.js';
-import { assertTestable, labelsOf } from './label-checks.js';
 import { labelledSubset } from './labelled-subset.js';
+import { labelsOf } from './labels.js';
 import { viewSize } from './plan.js';
 import { type StageTools, secondsSince } from './tools.js';
 import { openFeed } from './train/feed.js';
@@ -70,7 +70,6 @@ export async function finetune(
   const started = performance.now();
   const { manifest, share, engine } = options;
   const classes = manifest.classes ?? [];
-  await assertTestable(manifest, tools.store);
   const kept = labelledSubset({
     labels: await labelsOf(manifest, 'train', tools.store),
     ...{ classes, share, seed: options.training.seed },

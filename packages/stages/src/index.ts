@@ -6,7 +6,7 @@ export * from './evaluation-faults.js';
 export * from './finetune.js';
 export * from './ingest.js';
 export * from './join.js';
-export * from './label-checks.js';
+export * from './labels.js';
 export * from './plan.js';
 export * from './random-prior.js';
 export * from './reduce.js';

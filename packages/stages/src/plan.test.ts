@@ -353,3 +353,31 @@ it('names what a run cannot be judged by', () => {
   }
   expect(faults({ transfer: ['o', 'o'] }, transfers({}))).toEqual(['runs[0].evaluation.transfer[1]']);
 });
+
+it('makes targets without a run, as wide as the prior gives or as is asked for', () => {
+  const targetsOnly = (targets: object) => JobCreate.parse({ dataset: 'd', prior: 'p', targets });
+  const { stages, runs } = plan(targetsOnly({}));
+  expect(runs).toEqual([]);
+  expect(stages.map(({ ref }) => ref)).toEqual(['appraise', 'embed-0', 'embed-1', 'reduce-64']);
+  expect(stages.at(-1)?.dependsOn).toEqual(['embed-0', 'embed-1']);
+  expect(plan(targetsOnly({ k: 8 })).stages.at(-1)).toMatchObject({ ref: 'reduce-8', input: { k: 8 } });
+  const few = { ...manifest, splits: { ...manifest.splits, train: { ...manifest.splits.train, count: 20 } } };
+  expect(plan(targetsOnly({}), { manifest: few }).stages.at(-1)?.ref).toBe('reduce-19');
+});
+
+it('makes the targets that are asked for beside those of the runs, the same ones once', () => {
+  const ofRun = plan({ ...request(run('a', { rela: {} })), targets: { k: 64 } });
+  expect(ofRun.stages.filter(({ kind }) => kind === 'reduce')).toHaveLength(1);
+  const { stages } = plan({ ...request(run('a', { rela: {} })), targets: { k: 8 } });
+  expect(stages.filter(({ kind }) => kind === 'reduce').map(({ ref }) => ref)).toEqual([
+    'reduce-8',
+    'reduce-64',
+  ]);
+  expect(stages.find(({ kind }) => kind === 'train')?.dependsOn).toEqual(['reduce-64']);
+});
+
+it('refuses a job that has nothing to do, targets without a prior, and wider ones than there can be', () => {
+  expect(faultsOf(JobCreate.parse({ dataset: 'd' }))).toEqual(['runs']);
+  expect(faultsOf(JobCreate.parse({ dataset: 'd', targets: {} }), { prior: null })).toEqual(['prior']);
+  expect(faultsOf(JobCreate.parse({ dataset: 'd', prior: 'p', targets: { k: 65 } }))).toEqual(['targets.k']);
+});

@@ -41,6 +41,12 @@ export interface CheckedResources extends Omit<KnownResources, 'transfers'> {
   transfers?: ReadonlyMap<string, Pick<TransferDataset, 'name' | 'digest'>>;
 }
 
+/** Widest target that a prior is judged by where targets are made for no run and k is not given. */
+const LOOKED_AT = 128;
+
+/** What targets are made of: a prior, or a blend of several. */
+type TargetSource = Pick<Prior, 'digest' | 'width'>;
+
 /** The width of a backbone does not depend on the size of the images. */
 const SOME_SIZE = 32;
 
@@ -55,6 +61,32 @@ export function viewSize(training: Training, manifest: DatasetManifest): number 
   return manifest.imageSize ? Math.min(manifest.imageSize.height, manifest.imageSize.width) : null;
 }
 
+/** Centred rows span one dimension less than there are rows: a wider target would hold zeros. */
+function widestTarget(prior: { width: number }, images: number): number {
+  return Math.max(Math.min(prior.width, images - 1), 1);
+}
+
+function targetFaults(
+  { k }: NonNullable<JobCreate['targets']>,
+  { images, prior }: { images: number; prior: { width: number } | null },
+): FieldFault[] {
+  if (!prior)
+    return [
+      {
+        field: 'prior',
+        message: 'is missing: targets come from a prior; name one (GET /v1/priors lists them)',
+      },
+    ];
+  const most = widestTarget(prior, images);
+  if (k === undefined || k <= most) return [];
+  return [
+    {
+      field: 'targets.k',
+      message: `is ${k}, and ${images} images through a prior that gives ${prior.width} floats carry ${most} at most; take ${most} or fewer, or leave it out`,
+    },
+  ];
+}
+
 function findFaults(
   request: JobCreate,
   { dataset, manifest, prior, candidates = [], blend = [], starts, transfers }: KnownResources,
@@ -67,6 +99,10 @@ function findFaults(
       field: 'dataset',
       message: 'has nothing to learn from: all of its training images are the same; create it from others',
     });
+  const together = { width: blend.reduce((sum, part) => sum + part.prior.width, 0) };
+  const offered = [...(blend.length > 0 ? [together] : candidates), ...(prior ? [prior] : [])];
+  const byWidth = offered.toSorted((a, b) => a.width - b.width);
+  const [narrowest, widest] = [byWidth[0] ?? null, byWidth.at(-1)];
   faults.push(...namedTwice(candidates, (index) => ['prior', 'auto', index]));
   faults.push(
     ...namedTwice(
@@ -74,6 +110,12 @@ function findFaults(
       (index) => ['prior', 'blend', index, 'prior'],
     ),
   );
+  if (request.runs.length === 0 && !request.targets)
+    faults.push({
+      field: 'runs',
+      message: 'is empty: give a run or more, or "targets" where targets are all that is wanted',
+    });
+  if (request.targets) faults.push(...targetFaults(request.targets, { images, prior: narrowest }));
   for (const [index, run] of request.runs.entries()) {
     const fault = (path: (string | number)[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
@@ -92,10 +134,7 @@ function findFaults(
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
     else for (const { path, message } of learningFaults(run, size, manifest)) fault(path, message);
-    const together = { width: blend.reduce((sum, part) => sum + part.prior.width, 0) };
-    const [widest] = [together, ...candidates, ...(prior ? [prior] : [])].sort((a, b) => b.width - a.width);
-    const k =
-      run.rela && widest && widest.width > 0 && size !== null ? targetWidth(run, size, manifest, widest) : 0;
+    const k = run.rela && widest && size !== null ? targetWidth(run, size, manifest, widest) : 0;
     if (k >= images)
       fault(
         ['rela'],
@@ -184,9 +223,9 @@ function refuseOtherTargets(start: RunStart | undefined, reduceKey: string | nul
 }
 
 /**
- * The stages of a job: embed once a shard, reduce once a target width; once a run train and evaluate, and evaluate again for every
- * other data set and share of the labels that it names. Before it is used a prior is appraised; of several candidates one is chosen,
- * and the stages that embed with it come with that choice.
+ * The stages of a job: embed once a shard, reduce once a target width, also where no run asks for it; once a run train and
+ * evaluate, and evaluate again for every other data set and share of the labels that it names. Before it is used a prior is
+ * appraised; of several candidates one is chosen, and the stages that embed with it come with that choice.
  * @throws ProblemError `invalid-request` naming every field that does not fit the data.
  */
 export function planJob(request: JobCreate, known: KnownResources): JobPlan {
@@ -216,11 +255,11 @@ export function planStages(
   const digest = dataset.digest;
 
   const stages: PlannedStage[] = [];
-  const usesRela = request.runs.some((run) => run.rela !== null);
+  const usesRela = request.targets !== undefined || request.runs.some((run) => run.rela !== null);
   const widths = request.runs
     .filter(({ rela }) => rela !== null)
     .map(({ backbone }) => createBackbone(backbone, { size: SOME_SIZE, channels: manifest.channels }).width);
-  const widest = Math.max(1, ...widths);
+  const widest = widths.length > 0 ? Math.max(...widths) : (request.targets?.k ?? LOOKED_AT);
   const parts = !usesRela ? [] : blend.length > 0 ? blend.map((part) => part.prior) : prior ? [prior] : [];
   const { shards } = manifest.splits.train;
   const embedding = planEmbedding({
@@ -237,7 +276,9 @@ export function planStages(
   const reduceOf = new Map<number, PlannedStage>();
   const targetsFor = (run: RunSpec): PlannedStage | null => {
     if (!run.rela || !targetsFrom) return null;
-    const k = targetWidth(run, viewSize(run, manifest) ?? 0, manifest, targetsFrom);
+    return targetsOfWidth(targetsFrom, targetWidth(run, viewSize(run, manifest) ?? 0, manifest, targetsFrom));
+  };
+  const targetsOfWidth = (targetsFrom: TargetSource, k: number): PlannedStage => {
     const planned = reduceOf.get(k);
     if (planned) return planned;
     const stage: PlannedStage = {
@@ -263,6 +304,8 @@ export function planStages(
     return stage;
   };
 
+  if (request.targets && targetsFrom)
+    targetsOfWidth(targetsFrom, request.targets.k ?? widestTarget(targetsFrom, manifest.splits.train.count));
   const targetsOf = request.runs.map(targetsFor);
   // Also a control trains after the embedding that it does not need: beside it, on a machine that has only these processors,
   // it would be charged for a part of what the accelerated run costs.
@@ -323,10 +366,13 @@ export function planStages(
   if (candidates.length === 0 || !usesRela || typeof request.prior !== 'object') return plan;
   if (!('auto' in request.prior)) return plan;
   const { sample, seed } = request.prior;
-  const first = request.runs.find(({ rela }) => rela !== null)!;
+  const first = request.runs.find(({ rela }) => rela !== null);
   return awaitChoice(plan, {
     ...{ request, known, dataset: digest, candidates, widest, seed },
     sample: drawSample(manifest.splits.train.shards, sample, seed),
-    student: { backbone: first.backbone, size: viewSize(first, manifest) ?? SOME_SIZE },
+    student: {
+      backbone: first?.backbone ?? { name: 'resnet18-narrow', stem: 'auto' },
+      size: (first && viewSize(first, manifest)) ?? SOME_SIZE,
+    },
   });
 }

@@ -1,8 +1,8 @@
 /** The reduce stage: exact PCA from the shards' summed statistics, then every shard projected to targets (method.md, section 1, step 3). */
-import type { StageInputOf, StageResultOf } from '@rela/contracts';
+import type { StageInputOf, StageResultOf, TargetsManifest } from '@rela/contracts';
 import { blendFactors, breathing, principalComponents, projectTargets, ShardStatistics } from '@rela/prior';
 import { readSideBySide } from './join.js';
-import { rowBytes, type TargetsManifest, writeJson } from './targets.js';
+import { rowBytes, writeJson } from './targets.js';
 import { type StageTools, secondsSince } from './tools.js';
 
 /** @param embeds results of the embed stages, or of a blend's join stages, in the order of the data set's shards */

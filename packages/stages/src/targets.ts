@@ -1,17 +1,7 @@
-/** The efficient data set on disk: ReLA-D's targets y ∈ R^k, one file of rows a shard, and a manifest that lists them. */
-import { Digest, ProblemError } from '@rela/contracts';
+/** The efficient data set in storage: ReLA-D's targets y ∈ R^k, one file of rows a shard, and a manifest that lists them. */
+import { ProblemError } from '@rela/contracts';
 import type { ArtifactStore } from '@rela/storage';
-import { z } from 'zod';
-
-export const TargetsManifest = z.object({
-  version: z.literal(1),
-  /** k: floats a target. */
-  k: z.int().positive(),
-  count: z.int().nonnegative(),
-  /** float32 [count, k], little endian, in the order of the data set's shards. */
-  shards: z.array(z.object({ digest: Digest, count: z.int().nonnegative() })),
-});
-export type TargetsManifest = z.infer<typeof TargetsManifest>;
+import type { z } from 'zod';
 
 export async function writeJson(
   store: ArtifactStore,

@@ -16,7 +16,7 @@ afterAll(() => service.close());
 /** A job that has come to its end with several hundred events. */
 async function longJob(): Promise<string> {
   const { runs, ...job } = smallJob('digits');
-  const many = Array.from({ length: 64 }, (_value, index) => ({ ...runs[0]!, name: `run ${index}` }));
+  const many = Array.from({ length: 64 }, (_value, index) => ({ ...runs![0]!, name: `run ${index}` }));
   const { id } = await service.client.jobs.create({ ...job, runs: many });
   await service.client.jobs.cancel(id);
   return id;

@@ -5,7 +5,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 
 export interface Download {
   digest: string;
-  bytes: number;
+  /** null: the store says it. */
+  bytes: number | null;
   mediaType: string;
   fileName: string;
 }
@@ -19,13 +20,14 @@ export async function sendArtifact(
   const etag = `"${digest}"`;
   reply.header('etag', etag).header('cache-control', 'private, max-age=31536000, immutable');
   if (request.headers['if-none-match']?.includes(etag)) return reply.code(304).send();
-  reply
-    .type(mediaType)
-    .header('content-length', bytes)
-    .header('content-disposition', `attachment; filename="${fileName}"`);
+  reply.type(mediaType).header('content-disposition', `attachment; filename="${fileName}"`);
   // Fastify's HEAD routes call the handler of GET; an empty stream leaves the content-length as it is.
-  if (request.method === 'HEAD') return reply.send(Readable.from([]));
-  const { body } = await store.stream(digest);
+  if (request.method === 'HEAD') {
+    if (bytes !== null) reply.header('content-length', bytes);
+    return reply.send(Readable.from([]));
+  }
+  const { bytes: length, body } = await store.stream(digest);
+  reply.header('content-length', length);
   return reply.send(Readable.from(body, { objectMode: false }));
 }
 

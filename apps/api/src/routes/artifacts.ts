@@ -1,4 +1,4 @@
-/** /v1/artifacts: files that were uploaded, and features that runs keep, known by their digest. */
+/** /v1/artifacts: files that were uploaded, and what stages keep, such as targets and features, known by their digest. */
 import type { Readable } from 'node:stream';
 import { Artifact, Digest, ProblemError } from '@rela/contracts';
 import { z } from 'zod';
@@ -79,9 +79,9 @@ export const artifactRoutes: Routes = async (app, { config, database, store }) =
     schema: {
       tags: ['artifacts'],
       operationId: 'downloadArtifact',
-      summary: 'Download a file that was uploaded, or features that a run keeps',
+      summary: 'Download a file by its digest',
       description:
-        'The bytes whose sha256 is the digest. They never change, so `ETag` and `If-None-Match` save a download.',
+        'One that was uploaded, features that a run keeps, targets and their shards, a data set and its shards: the bytes whose sha256 is the digest. They never change, so `ETag` and `If-None-Match` save a download.',
       params: z.object({ digest: Digest }),
       headers: z.looseObject({ 'if-none-match': z.string().optional() }),
       response: {
@@ -92,15 +92,16 @@ export const artifactRoutes: Routes = async (app, { config, database, store }) =
     },
     handler: async (request, reply) => {
       const { digest } = request.params;
+      // What stages write for each other has no record; its digest is what the service gave to the client.
       const artifact = await database.artifacts.get(digest);
-      if (!artifact)
+      if (!artifact && !(await store.has(digest)))
         throw new ProblemError(
           'not-found',
-          `There is no artifact ${digest}. A run with "evaluation.features" names its own in result.features.`,
+          `There is no artifact ${digest}. A run with "evaluation.features" names its own in result.features, GET /v1/targets those of targets.`,
         );
-      const isNpy = artifact.mediaType === 'application/x-npy';
+      const isNpy = artifact?.mediaType === 'application/x-npy';
       return sendArtifact(request, reply, store, {
-        ...{ digest, bytes: artifact.bytes, mediaType: BINARY },
+        ...{ digest, bytes: artifact?.bytes ?? null, mediaType: BINARY },
         fileName: `${shortName(digest)}${isNpy ? '.npy' : ''}`,
       });
     },

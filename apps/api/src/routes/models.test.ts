@@ -47,6 +47,30 @@ it('leaves no file behind where there is no such model', async () => {
   expect((await fetch(`${service.url}/v1/models/nonsense`)).status).toBe(400);
 });
 
+it('gives back an artifact as a file, as bytes, and as far as it is read', async () => {
+  const { artifacts } = service.client;
+  const path = join(service.folder, 'artifact.bin');
+  expect(await artifacts.download(digest, path)).toBe(model.length);
+  expect(new Uint8Array(await readFile(path))).toEqual(model);
+  expect(new Uint8Array(await artifacts.read(digest))).toEqual(model);
+  const { bytes, body } = await artifacts.open(digest);
+  expect(bytes).toBe(model.length);
+  for await (const chunk of body) {
+    expect(Buffer.from(model.subarray(0, chunk.length)).equals(chunk)).toBe(true);
+    break;
+  }
+  await expect(artifacts.read(`sha256:${'0'.repeat(64)}`)).rejects.toMatchObject({ code: 'not-found' });
+  expect((await fetch(`${service.url}/v1/artifacts/nonsense`)).status).toBe(400);
+});
+
+it('lists targets, and says which job or run it does not know', async () => {
+  const { targets } = service.client;
+  expect(await targets.list()).toEqual({ items: [], next: null });
+  await expect(targets.list({ job: 'job_none' })).rejects.toMatchObject({ code: 'not-found' });
+  await expect(targets.list({ run: 'run_none' })).rejects.toMatchObject({ code: 'not-found' });
+  await expect(targets.list({ digest: 'nonsense' })).rejects.toMatchObject({ code: 'invalid-request' });
+});
+
 it('takes an upload from a path, from bytes and from a stream, as one artifact', async () => {
   const path = join(service.folder, 'upload.bin');
   await writeFile(path, model);

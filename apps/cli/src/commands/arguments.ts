@@ -7,6 +7,14 @@ export function parseNumber(text: string): number {
   return value;
 }
 
+/** A whole number from 1. */
+export function parseCount(text: string): number {
+  const value = parseNumber(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('It has to be a whole number from 1.');
+  return value;
+}
+
 /** `0.5` or `0.485,0.456,0.406`. */
 export function parseNumbers(text: string): number[] {
   return text.split(',').map(parseNumber);

@@ -79,7 +79,7 @@ function describe(job: Job, runs: Run[]): string {
   return [
     ...[properties, stages],
     ...(priors.length > 0 ? [formatTable(PRIOR_COLUMNS, priors)] : []),
-    formatTable(RUN_COLUMNS, runs),
+    ...(runs.length > 0 ? [formatTable(RUN_COLUMNS, runs)] : []),
     ...(further === null ? [] : [further]),
     ...[...job.warnings, ...errors],
   ].join('\n\n');

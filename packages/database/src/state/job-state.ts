@@ -1,7 +1,7 @@
 /**
  * The state of a job; only this file changes it. It follows the job's stages and runs:
  *
- *     queued ──first stage claimed──▶ running ──all stages ended──▶ succeeded | failed (any run failed)
+ *     queued ──first stage claimed──▶ running ──all stages ended──▶ succeeded | failed (any run, or targets)
  *        └────────cancel──────────────┴──no stage under way any more──▶ cancelled
  *
  * `succeeded`, `failed` and `cancelled` are final. Every change appends an event under the job's lock.
@@ -48,6 +48,9 @@ interface Standing {
   cancelledRuns: number;
   failedRuns: { name: string; error: string | null }[];
   runs: number;
+  /** The first of those that belong to no run. */
+  failedStage: { kind: string; error: string | null } | null;
+  cancelledStages: boolean;
 }
 
 /** queued | running → its end, where every stage has ended. To be called after every end of a stage. */
@@ -62,18 +65,29 @@ export async function settleJob(tx: Transaction, id: string): Promise<void> {
       count(*)::int AS runs,
       count(*) FILTER (WHERE status = 'cancelled')::int AS "cancelledRuns",
       coalesce(jsonb_agg(jsonb_build_object('name', name, 'error', error) ORDER BY position)
-        FILTER (WHERE status = 'failed'), '[]') AS "failedRuns"
+        FILTER (WHERE status = 'failed'), '[]') AS "failedRuns",
+      (SELECT jsonb_build_object('kind', kind, 'error', error) FROM stage
+        WHERE job_id = ${id} AND run_id IS NULL AND status = 'failed' ORDER BY position LIMIT 1) AS "failedStage",
+      EXISTS (SELECT 1 FROM stage WHERE job_id = ${id} AND status = 'cancelled') AS "cancelledStages"
     FROM run WHERE job_id = ${id}`;
   if (!standing || standing.live) return;
-  const { failedRuns, cancelledRuns, runs } = standing;
-  const status: JobStatus =
-    cancelRequested && cancelledRuns > 0 ? 'cancelled' : failedRuns.length > 0 ? 'failed' : 'succeeded';
-  const error =
-    status === 'failed'
-      ? `${failedRuns.length} of ${runs} runs failed. ${failedRuns.map((run) => `${run.name}: ${run.error ?? ''}`).join(' ')}`
-      : null;
+  const status = statusOf(standing, cancelRequested);
+  const error = status === 'failed' ? failureOf(standing) : null;
   const rows = await tx.$queryRaw<JobRow[]>`
     UPDATE job SET status = ${status}, error = ${error}, ended_at = clock_timestamp()
     WHERE id = ${id} AND status IN ('queued', 'running') RETURNING status, error`;
   await appendEvents(tx, id, rows.map(jobEvent));
+}
+
+/** A job whose runs had all ended when it was cancelled has not lost anything; one without runs makes targets alone. */
+function statusOf(standing: Standing, cancelRequested: boolean): JobStatus {
+  const { failedRuns, cancelledRuns, runs, failedStage, cancelledStages } = standing;
+  if (cancelRequested && (runs === 0 ? cancelledStages : cancelledRuns > 0)) return 'cancelled';
+  return failedRuns.length > 0 || failedStage !== null ? 'failed' : 'succeeded';
+}
+
+function failureOf({ failedRuns, runs, failedStage }: Standing): string {
+  if (failedRuns.length > 0)
+    return `${failedRuns.length} of ${runs} runs failed. ${failedRuns.map((run) => `${run.name}: ${run.error ?? ''}`).join(' ')}`;
+  return `The targets failed at the stage ${failedStage?.kind}: ${failedStage?.error ?? ''}`;
 }

@@ -2,7 +2,14 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { ProblemError } from '@rela/contracts';
 import { type DecodedImage, DecodeError, decodeImage, type LabelledImage } from '../image.js';
-import { headerBytes, PREFIX_BYTES, parseHeader, type ShardHeader } from './format.js';
+import { headerBytes, PREFIX_BYTES, parseHeader, type Shape, type ShardHeader } from './format.js';
+
+/** An image as it lies in a shard. */
+export interface StoredImage {
+  blob: Uint8Array;
+  /** height, width, channels of the pixels; null: `blob` is the bytes of a file. */
+  shape: Shape | null;
+}
 
 export interface ShardReader {
   count: number;
@@ -70,14 +77,19 @@ export class Shard implements ShardReader {
     return { data, height, width, channels, label: this.#labels?.[index] ?? null };
   }
 
-  async #pixels(index: number): Promise<DecodedImage> {
+  /** @throws RangeError without such an image */
+  stored(index: number): StoredImage {
     const start = this.#offsets[index];
     const end = this.#offsets[index + 1];
     if (start === undefined || end === undefined)
       throw new RangeError(`image ${index} of a shard that holds ${this.count}`);
     const blob = new Uint8Array(end - start);
     readAll(this.file, blob, start, this.path);
-    const shape = this.header.shape ?? this.header.shapes?.[index];
+    return { blob, shape: this.header.shape ?? this.header.shapes?.[index] ?? null };
+  }
+
+  async #pixels(index: number): Promise<DecodedImage> {
+    const { blob, shape } = this.stored(index);
     if (shape) {
       const [height, width, channels] = shape;
       return { data: blob, height, width, channels };
@@ -102,6 +114,16 @@ export class Shard implements ShardReader {
 
   async close(): Promise<void> {
     closeSync(this.file);
+  }
+}
+
+/** Labels and names of a shard. @throws ProblemError `invalid-data` where the file is not a shard */
+export function readShardHeader(path: string): ShardHeader {
+  const file = openSync(path, 'r');
+  try {
+    return readHeader(file, path).header;
+  } finally {
+    closeSync(file);
   }
 }
 

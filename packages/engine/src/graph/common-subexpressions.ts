@@ -1,4 +1,7 @@
-/** Computes once what the graph asks for several times: gradients recompute masks, means and casts of the forward pass. */
+/**
+ * Computes once what the graph asks for several times: gradients recompute masks, means and casts of the forward pass.
+ * Measured gain: case `common-subexpressions` of `npm run bench -- passes`.
+ */
 import type { Graph, GraphNode, Value } from './graph.js';
 
 export function shareCommonSubexpressions(graph: Graph): Graph {

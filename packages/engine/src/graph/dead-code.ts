@@ -1,4 +1,8 @@
-/** Leaves out what no output needs: gradients of inputs that nobody asked for, and values that TF.js makes on the way. */
+/**
+ * Leaves out what no output needs: gradients of inputs that nobody asked for, and values that TF.js makes on the way.
+ * Kept for more than time (case `dead-code` of `npm run bench -- passes`): an op that nobody needs must not refuse a step because it
+ * has no translation, get a kernel timed, or be counted as work.
+ */
 import type { Graph, GraphNode, Value } from './graph.js';
 
 export function removeDeadCode(graph: Graph): Graph {

@@ -2,6 +2,7 @@
  * Joins what batch norm does to feature maps, a factor and a summand a channel, a residual, a ReLU, into one op, and sums a
  * channel over a product into another, so that every map is read and written once where op by op it is several times.
  * Only for maps that stand in blocks of channels, whose direct kernels can do this (`onnx/lowering/channels.ts`).
+ * Measured gain: case `fuse-channels` of `npm run bench -- passes`.
  */
 import type { TensorData } from '../tensors.js';
 import { isSameShape, sizeOf } from '../tensors.js';

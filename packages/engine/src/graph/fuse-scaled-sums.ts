@@ -2,6 +2,7 @@
  * Joins x · s + y, with s a single number that is known only at run time, into one op: the moving averages and the parameter
  * step of an optimizer are made of it, and each pass over all parameters costs as much as reading and writing them. Only where
  * blocked kernels are there, which do it in one pass (`onnx/lowering/scaled-sum.ts`); elsewhere a product and a sum are as good.
+ * Measured gain: case `fuse-scaled-sums` of `npm run bench -- passes`.
  */
 import { isSameShape, sizeOf } from '../tensors.js';
 import type { Graph, GraphNode, Value } from './graph.js';

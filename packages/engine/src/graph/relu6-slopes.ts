@@ -1,6 +1,7 @@
 /**
  * The slope of a ReLU6, which TF.js writes as a comparison, its cast, a step and their product, becomes one op, and is told from the
  * result where that is there already, so that what went into it need not be kept. Half of the maps of a MobileNet end in one.
+ * Measured gain: case `relu6-slopes` of `npm run bench -- passes`.
  */
 import type { Graph, GraphNode, Value } from './graph.js';
 

@@ -2,7 +2,8 @@
  * Writes 3 × 3 convolutions and their gradients as Winograd's: both sides are transformed tile by tile and meet in one product
  * of matrices a place, which takes 2.25 (m = 2) or 4 (m = 4) times fewer multiplications. The backward pass is the exact
  * adjoint of the forward one, so the transforms of x, dy and the filter, which two ops each ask for, are computed once
- * (`common-subexpressions.ts`), but for large ones of the forward pass. Measured gain: `npm run bench -- train-step`, and per shape by the plan.
+ * (`common-subexpressions.ts`), but for large ones of the forward pass.
+ * Measured gain: cases `winograd` and `transforms-again` of `npm run bench -- passes`, and per shape by the plan.
  *
  *   y  = A · (V U)       V = B x        U = G g
  *   dx = Bᵀ · (dM Uᵀ)    dM = Aᵀ dy
@@ -51,10 +52,16 @@ export function winogradShape(node: GraphNode): ConvolutionShape | null {
   return op && op.kind !== 'product' ? winogradShapeOf(op) : null;
 }
 
+export interface WinogradOptions {
+  /** From how many bytes on a transform of the forward pass is made again by the backward pass. */
+  againFrom?: number;
+}
+
 /** @param choose the tile size for a shape; null leaves the convolution as it is */
 export function applyWinograd(
   graph: Graph,
   choose: (shape: ConvolutionShape, node: GraphNode) => TileSize | null,
+  { againFrom = LARGE_BYTES }: WinogradOptions = {},
 ): Graph {
   const values = [...graph.nodes.flatMap(({ outputs }) => outputs), ...graph.constants.keys()];
   let id = values.reduce((least, value) => Math.min(least, value.id), 0) - 1;
@@ -76,30 +83,33 @@ export function applyWinograd(
       nodes.push({ op, inputs, attributes, outputs: [output], line: node.line });
       return output;
     };
-    writeWinograd(node, shape, m, emit);
+    writeWinograd(node, shape, m, emit, againFrom);
   }
   return { ...graph, nodes };
 }
 
-/** Transforms of the forward pass of at least this size are made again by the backward pass. */
-const LARGE_BYTES = 2 ** 24;
-
 /**
  * What the forward pass makes of x and the filter is wanted again at the other end of the backward pass. To keep it takes up to four
- * times the memory of what it is made from, all layers at once; to make it again takes two to three hundredths of a step.
+ * times the memory of what it is made from, all layers at once; transforms of at least this size are made again, which costs time
+ * (case `transforms-again`: peak memory, and the step).
  */
-function isMadeAgain(op: string, shape: readonly number[]): boolean {
-  return op !== 'Conv2D' && 4 * sizeOf(shape) >= LARGE_BYTES;
-}
+const LARGE_BYTES = 2 ** 24;
 
 type Emit = (op: string, inputs: Value[], attributes: Attributes, to: readonly number[] | Value) => Value;
 
-function writeWinograd(node: GraphNode, shape: ConvolutionShape, m: TileSize, emit: Emit): void {
+function writeWinograd(
+  node: GraphNode,
+  shape: ConvolutionShape,
+  m: TileSize,
+  emit: Emit,
+  againFrom: number,
+): void {
   const { images, height, width, channels, filters } = shape;
   const places = placesOf(m) ** 2;
   const tiles = images * tilesOf(m, height) * tilesOf(m, width);
   const of = (matrix: TileAttributes['matrix']): Attributes => ({ matrix, m, images, height, width });
-  const again = (shape: number[]) => (isMadeAgain(node.op, shape) ? { again: true } : {});
+  const again = (shape: number[]) =>
+    node.op !== 'Conv2D' && 4 * sizeOf(shape) >= againFrom ? { again: true } : {};
   const toTiles = (map: Value, matrix: TileAttributes['matrix']) => {
     const shape = [places, tiles, map.shape[3]!];
     return emit(

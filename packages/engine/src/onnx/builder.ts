@@ -22,8 +22,16 @@ export class Builder {
   private readonly shared = new Map<string, string>();
   private count = 0;
 
+  /** Whether elements are moved by plain Transposes alone (`movement.ts`). */
+  readonly transposesOnly: boolean;
+
   /** @param taken names of inputs and outputs, which users choose */
-  constructor(private readonly taken: ReadonlySet<string> = new Set()) {}
+  constructor(
+    private readonly taken: ReadonlySet<string> = new Set(),
+    { transposesOnly = false }: { transposesOnly?: boolean } = {},
+  ) {
+    this.transposesOnly = transposesOnly;
+  }
 
   name(prefix = 't'): string {
     const name = `${prefix}${this.count++}`;

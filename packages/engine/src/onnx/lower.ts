@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { EngineError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
+import { NONE, type Without } from '../passes.js';
 import { Builder } from './builder.js';
 import { type Form, Forms, identity, Measure } from './forms.js';
 import { BATCH_NORMS } from './lowering/batch-norm.js';
@@ -55,6 +56,8 @@ export interface LowerOptions {
   outputsAsMade?: boolean;
   /** See `OnnxModel.signal`. */
   signal?: string;
+  /** Default: none. */
+  without?: Without;
 }
 
 export interface Lowered {
@@ -65,7 +68,10 @@ export interface Lowered {
 
 /** @throws EngineError `unsupported-op` naming the op and the user's line */
 export function lower(graph: Graph, options: LowerOptions): Lowered {
-  const builder = new Builder(new Set([...graph.inputs.keys(), ...graph.outputs.keys()]));
+  const { signal, without = NONE } = options;
+  const builder = new Builder(new Set([...graph.inputs.keys(), ...graph.outputs.keys()]), {
+    transposesOnly: without.has('movement'),
+  });
   const block = options.block ?? null;
   const measure = new Measure(block ?? 1);
   const forms = new Forms(builder, measure);
@@ -111,7 +117,6 @@ export function lower(graph: Graph, options: LowerOptions): Lowered {
     outputs.push({ name, dtype: value.dtype, dims: measure.sides(value.shape, form) });
     outputForms.set(name, form);
   }
-  const { signal } = options;
   if (signal !== undefined)
     builder.nodes.push({
       ...{ op: 'SequenceEmpty', domain: '', inputs: [], outputs: [signal], attributes: {} },
@@ -122,5 +127,6 @@ export function lower(graph: Graph, options: LowerOptions): Lowered {
     ...{ name: options.name, nodes, initializers, inputs, outputs, metadata: options.metadata ?? {} },
     ...(signal === undefined ? {} : { signal }),
   };
-  return { model: tidy(model, { outputsAsMade: options.outputsAsMade ?? false }), outputForms };
+  const outputsAsMade = options.outputsAsMade ?? false;
+  return { model: without.has('tidy') ? model : tidy(model, { outputsAsMade }), outputForms };
 }

@@ -1,7 +1,7 @@
 /**
  * How elements get from one order into another. ONNX Runtime runs most Transposes on one thread; the conversions of its
- * blocked layout, and Gather over rows, it runs on all. So a large movement is made of those where it can be: it took a
- * fifth of a small network's step before, most of it for the gradients of filters.
+ * blocked layout, and Gather over rows, it runs on all. So a large movement is made of those where it can be; most are
+ * for the gradients of filters. Measured gain: case `movement` of `npm run bench -- passes`.
  */
 import { type DType, sizeOf } from '../tensors.js';
 import type { Builder } from './builder.js';
@@ -35,7 +35,7 @@ export function move(
   const size = sizeOf(sides);
   const inner = perm.at(-1)!;
   const last = sides.length - 1;
-  if (block > 1 && size >= LARGE && dtype === 'float32') {
+  if (block > 1 && size >= LARGE && dtype === 'float32' && !builder.transposesOnly) {
     const [images, first, second, third, inmost] = sides as [number, number, number, number, number];
     if (String(perm) === String(TO_CHANNELS_LAST) && inmost === block)
       return toChannelsLast(builder, name, [images, first * block, second, third], block);

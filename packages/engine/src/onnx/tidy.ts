@@ -1,7 +1,7 @@
 /**
  * The last pass, over ONNX's nodes: what lowering op by op leaves behind. Views of views become views of the first, a view that
- * changes nothing goes, equal nodes are one, and an output is written where it is made instead of being copied there. In a step of
- * ResNet-50 that is more than a third of 8,000 nodes, each of which costs some microseconds, and the copies of all moments.
+ * changes nothing goes, equal nodes are one, and an output is written where it is made instead of being copied there. Each
+ * node costs some microseconds, and each copy of a moment its memory. Measured gain: case `tidy` of `npm run bench -- passes`.
  */
 import { isSameShape } from '../tensors.js';
 import type { OnnxModel, OnnxNode } from './model.js';

@@ -60,8 +60,8 @@ async function probe(): Promise<number | null> {
 }
 
 /**
- * A fallback is told with its cost. What it would cost here nobody can measure, since one of the two is not there; the bench
- * `plain-convolutions` measures both on a processor that has them.
+ * A fallback is told with its cost. What it would cost here nobody can measure, since one of the two is not there; case
+ * `blocked-layouts` of `npm run bench -- passes` measures both on a processor that has them.
  */
 function warnSlow(reason: string): void {
   process.emitWarning(

@@ -11,12 +11,13 @@ import { optimize } from '../graph/optimize.js';
 import { type Form, identity, Measure } from '../onnx/forms.js';
 import { type Lowered, lower } from '../onnx/lower.js';
 import { writeModel } from '../onnx/write.js';
+import { NONE, type Pass, runPasses, type Without } from '../passes.js';
 import { applyPlan } from '../plan/apply.js';
 import { checkPlan } from '../plan/candidates.js';
 import { fixedPlan } from '../plan/fixed.js';
 import { keep, readKept } from '../plan/kept.js';
 import { measurePlan } from '../plan/measure.js';
-import type { Candidate, Plan, Precision } from '../plan/plan.js';
+import { type Candidate, type Plan, type Precision, tileSizeOf } from '../plan/plan.js';
 import { knownEntries, shapesOf } from '../plan/shapes.js';
 import { record } from '../recording/record.js';
 import {
@@ -48,6 +49,7 @@ export function recordStep(
   step: StepFunction,
   state: Record<string, TensorSpec>,
   batch: Record<string, TensorSpec>,
+  without: Without = NONE,
 ): Graph {
   const graph = record(
     (inputs) => {
@@ -56,7 +58,7 @@ export function recordStep(
     },
     { inputs: { ...prefixed(STATE, state), ...prefixed(BATCH, batch) } },
   );
-  return optimize(graph);
+  return optimize(graph, without);
 }
 
 /** A step as a model, and the forms in which its state goes in and comes out. */
@@ -64,7 +66,8 @@ type StepModel = Lowered & { stateForms: Map<string, Form> };
 
 /**
  * Lowers the step so that its state comes out in the forms in which it goes in. Filters, their moments and averages
- * then stay in the order that convolutions want, and nothing is transposed from step to step.
+ * then stay in the order that convolutions want, and nothing is transposed from step to step. Measured gain: case `state-forms` of
+ * `npm run bench -- passes`.
  */
 export function lowerStep(
   graph: Graph,
@@ -73,14 +76,22 @@ export function lowerStep(
     threads,
     signal,
     portable = false,
-  }: { block: number | null; threads?: number | undefined; signal?: string; portable?: boolean },
+    without = NONE,
+  }: {
+    block: number | null;
+    threads?: number | undefined;
+    signal?: string;
+    portable?: boolean;
+    without?: Without;
+  },
 ): StepModel {
-  const options = { name: 'step', block, threads, portable };
+  const options = { name: 'step', block, threads, portable, without };
   const stateForms = new Map<string, Form>();
   for (const [name, value] of graph.inputs)
     if (name.startsWith(STATE)) stateForms.set(name.slice(STATE.length), identity(value.shape.length));
   const forms = (prefix: string) => new Map([...stateForms].map(([name, form]) => [prefix + name, form]));
-  for (let round = 0; round < FORM_ROUNDS; round++) {
+  const rounds = without.has('state-forms') ? 0 : FORM_ROUNDS;
+  for (let round = 0; round < rounds; round++) {
     const { outputForms } = lower(graph, { ...options, inputForms: forms(STATE) });
     let settled = true;
     for (const [name, form] of outputForms) {
@@ -107,10 +118,31 @@ export function lowerStep(
   };
 }
 
+/** The plan with the direct kernels in place of Winograd's. */
+function withoutTiles(plan: Plan): Plan {
+  const kernels = Object.entries(plan).map(
+    ([key, kernel]) => [key, tileSizeOf(kernel) === null ? kernel : 'direct'] as const,
+  );
+  return Object.fromEntries(kernels);
+}
+
 /** The passes that know which kernels there are. */
-function chooseKernels(graph: Graph, block: number | null, plan: Plan): Graph {
-  const joined = block === null ? graph : fuseScaledSums(fuseChannels(graph, block), block);
-  return shareCommonSubexpressions(applyPlan(joined, plan, { block }));
+function chooseKernels(graph: Graph, block: number | null, plan: Plan, without: Without): Graph {
+  const joined =
+    block === null
+      ? graph
+      : runPasses(
+          graph,
+          [
+            ['fuse-channels', (before) => fuseChannels(before, block)],
+            ['fuse-scaled-sums', (before) => fuseScaledSums(before, block)],
+          ],
+          without,
+        );
+  const kernels = without.has('winograd') ? withoutTiles(plan) : plan;
+  const winograd = without.has('transforms-again') ? { againFrom: Number.POSITIVE_INFINITY } : {};
+  const planned = applyPlan(joined, kernels, { block }, winograd);
+  return runPasses(planned, [['common-subexpressions', shareCommonSubexpressions]], without);
 }
 
 function asLowered({ model, stateForms }: StepModel): LoweredStep {
@@ -144,6 +176,7 @@ interface CompiledParts {
   stateSpecs: Record<string, TensorSpec>;
   batchSpecs: Record<string, TensorSpec>;
   measure: Measure;
+  inPlace: boolean;
   /** Tensors whose memory may be written to: the state that the step begins with, once it is loaded. */
   taken: HostTensors;
 }
@@ -206,7 +239,8 @@ class CompiledStep implements Step {
       metrics[name] = { dtype, shape, data };
       fetches[METRIC + name] = wrap(dtype, data, this.outputSides.get(METRIC + name)!);
     }
-    await runInPlace(this.parts.session, feeds, fetches);
+    const { session, inPlace } = this.parts;
+    await (inPlace ? runInPlace(session, feeds, fetches) : session.run(feeds, fetches));
     for (const name of this.advancing) {
       const read = this.current[name]!;
       this.current[name] = this.spare[name]!;
@@ -252,6 +286,8 @@ export interface CompiledOptions {
   precision?: Precision;
   /** Folder where lowered steps and measured plans outlive the process; absent: they are kept in memory alone. */
   cacheFolder?: string;
+  /** Passes to leave out, for the bench and the tests. Default: none. */
+  without?: readonly Pass[];
 }
 
 export async function createCompiledEngine({
@@ -260,7 +296,10 @@ export async function createCompiledEngine({
   plan: wanted = 'fixed',
   precision = 'fast',
   cacheFolder,
+  without: leftOut = [],
 }: CompiledOptions): Promise<Engine> {
+  const without: Without = new Set(leftOut);
+  const inPlace = !without.has('in-place');
   const block = blocked ? await blockOfThisMachine() : null;
   const onThreads = threads === undefined ? {} : { threads };
   const cache = new StepCache(cacheFolder ?? null);
@@ -290,14 +329,13 @@ export async function createCompiledEngine({
     copiesState: false,
     async compile(step, state, batch, { unroll = 1, takeState = false, plan: given = {} } = {}) {
       const specs = specsOf(state);
-      const graph = unrollStep(recordStep(step, specs, batch), unroll);
+      const graph = unrollStep(recordStep(step, specs, batch, without), unroll);
       const plan = await planFor(graph, given);
-      const key = stepKey(graph, { block, threads: threads ?? availableParallelism(), plan });
+      const key = stepKey(graph, { block, threads: threads ?? availableParallelism(), plan, without });
       const sessionOptions = { ...onThreads, finished: block !== null };
       const cached = await cache.get(key);
-      const made = cached
-        ? null
-        : lowerStep(chooseKernels(graph, block, plan), { block, threads, signal: SIGNAL });
+      const lowering = { block, threads, without, ...(inPlace ? { signal: SIGNAL } : {}) };
+      const made = cached ? null : lowerStep(chooseKernels(graph, block, plan, without), lowering);
       const lowered = cached ?? asLowered(made!);
       const session = await openSession(lowered.bytes, sessionOptions).catch((error: unknown) => {
         throw made ? inTermsOf(made.model, error) : error;
@@ -309,6 +347,7 @@ export async function createCompiledEngine({
         lowered: { outputs: lowered.outputs, stateForms: lowered.stateForms },
         batchSpecs: stackedSpecs(batch, unroll),
         measure: new Measure(block ?? 1),
+        inPlace,
         taken: takeState ? state : {},
       });
       compiled.load(state);

@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as ort from 'onnxruntime-node';
 import type { Graph, Value } from '../graph/graph.js';
+import { NONE, type Without } from '../passes.js';
 import type { Plan } from '../plan/plan.js';
 
 export interface StepSetting {
   block: number | null;
   threads: number;
   plan: Plan;
+  /** Default: none. */
+  without?: Without;
 }
 
 let ofThisCode: string | undefined;
@@ -32,7 +35,7 @@ const exact = (_: string, item: unknown) =>
   typeof item === 'number' && !Number.isFinite(item) ? String(item) : item;
 
 /** Equal for graphs that differ in nothing but the numbers of their values and the lines that they come from. */
-export function stepKey(graph: Graph, { block, threads, plan }: StepSetting): string {
+export function stepKey(graph: Graph, { block, threads, plan, without = NONE }: StepSetting): string {
   const numbers = new Map<Value, number>();
   const numberOf = (value: Value) => {
     const known = numbers.get(value) ?? numbers.size;
@@ -42,7 +45,7 @@ export function stepKey(graph: Graph, { block, threads, plan }: StepSetting): st
   const described = (value: Value) => [numberOf(value), value.dtype, value.shape];
   const hash = createHash('sha256').update(digestOfThisCode());
   const add = (...parts: unknown[]) => hash.update(JSON.stringify(parts, exact)).update('\n');
-  add(block, threads, Object.entries(plan).sort());
+  add(block, threads, Object.entries(plan).sort(), [...without].sort());
   for (const [name, value] of graph.inputs) add(name, described(value));
   for (const [value, data] of graph.constants) {
     add(described(value));

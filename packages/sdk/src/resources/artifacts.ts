@@ -1,10 +1,10 @@
-/** Artifacts: uploads bytes, which the service then knows by their digest, and downloads them. */
+/** Artifacts: bytes that the service knows by their digest, to it and back. */
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { Artifact } from '@rela/contracts';
-import { download } from '../download.js';
+import { type Download, downloadBytes, downloadFile, openDownload } from '../download.js';
 import type { RequestOptions, Transport } from '../transport.js';
 
 /** A path, bytes, or a stream. A stream can be read only once, so its upload is not repeated when it fails. */
@@ -59,15 +59,6 @@ export class ArtifactsApi {
   }
 
   /**
-   * Writes the artifact to `path`; the file appears there whole or not at all.
-   * @returns its size in bytes
-   * @throws RelaConnectionError where the download broke off, or its sha256 differs, three times in a row
-   */
-  download(digest: string, path: string, options: RequestOptions = {}): Promise<number> {
-    return download(this.transport, 'v1/artifacts', { digest, path }, options);
-  }
-
-  /**
    * The files of a folder, without those of folders in it and hidden ones.
    * @returns digests by file name
    * @throws the file system's error where the folder cannot be read.
@@ -81,4 +72,25 @@ export class ArtifactsApi {
     }
     return digests;
   }
+
+  /**
+   * Writes the bytes to `path`; the file appears there whole or not at all.
+   * @returns its size in bytes
+   * @throws RelaConnectionError where the download broke off, or its sha256 differs, three times in a row
+   */
+  download(digest: string, path: string, options: RequestOptions = {}): Promise<number> {
+    return downloadFile(this.transport, stored(digest), path, options);
+  }
+
+  /** The bytes, for what fits in memory. @throws as `download` */
+  read(digest: string, options: RequestOptions = {}): Promise<Uint8Array> {
+    return downloadBytes(this.transport, stored(digest), options);
+  }
+
+  /** The bytes as they come, also for one who needs the first of them only. */
+  open(digest: string, options: RequestOptions = {}): Promise<Download> {
+    return openDownload(this.transport, stored(digest), options);
+  }
 }
+
+const stored = (digest: string) => ({ digest, path: `v1/artifacts/${encodeURIComponent(digest)}` });

@@ -1,5 +1,5 @@
-/** Models: downloads a trained backbone. */
-import { download } from '../download.js';
+/** Models: downloads a trained backbone and checks that the bytes are those that were asked for. */
+import { downloadFile } from '../download.js';
 import type { RequestOptions, Transport } from '../transport.js';
 
 export class ModelsApi {
@@ -11,6 +11,7 @@ export class ModelsApi {
    * @throws RelaConnectionError where the download broke off, or its sha256 differs, three times in a row
    */
   download(digest: string, path: string, options: RequestOptions = {}): Promise<number> {
-    return download(this.transport, 'v1/models', { digest, path }, options);
+    const from = `v1/models/${encodeURIComponent(digest)}`;
+    return downloadFile(this.transport, { digest, path: from }, path, options);
   }
 }

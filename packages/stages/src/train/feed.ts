@@ -1,10 +1,9 @@
 /** Batches for a run: views, targets and labels of the images of each step, drawn ahead by the loader. */
-import type { DatasetManifest, Training } from '@rela/contracts';
+import type { DatasetManifest, TargetsManifest, Training } from '@rela/contracts';
 import { createLoader } from '@rela/datasets';
 import type { HostTensors } from '@rela/engine';
 import type { Phase, TrainingPlan } from '@rela/learning';
 import type { ArtifactStore } from '@rela/storage';
-import type { TargetsManifest } from '../targets.js';
 
 export interface FeedOptions {
   training: Training;

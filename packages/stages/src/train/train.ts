@@ -11,12 +11,12 @@ import {
   ProblemError,
   type RunMetric,
   type StageResultOf,
+  type TargetsManifest,
   type Training,
 } from '@rela/contracts';
 import { type Engine, parsePlan } from '@rela/engine';
 import { createBackbone, createPhaseRule, createTrainingPlan } from '@rela/learning';
 import { viewSize } from '../plan.js';
-import type { TargetsManifest } from '../targets.js';
 import { type StageTools, secondsSince } from '../tools.js';
 import { createBounds } from './bounds.js';
 import { firstNonFinite, type Progression, writeCheckpoint } from './checkpoint.js';

@@ -1,0 +1,155 @@
+/** `rela targets`: make targets without training, look at those that jobs have made, and write them as files for other trainers. */
+import { resolve } from 'node:path';
+import type { Targets } from '@rela/contracts';
+import { EXPORT_FORMATS, type ExportManifest, exportTargets } from '@rela/datasets';
+import type { RelaClient } from '@rela/sdk';
+import { type Command, Option } from 'commander';
+import { createDisplay } from '../follow/display.js';
+import { followJob } from '../follow/follow-job.js';
+import { BadResult, UsageError } from '../output/failure.js';
+import { formatTime } from '../output/format.js';
+import type { Output } from '../output/output.js';
+import { type Column, formatProperties, formatTable } from '../output/table.js';
+import { openExportSource } from '../targets/export-source.js';
+import { findTargets } from '../targets/find-targets.js';
+import { given, parseCount } from './arguments.js';
+import { untilInterrupted } from './interrupt.js';
+import { addListOptions, type ListOptions, moreNote } from './lists.js';
+import { openSession } from './session.js';
+
+const COLUMNS: Column<Targets>[] = [
+  { title: 'JOB', value: ({ jobId }) => jobId },
+  { title: 'DATASET', value: ({ datasetId }) => datasetId },
+  { title: 'K', value: ({ k }) => k, align: 'right' },
+  { title: 'IMAGES', value: ({ count }) => count, align: 'right' },
+  { title: 'STATUS', value: ({ status }) => status },
+  { title: 'CREATED', value: ({ createdAt }) => formatTime(createdAt) },
+  { title: 'DIGEST', value: ({ digest }) => digest },
+];
+
+interface MakeOptions {
+  prior: string;
+  k?: number;
+  name?: string;
+  follow?: true;
+}
+
+interface ExportOptions {
+  format: ExportManifest['format'];
+  output: string;
+  k?: number;
+  images?: boolean;
+  labels: boolean;
+  shardSize: number;
+  force?: true;
+}
+
+async function make(client: RelaClient, output: Output, dataset: string, options: MakeOptions) {
+  const job = await client.jobs.create({
+    dataset,
+    prior: options.prior,
+    targets: given({ k: options.k }),
+    ...given({ name: options.name }),
+  });
+  if (!options.follow) {
+    output.result(job, () => `${job.id} is ${job.status}. Follow it with: rela jobs follow ${job.id}`);
+    return;
+  }
+  output.note(`${job.id} is accepted.`);
+  const ended = await untilInterrupted(
+    `${job.id} goes on. Follow it with: rela jobs follow ${job.id}; stop it with: rela jobs cancel ${job.id}`,
+    (signal) => followJob(client, job.id, { signal, quiet: output.json }),
+  );
+  const { items } = await client.targets.list({ job: job.id });
+  output.result({ job: ended, targets: items }, () =>
+    [formatTable(COLUMNS, items), ...(ended.error === null ? [] : [ended.error])].join('\n\n'),
+  );
+  if (ended.status !== 'succeeded') throw new BadResult(`The job ${ended.status}.`);
+}
+
+async function write(client: RelaClient, output: Output, reference: string, options: ExportOptions) {
+  const { format, shardSize, labels, k } = options;
+  // A sample of a WebDataset is its image and what belongs to it.
+  const images = options.images ?? (format === 'webdataset' && labels);
+  if (images && !labels) throw new UsageError('--images need the labels: leave --no-labels out.');
+  const folder = resolve(options.output);
+  const targets = await findTargets(client, reference, k);
+  const display = output.json ? null : createDisplay(1);
+  try {
+    const manifest = await untilInterrupted(
+      'What is written stays: the same command goes on from there.',
+      async (signal) =>
+        exportTargets(await openExportSource(client, targets, signal), {
+          ...{ folder, format, shardSize, images, labels, signal },
+          force: options.force === true,
+          onProgress: (done, total) =>
+            display?.show([
+              {
+                ...{ key: 'export', label: `export ${format}`, share: done / total },
+                state: done === total ? 'done' : 'running',
+                text: `${done}/${total} rows`,
+              },
+            ]),
+        }),
+    );
+    display?.close();
+    const files = manifest.shards.flatMap((shard) => shard.files);
+    output.result({ folder, ...manifest }, () =>
+      formatProperties({
+        folder,
+        format,
+        rows: manifest.count,
+        k: manifest.k,
+        labels: manifest.labels ? 'yes' : 'no',
+        images: manifest.images ? 'yes' : 'no',
+        files: `${files.length}, listed in targets.json`,
+      }),
+    );
+  } finally {
+    display?.close();
+  }
+}
+
+export function addTargets(program: Command): void {
+  const targets = program
+    .command('targets')
+    .description('targets: what a prior says of every image, to train towards here or elsewhere');
+  targets
+    .command('make')
+    .description('embed a data set with a prior, without training')
+    .argument('<dataset>', 'id, name or digest')
+    .requiredOption('--prior <prior>', 'id, name or digest')
+    .option('--k <n>', 'floats a target; absent: all that the prior gives', parseCount)
+    .option('--name <name>', 'of the job')
+    .option('--follow', 'to its end; exit code 1 where it does not succeed')
+    .action(async (dataset: string, options: MakeOptions, command: Command) => {
+      const { client, output } = await openSession(command);
+      await make(client, output, dataset, options);
+    });
+  addListOptions(targets.command('list').description('targets of all jobs, newest first'))
+    .option('--job <job>', 'only those of this job')
+    .option('--run <run>', 'only those that this run trains with')
+    .action(async (options: ListOptions & { job?: string; run?: string }, command: Command) => {
+      const { client, output } = await openSession(command);
+      const page = await client.targets.list(options);
+      output.result(page, () => formatTable(COLUMNS, page.items) + moreNote(page));
+    });
+  targets
+    .command('export')
+    .description('write targets as files for other trainers; given again, it goes on where it stopped')
+    .argument('<reference>', 'a job, a run, or the digest of targets')
+    .addOption(
+      new Option('--format <format>', 'of the files').choices(EXPORT_FORMATS).makeOptionMandatory(true),
+    )
+    .requiredOption('-o, --output <folder>', 'where to write them')
+    .option('--k <n>', 'which targets, where a job has several', parseCount)
+    .option('--images', 'the images too; in a WebDataset they are unless --no-images says otherwise')
+    .option('--no-images', 'targets and labels only')
+    .option('--no-labels', 'neither labels nor names: nothing of the data set is read')
+    .option('--shard-size <n>', 'most rows a shard', parseCount, 10_000)
+    .option('--force', 'write over an earlier export')
+    .action(async (reference: string, options: ExportOptions, command: Command) => {
+      const { client, output } = await openSession(command);
+      await write(client, output, reference, options);
+    });
+}
