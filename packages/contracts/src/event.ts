@@ -34,6 +34,7 @@ export const JobEvent = z
     }),
     z.object({ ...about, type: z.literal('switch'), runId: z.string(), step: z.int() }),
     z.object({ ...about, type: z.literal('checkpoint'), runId: z.string(), step: z.int() }),
+    z.object({ ...about, type: z.literal('warning'), stageId: z.string(), text: z.string() }),
   ])
   .meta({ id: 'JobEvent' });
 export type JobEvent = z.infer<typeof JobEvent>;

@@ -1,3 +1,4 @@
+export * from './appraisal.js';
 export * from './artifact.js';
 export * from './dataset.js';
 export * from './evaluation.js';

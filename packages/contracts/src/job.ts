@@ -1,11 +1,15 @@
 /** Jobs: what a client submits. One dataset, one prior where ReLA is used, and runs, or targets to train with elsewhere. */
 import { z } from 'zod';
+import { Appraisal, AutoPrior, BlendPrior, DEFAULT_GATES, Gates, PriorChoice } from './appraisal.js';
 import { Name, Reference, Timestamp } from './identifiers.js';
 import { Progress } from './progress.js';
 import { RunSpec } from './training.js';
 
 export const JobStatus = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']);
 export type JobStatus = z.infer<typeof JobStatus>;
+
+export const PriorRequest = z.union([Reference, AutoPrior, BlendPrior]);
+export type PriorRequest = z.infer<typeof PriorRequest>;
 
 export const TargetsRequest = z.strictObject({
   k: z
@@ -20,9 +24,10 @@ export const JobCreate = z
   .strictObject({
     name: Name.optional(),
     dataset: Reference.describe('id, name or digest of a dataset that is ready'),
-    prior: Reference.optional().describe(
-      'id, name or digest of a prior; needed where a run uses ReLA, and for targets',
+    prior: PriorRequest.optional().describe(
+      'id, name or digest of a prior, candidates to choose from, or several to blend; needed where a run uses ReLA, and for targets',
     ),
+    gates: Gates.default(DEFAULT_GATES).describe('when a prior is refused or flagged before it is used'),
     runs: z.array(RunSpec).max(64).default([]).describe('may be left out where targets are asked for'),
     targets: TargetsRequest.optional().describe(
       'make targets whether a run of this job uses them or not, to train with them elsewhere',
@@ -42,7 +47,7 @@ export const JobRunSummary = z.object({
 });
 
 export const StageSummary = z.object({
-  kind: z.enum(['ingest', 'embed', 'reduce', 'train', 'evaluate']),
+  kind: z.enum(['ingest', 'appraise', 'choose', 'embed', 'join', 'reduce', 'train', 'evaluate']),
   runId: z.string().nullable(),
   total: z.int(),
   succeeded: z.int(),
@@ -58,7 +63,10 @@ export const Job = z
     name: z.string().nullable(),
     status: JobStatus,
     datasetId: z.string(),
-    priorId: z.string().nullable(),
+    priorId: z.string().nullable().describe('null also while it is being chosen, and of a blend'),
+    appraisals: z.array(Appraisal).describe('what a sample of the images tells of the priors'),
+    choice: PriorChoice.nullable().describe('which of several candidates is used, and why'),
+    warnings: z.array(z.string()),
     runs: z.array(JobRunSummary),
     stages: z.array(StageSummary).describe('grouped by kind and run, in the order in which they run'),
     error: z.string().nullable(),

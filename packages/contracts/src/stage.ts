@@ -1,13 +1,24 @@
 /** Stages: the units that workers execute. Their inputs and results, as stored in Postgres and nowhere else. */
 import { z } from 'zod';
+import { Appraisal, Gates, PriorChoice } from './appraisal.js';
 import { DatasetCreate, ShardReference } from './dataset.js';
 import { EvaluateTask, FeatureFiles, FinetuneResult } from './evaluation.js';
 import { Digest } from './identifiers.js';
+import { JobCreate } from './job.js';
 import { EndedBy, ValidationPoint } from './optimization.js';
-import { Preprocessing } from './prior.js';
-import { Kernels, Training } from './training.js';
+import { Preprocessing, Prior } from './prior.js';
+import { BackboneSpec, Kernels, Training } from './training.js';
 
-export const StageKind = z.enum(['ingest', 'embed', 'reduce', 'train', 'evaluate']);
+export const StageKind = z.enum([
+  'ingest',
+  'appraise',
+  'choose',
+  'embed',
+  'join',
+  'reduce',
+  'train',
+  'evaluate',
+]);
 export type StageKind = z.infer<typeof StageKind>;
 
 export const StageStatus = z.enum(['waiting', 'queued', 'running', 'succeeded', 'failed', 'cancelled']);
@@ -28,11 +39,50 @@ export type PriorModel = z.infer<typeof PriorModel>;
 
 export const IngestInput = z.object({ kind: z.literal('ingest'), dataset: DatasetCreate });
 export const EmbedInput = z.object({ kind: z.literal('embed'), shard: ShardReference, prior: PriorModel });
+export const SampledShard = z.object({
+  shard: ShardReference,
+  indices: z.array(z.int().nonnegative()).describe('of images in the shard, rising'),
+});
+export type SampledShard = z.infer<typeof SampledShard>;
+export const AppraiseInput = z.object({
+  kind: z.literal('appraise'),
+  name: z.string().describe('of the prior, for what is said about it'),
+  prior: PriorModel,
+  sample: z.array(SampledShard),
+  seed: z.int(),
+  k: z.int().positive().describe('widest target that the runs take'),
+  gates: Gates,
+  refuse: z.boolean().describe('whether the stage fails where the prior is refused; else its result says so'),
+});
+export const ChooseInput = z.object({
+  kind: z.literal('choose'),
+  request: JobCreate,
+  datasetId: z.string(),
+  dataset: Digest,
+  candidates: z.array(Prior),
+  sample: z.array(SampledShard),
+  most: z.int().positive().describe('widest target that the runs take'),
+  student: z
+    .object({ backbone: BackboneSpec, size: z.int().positive() })
+    .describe('the untrained backbone that the targets are compared with'),
+  inits: z.array(z.object({ run: z.int(), weights: Digest })).describe('weights that runs start from'),
+  transfers: z
+    .array(z.object({ reference: z.string(), name: z.string(), digest: Digest }))
+    .describe('data sets that runs are also judged on'),
+});
+export const JoinInput = z.object({
+  kind: z.literal('join'),
+  embedKeys: z.array(z.string()).describe('result keys of the embed stages of one shard, one a prior'),
+});
 export const ReduceInput = z.object({
   kind: z.literal('reduce'),
   dataset: Digest,
   prior: Digest,
   k: z.int().positive().describe('target width'),
+  blend: z
+    .array(z.object({ width: z.int().positive(), weight: z.number().positive() }))
+    .optional()
+    .describe('widths of the embeddings that lie side by side, and their shares of the variance'),
   embedKeys: z.array(z.string()).describe('result keys of the embed stages, in the order of the shards'),
 });
 export const TrainInput = z.object({
@@ -52,7 +102,10 @@ export const EvaluateInput = z.object({
 });
 export const StageInput = z.discriminatedUnion('kind', [
   IngestInput,
+  AppraiseInput,
+  ChooseInput,
   EmbedInput,
+  JoinInput,
   ReduceInput,
   TrainInput,
   EvaluateInput,
@@ -71,6 +124,13 @@ export const IngestResult = z.object({
   warnings: z.array(z.string()).optional(),
   seconds: z.number(),
 });
+export const AppraiseResult = Appraisal.extend({
+  kind: z.literal('appraise'),
+  width: z.int().positive(),
+  embeddings: Digest.describe('float32 [images, m], little endian, of the sample'),
+  seconds: z.number(),
+});
+export const ChooseResult = PriorChoice.extend({ kind: z.literal('choose'), seconds: z.number() });
 export const EmbedResult = z.object({
   kind: z.literal('embed'),
   embeddings: Digest.describe('float32 [count, m], little endian'),
@@ -80,6 +140,16 @@ export const EmbedResult = z.object({
   count: z.int(),
   width: z.int(),
   seconds: z.number(),
+});
+export const JoinResult = z.object({
+  kind: z.literal('join'),
+  parts: z.array(Digest).describe('float32 [count, m] of each prior, little endian'),
+  widths: z.array(z.int().positive()),
+  statistics: Digest.describe('as of an embed stage, of the embeddings side by side'),
+  count: z.int(),
+  width: z.int(),
+  seconds: z.number(),
+  embedSeconds: z.number().describe('sum over the priors'),
 });
 export const ReduceResult = z.object({
   kind: z.literal('reduce'),
@@ -132,7 +202,10 @@ export const EvaluateResult = z.object({
 });
 export const StageResult = z.discriminatedUnion('kind', [
   IngestResult,
+  AppraiseResult,
+  ChooseResult,
   EmbedResult,
+  JoinResult,
   ReduceResult,
   TrainResult,
   EvaluateResult,

@@ -12,7 +12,7 @@ export interface PrincipalComponents {
   k: number;
   /** [m] */
   mean: Float64Array;
-  /** [k, m]: unit eigenvectors of the covariance, largest variance first. The largest entry of each is positive. */
+  /** [k, m]: unit eigenvectors of the covariance (times the factors, where there are some), largest variance first. The largest entry of each is positive. */
   components: Float64Array;
   /** [k]: eigenvalues, variances over n − 1; 0 for a direction without variance. */
   variances: Float64Array;
@@ -27,12 +27,14 @@ const FLOAT32_NOISE = 2 ** -48;
  * Exact PCA of the data set whose shards were merged into `statistics`. The population variance of a projection is known
  * without a second pass: its eigenvalue times (n − 1)/n.
  * @param k at most m. Of n images at most n − 1 directions have variance; the others have scale 0
+ * @param factors [m]: the PCA is that of embeddings multiplied by them; its components are of embeddings as they are
  * @throws ProblemError `invalid-data` without images; RangeError where k does not fit
  */
 export async function principalComponents(
   statistics: ShardStatistics,
   k: number,
   breath: Breath = breathing(),
+  factors: Float64Array | null = null,
 ): Promise<PrincipalComponents> {
   const { count, width } = statistics;
   if (!Number.isInteger(k) || k < 1 || k > width)
@@ -42,10 +44,17 @@ export async function principalComponents(
       'invalid-data',
       'The data set has no image, so there is nothing to take targets from.',
     );
-  const { values, vectors } = await leadingEigenpairs(statistics.covariance(), width, k, breath);
+  const covariance = statistics.covariance();
+  if (factors)
+    for (let row = 0; row < width; row++)
+      for (let column = 0; column < width; column++)
+        covariance[row * width + column]! *= factors[row]! * factors[column]!;
+  const { values, vectors } = await leadingEigenpairs(covariance, width, k, breath);
   const tolerance = Math.max(values[0]!, 0) * width * FLOAT32_NOISE;
   const variances = values.map((value, index) => (value > tolerance && index < count - 1 ? value : 0));
   for (let index = 0; index < k; index++) fixSign(vectors.subarray(index * width, (index + 1) * width));
+  if (factors)
+    for (let index = 0; index < vectors.length; index++) vectors[index]! *= factors[index % width]!;
   return {
     width,
     k,

@@ -4,7 +4,10 @@ import type { StageKind } from '@rela/contracts';
 /** BullMQ queue name by stage kind. BullMQ forbids a colon in it. */
 export const QUEUES: Record<StageKind, string> = {
   ingest: 'rela-ingest',
+  appraise: 'rela-appraise',
+  choose: 'rela-choose',
   embed: 'rela-embed',
+  join: 'rela-join',
   reduce: 'rela-reduce',
   train: 'rela-train',
   evaluate: 'rela-evaluate',

@@ -358,8 +358,8 @@ it('makes targets without a run, as wide as the prior gives or as is asked for',
   const targetsOnly = (targets: object) => JobCreate.parse({ dataset: 'd', prior: 'p', targets });
   const { stages, runs } = plan(targetsOnly({}));
   expect(runs).toEqual([]);
-  expect(stages.map(({ ref }) => ref)).toEqual(['embed-0', 'embed-1', 'reduce-64']);
-  expect(stages[2]?.dependsOn).toEqual(['embed-0', 'embed-1']);
+  expect(stages.map(({ ref }) => ref)).toEqual(['appraise', 'embed-0', 'embed-1', 'reduce-64']);
+  expect(stages.at(-1)?.dependsOn).toEqual(['embed-0', 'embed-1']);
   expect(plan(targetsOnly({ k: 8 })).stages.at(-1)).toMatchObject({ ref: 'reduce-8', input: { k: 8 } });
   const few = { ...manifest, splits: { ...manifest.splits, train: { ...manifest.splits.train, count: 20 } } };
   expect(plan(targetsOnly({}), { manifest: few }).stages.at(-1)?.ref).toBe('reduce-19');

@@ -8,27 +8,47 @@ import {
   type JobPlan,
   type PlannedStage,
   type Prior,
-  type PriorModel,
   ProblemError,
   type RunSpec,
   type Training,
 } from '@rela/contracts';
 import { createBackbone, type MethodFault, methodFaults, patchBackbones } from '@rela/learning';
 import { evaluationFaults, type TransferDataset } from './evaluation-faults.js';
+import { awaitChoice, gateSample } from './plan-choice.js';
+import { blendDigest, planEmbedding } from './plan-embedding.js';
 import { resultKey } from './result-key.js';
 import { type RunStart, startFaults } from './run-start.js';
+import { drawSample } from './sample.js';
 import { type Fault, trainingFaults } from './training-faults.js';
 
 /** What the request refers to, looked up. `dataset` is ready. */
 export interface KnownResources {
-  dataset: Dataset;
+  dataset: Pick<Dataset, 'id' | 'status' | 'digest'>;
   manifest: DatasetManifest;
   prior: Prior | null;
+  /** What `prior: { auto }` names, in its order. */
+  candidates?: Prior[];
+  /** What `prior: { blend }` names, in its order. */
+  blend?: { prior: Prior; weight: number }[];
   /** What the run of that index starts from; none: the beginning. */
   starts?: ReadonlyMap<number, RunStart>;
   /** Data sets that `evaluation.transfer` names, by the name that was given. */
   transfers?: ReadonlyMap<string, TransferDataset>;
 }
+
+/** What the stages need of it, where the request has been checked. */
+export interface CheckedResources extends Omit<KnownResources, 'transfers'> {
+  transfers?: ReadonlyMap<string, Pick<TransferDataset, 'name' | 'digest'>>;
+}
+
+/** Widest target that a prior is judged by where targets are made for no run and k is not given. */
+const LOOKED_AT = 128;
+
+/** What targets are made of: a prior, or a blend of several. */
+type TargetSource = Pick<Prior, 'digest' | 'width'>;
+
+/** The width of a backbone does not depend on the size of the images. */
+const SOME_SIZE = 32;
 
 interface FieldFault {
   field: string;
@@ -42,13 +62,13 @@ export function viewSize(training: Training, manifest: DatasetManifest): number 
 }
 
 /** Centred rows span one dimension less than there are rows: a wider target would hold zeros. */
-function widestTarget(prior: Prior, images: number): number {
+function widestTarget(prior: { width: number }, images: number): number {
   return Math.max(Math.min(prior.width, images - 1), 1);
 }
 
 function targetFaults(
   { k }: NonNullable<JobCreate['targets']>,
-  { images, prior }: { images: number; prior: Prior | null },
+  { images, prior }: { images: number; prior: { width: number } | null },
 ): FieldFault[] {
   if (!prior)
     return [
@@ -69,7 +89,7 @@ function targetFaults(
 
 function findFaults(
   request: JobCreate,
-  { dataset, manifest, prior, starts, transfers }: KnownResources,
+  { dataset, manifest, prior, candidates = [], blend = [], starts, transfers }: KnownResources,
 ): FieldFault[] {
   const images = manifest.splits.train.count;
   const names = new Set<string>();
@@ -79,19 +99,30 @@ function findFaults(
       field: 'dataset',
       message: 'has nothing to learn from: all of its training images are the same; create it from others',
     });
+  const together = { width: blend.reduce((sum, part) => sum + part.prior.width, 0) };
+  const offered = [...(blend.length > 0 ? [together] : candidates), ...(prior ? [prior] : [])];
+  const byWidth = offered.toSorted((a, b) => a.width - b.width);
+  const [narrowest, widest] = [byWidth[0] ?? null, byWidth.at(-1)];
+  faults.push(...namedTwice(candidates, (index) => ['prior', 'auto', index]));
+  faults.push(
+    ...namedTwice(
+      blend.map((part) => part.prior),
+      (index) => ['prior', 'blend', index, 'prior'],
+    ),
+  );
   if (request.runs.length === 0 && !request.targets)
     faults.push({
       field: 'runs',
       message: 'is empty: give a run or more, or "targets" where targets are all that is wanted',
     });
-  if (request.targets) faults.push(...targetFaults(request.targets, { images, prior }));
+  if (request.targets) faults.push(...targetFaults(request.targets, { images, prior: narrowest }));
   for (const [index, run] of request.runs.entries()) {
     const fault = (path: (string | number)[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
     if (names.has(run.name))
       fault(['name'], `"${run.name}" is used twice; every run of a job needs a name of its own`);
     names.add(run.name);
-    if (run.rela && !prior)
+    if (run.rela && !prior && candidates.length + blend.length === 0)
       faults.push({
         field: 'prior',
         message: `is missing: run "${run.name}" uses ReLA; name a prior (GET /v1/priors lists them), or set "rela" to null`,
@@ -103,7 +134,7 @@ function findFaults(
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
     else for (const { path, message } of learningFaults(run, size, manifest)) fault(path, message);
-    const k = run.rela && prior && size !== null ? targetWidth(run, size, manifest, prior) : 0;
+    const k = run.rela && widest && size !== null ? targetWidth(run, size, manifest, widest) : 0;
     if (k >= images)
       fault(
         ['rela'],
@@ -112,10 +143,24 @@ function findFaults(
     const own: Fault[] = trainingFaults(run, { images, classes: manifest.classes?.length ?? 0 });
     own.push(...evaluationFaults(run, manifest, transfers ?? new Map()));
     const start = starts?.get(index);
+    if (start?.continueFrom && candidates.length > 0)
+      faults.push({
+        field: 'prior',
+        message: `has to be named: runs[${index}] goes on with run ${start.continueFrom.run.id} and its targets`,
+      });
     if (start) own.push(...startFaults(run, start, dataset.digest));
     for (const { path, message } of own) fault(path, message);
   }
   return faults;
+}
+
+function namedTwice(priors: Prior[], fieldOf: (index: number) => (string | number)[]): FieldFault[] {
+  return priors.flatMap(({ digest, name }, index) => {
+    const first = priors.findIndex((other) => other.digest === digest);
+    if (first === index) return [];
+    const message = `"${name}" is the same prior as ${fieldName(fieldOf(first))}; name each one once`;
+    return [{ field: fieldName(fieldOf(index)), message }];
+  });
 }
 
 /** What backbone and method cannot work with. */
@@ -131,14 +176,19 @@ function learningFaults(run: RunSpec, size: number, { channels, classes }: Datas
 }
 
 /** k = min(d, m) (method.md, section 1, step 3). */
-function targetWidth(run: Training, size: number, { channels }: DatasetManifest, prior: Prior): number {
+function targetWidth(
+  run: Training,
+  size: number,
+  { channels }: DatasetManifest,
+  prior: { width: number },
+): number {
   return Math.min(createBackbone(run.backbone, { size, channels }).width, prior.width);
 }
 
 /** Each judgement of a run beside the first one: another data set, or a share of the labels. */
 function furtherTasks(
   { evaluation }: Training,
-  transfers: KnownResources['transfers'],
+  transfers: CheckedResources['transfers'],
 ): { task: EvaluateTask; decides: Parameters<typeof resultKey>[1] }[] {
   const { probe, knn, finetune, transfer = [] } = evaluation;
   return [
@@ -154,11 +204,6 @@ function furtherTasks(
       return { task: { kind: 'finetune' as const, share }, decides: { finetune: { share, ...spec } } };
     }),
   ];
-}
-
-function priorModel(prior: Prior): PriorModel {
-  const { digest, model, input, output, pool, batch, width, preprocessing } = prior;
-  return { digest, model, input, output, pool, batch, width, preprocessing };
 }
 
 /** The training without what does not change it: its name, and how its result is judged. */
@@ -179,7 +224,8 @@ function refuseOtherTargets(start: RunStart | undefined, reduceKey: string | nul
 
 /**
  * The stages of a job: embed once a shard, reduce once a target width, also where no run asks for it; once a run train and
- * evaluate, and evaluate again for every other data set and share of the labels that it names.
+ * evaluate, and evaluate again for every other data set and share of the labels that it names. Before it is used a prior is
+ * appraised; of several candidates one is chosen, and the stages that embed with it come with that choice.
  * @throws ProblemError `invalid-request` naming every field that does not fit the data.
  */
 export function planJob(request: JobCreate, known: KnownResources): JobPlan {
@@ -190,7 +236,17 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
       `The job cannot run. ${faults.map((fault) => `${fault.field}: ${fault.message}`).join('. ')}.`,
       faults,
     );
-  const { dataset, manifest, prior } = known;
+  return planStages(request, known, { appraised: false });
+}
+
+/** The same for a request that has been checked. @param options.appraised whether the prior has been looked at */
+export function planStages(
+  request: JobCreate,
+  known: CheckedResources,
+  { appraised }: { appraised: boolean },
+): JobPlan {
+  const { dataset, manifest, candidates = [], blend = [] } = known;
+  const prior = known.prior ?? candidates[0] ?? null;
   if (dataset.digest === null)
     throw new ProblemError(
       'not-ready',
@@ -200,41 +256,47 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
 
   const stages: PlannedStage[] = [];
   const usesRela = request.targets !== undefined || request.runs.some((run) => run.rela !== null);
-  const embeds: PlannedStage[] =
-    usesRela && prior
-      ? manifest.splits.train.shards.map((shard, index) => ({
-          ref: `embed-${index}`,
-          kind: 'embed',
-          runRef: null,
-          resultKey: resultKey('embed', { shard: shard.digest, prior: prior.digest }),
-          input: { kind: 'embed', shard, prior: priorModel(prior) },
-          dependsOn: [],
-          after: [],
-        }))
-      : [];
-  stages.push(...embeds);
+  const widths = request.runs
+    .filter(({ rela }) => rela !== null)
+    .map(({ backbone }) => createBackbone(backbone, { size: SOME_SIZE, channels: manifest.channels }).width);
+  const widest = widths.length > 0 ? Math.max(...widths) : (request.targets?.k ?? LOOKED_AT);
+  const parts = !usesRela ? [] : blend.length > 0 ? blend.map((part) => part.prior) : prior ? [prior] : [];
+  const { shards } = manifest.splits.train;
+  const embedding = planEmbedding({
+    ...{ dataset: digest, parts, shards, sample: gateSample(manifest) },
+    ...{ k: widest, gates: request.gates, appraised },
+  });
+  stages.push(...embedding.stages);
+  const { sources } = embedding;
+  const targetsFrom =
+    blend.length > 0
+      ? { digest: blendDigest(blend), width: parts.reduce((sum, { width }) => sum + width, 0) }
+      : prior;
 
   const reduceOf = new Map<number, PlannedStage>();
   const targetsFor = (run: RunSpec): PlannedStage | null => {
-    if (!run.rela || !prior) return null;
-    return targetsOfWidth(prior, targetWidth(run, viewSize(run, manifest) ?? 0, manifest, prior));
+    if (!run.rela || !targetsFrom) return null;
+    return targetsOfWidth(targetsFrom, targetWidth(run, viewSize(run, manifest) ?? 0, manifest, targetsFrom));
   };
-  const targetsOfWidth = (prior: Prior, k: number): PlannedStage => {
+  const targetsOfWidth = (targetsFrom: TargetSource, k: number): PlannedStage => {
     const planned = reduceOf.get(k);
     if (planned) return planned;
     const stage: PlannedStage = {
       ref: `reduce-${k}`,
       kind: 'reduce',
       runRef: null,
-      resultKey: resultKey('reduce', { dataset: digest, prior: prior.digest, k }),
+      resultKey: resultKey('reduce', { dataset: digest, prior: targetsFrom.digest, k }),
       input: {
         kind: 'reduce',
         dataset: digest,
-        prior: prior.digest,
+        prior: targetsFrom.digest,
         k,
-        embedKeys: embeds.map((embed) => embed.resultKey),
+        ...(blend.length > 0
+          ? { blend: blend.map((part) => ({ width: part.prior.width, weight: part.weight })) }
+          : {}),
+        embedKeys: sources.map((source) => source.resultKey),
       },
-      dependsOn: embeds.map((embed) => embed.ref),
+      dependsOn: sources.map((source) => source.ref),
       after: [],
     };
     reduceOf.set(k, stage);
@@ -242,8 +304,8 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
     return stage;
   };
 
-  if (request.targets && prior)
-    targetsOfWidth(prior, request.targets.k ?? widestTarget(prior, manifest.splits.train.count));
+  if (request.targets && targetsFrom)
+    targetsOfWidth(targetsFrom, request.targets.k ?? widestTarget(targetsFrom, manifest.splits.train.count));
   const targetsOf = request.runs.map(targetsFor);
   // Also a control trains after the embedding that it does not need: beside it, on a machine that has only these processors,
   // it would be charged for a part of what the accelerated run costs.
@@ -293,7 +355,7 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
     for (const [index, { task, decides }] of furtherTasks(training, known.transfers).entries())
       evaluate(`evaluate-${runRef}-${index + 1}`, decides, task);
   }
-  return {
+  const plan: JobPlan = {
     name: request.name ?? null,
     datasetId: dataset.id,
     priorId: prior?.id ?? null,
@@ -301,4 +363,16 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
     runs: request.runs,
     stages,
   };
+  if (candidates.length === 0 || !usesRela || typeof request.prior !== 'object') return plan;
+  if (!('auto' in request.prior)) return plan;
+  const { sample, seed } = request.prior;
+  const first = request.runs.find(({ rela }) => rela !== null);
+  return awaitChoice(plan, {
+    ...{ request, known, dataset: digest, candidates, widest, seed },
+    sample: drawSample(manifest.splits.train.shards, sample, seed),
+    student: {
+      backbone: first?.backbone ?? { name: 'resnet18-narrow', stem: 'auto' },
+      size: (first && viewSize(first, manifest)) ?? SOME_SIZE,
+    },
+  });
 }

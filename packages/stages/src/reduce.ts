@@ -1,13 +1,14 @@
 /** The reduce stage: exact PCA from the shards' summed statistics, then every shard projected to targets (method.md, section 1, step 3). */
 import type { StageInputOf, StageResultOf, TargetsManifest } from '@rela/contracts';
-import { breathing, principalComponents, projectTargets, ShardStatistics } from '@rela/prior';
-import { floatRows, rowBytes, writeJson } from './targets.js';
+import { blendFactors, breathing, principalComponents, projectTargets, ShardStatistics } from '@rela/prior';
+import { readSideBySide } from './join.js';
+import { rowBytes, writeJson } from './targets.js';
 import { type StageTools, secondsSince } from './tools.js';
 
-/** @param embeds results of the embed stages, in the order of the data set's shards */
+/** @param embeds results of the embed stages, or of a blend's join stages, in the order of the data set's shards */
 export async function reduceTargets(
-  { k }: StageInputOf<'reduce'>,
-  embeds: StageResultOf<'embed'>[],
+  { k, blend }: StageInputOf<'reduce'>,
+  embeds: (StageResultOf<'embed'> | StageResultOf<'join'>)[],
   { store, signal, progress }: StageTools,
 ): Promise<StageResultOf<'reduce'>> {
   const started = performance.now();
@@ -19,11 +20,12 @@ export async function reduceTargets(
     total.merge(ShardStatistics.fromBytes(await store.read(embed.statistics)));
   }
   const breath = breathing(signal);
-  const components = await principalComponents(total, k, breath);
+  const factors = blend ? blendFactors(total, blend) : null;
+  const components = await principalComponents(total, k, breath, factors);
   const shards: TargetsManifest['shards'] = [];
   for (const [index, embed] of embeds.entries()) {
     signal.throwIfAborted();
-    const targets = await projectTargets(floatRows(await store.read(embed.embeddings)), components, breath);
+    const targets = await projectTargets(await readSideBySide(partsOf(embed), store), components, breath);
     shards.push({ digest: (await store.write(rowBytes(targets), { signal })).digest, count: embed.count });
     progress(index + 1, embeds.length, 'shards');
   }
@@ -38,6 +40,15 @@ export async function reduceTargets(
     targets: (await writeJson(store, manifest)).digest,
     k,
     seconds: secondsSince(started),
-    embedSeconds: embeds.reduce((sum, embed) => sum + embed.seconds, 0),
+    embedSeconds: embeds.reduce(
+      (sum, embed) => sum + embed.seconds + (embed.kind === 'join' ? embed.embedSeconds : 0),
+      0,
+    ),
   };
+}
+
+function partsOf(
+  shard: StageResultOf<'embed'> | StageResultOf<'join'>,
+): Pick<StageResultOf<'join'>, 'parts' | 'widths'> {
+  return shard.kind === 'join' ? shard : { parts: [shard.embeddings], widths: [shard.width] };
 }

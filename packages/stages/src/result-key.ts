@@ -7,7 +7,9 @@ import type { StageKind } from '@rela/contracts';
  * `evaluate`: 2 since convolutions of a prior are rewritten (`packages/prior`), which moves embeddings by rounding errors. Of `reduce`:
  * 2 since its products are ONNX Runtime's, which moves targets likewise.
  */
-const REVISION: Record<StageKind, number> = { ingest: 1, embed: 2, reduce: 2, train: 2, evaluate: 2 };
+const REVISION: Record<StageKind, number> = {
+  ...{ ingest: 1, appraise: 1, choose: 1, embed: 2, join: 1, reduce: 2, train: 2, evaluate: 2 },
+};
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json | undefined };
 

@@ -5,6 +5,7 @@ import {
   fieldName,
   type JobCreate,
   type JobPlan,
+  type Prior,
   ProblemError,
 } from '@rela/contracts';
 import { planJob, type TransferDataset } from '@rela/stages';
@@ -30,12 +31,19 @@ export async function planRequest(
   request: JobCreate,
 ): Promise<JobPlan> {
   const dataset = await findDataset(database, request.dataset);
-  const prior = request.prior === undefined ? null : await findPrior(database, request.prior);
+  const prior = typeof request.prior === 'string' ? await findPrior(database, request.prior) : null;
+  const candidates: Prior[] = [];
+  const blend: { prior: Prior; weight: number }[] = [];
+  if (typeof request.prior === 'object' && 'blend' in request.prior)
+    for (const { prior: reference, weight } of request.prior.blend)
+      blend.push({ prior: await findPrior(database, reference), weight });
+  if (typeof request.prior === 'object' && 'auto' in request.prior)
+    for (const reference of request.prior.auto) candidates.push(await findPrior(database, reference));
   if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
   const manifest = await readManifest(store, dataset.digest);
   const starts = await findStarts({ database, store }, request, manifest);
   const transfers = await findTransfers({ database, store }, request);
-  return planJob(request, { dataset, manifest, prior, starts, transfers });
+  return planJob(request, { dataset, manifest, prior, candidates, blend, starts, transfers });
 }
 
 /**

@@ -1,5 +1,5 @@
 /** `rela run` and `rela jobs`: submit a job, look at it, follow it, cancel it. */
-import { type Job, JobStatus, type Run } from '@rela/contracts';
+import { type Appraisal, type Candidate, type Job, JobStatus, type Run } from '@rela/contracts';
 import { type JobInput, RelaApiError, type RelaClient } from '@rela/sdk';
 import { type Command, Option } from 'commander';
 import { followJob } from '../follow/follow-job.js';
@@ -22,6 +22,32 @@ const COLUMNS: Column<Job>[] = [
   { title: 'CREATED', value: ({ createdAt }) => formatTime(createdAt) },
 ];
 
+const shown = (value: number | null | undefined) => (value == null ? '' : value.toFixed(2));
+
+const PRIOR_COLUMNS: Column<Appraisal & Partial<Candidate>>[] = [
+  { title: 'PRIOR', value: ({ name }) => name },
+  { title: 'SCORE', value: ({ score }) => shown(score), align: 'right' },
+  { title: 'SIGNAL', value: ({ signal }) => shown(signal), align: 'right' },
+  { title: 'DISTANCE', value: ({ distance }) => shown(distance), align: 'right' },
+  { title: 'RANK', value: ({ effectiveRank }) => effectiveRank.toFixed(1), align: 'right' },
+  { title: 'KNN', value: ({ knn }) => shown(knn), align: 'right' },
+  {
+    title: 'MS/IMAGE',
+    value: ({ secondsPerImage }) => (1000 * secondsPerImage).toPrecision(3),
+    align: 'right',
+  },
+  {
+    title: 'REMARKS',
+    value: ({ refused, flags }) =>
+      refused === null
+        ? flags
+            .map(() => 'flagged')
+            .slice(0, 1)
+            .join('')
+        : 'refused',
+  },
+];
+
 async function runsOf(client: RelaClient, job: Job): Promise<Run[]> {
   return Promise.all(job.runs.map(({ id }) => client.runs.get(id)));
 }
@@ -36,6 +62,7 @@ function describe(job: Job, runs: Run[]): string {
     created: formatTime(job.createdAt),
     started: job.startedAt && formatTime(job.startedAt),
     ended: job.endedAt && formatTime(job.endedAt),
+    chosen: job.choice && `${job.choice.name}: ${job.choice.reason}`,
     error: job.error,
   });
   const stages = formatTable(
@@ -48,12 +75,13 @@ function describe(job: Job, runs: Run[]): string {
   );
   const errors = runs.flatMap(({ name, error }) => (error === null ? [] : [`${name}: ${error}`]));
   const further = furtherEvaluations(runs);
+  const priors = job.choice?.candidates ?? job.appraisals;
   return [
-    properties,
-    stages,
+    ...[properties, stages],
+    ...(priors.length > 0 ? [formatTable(PRIOR_COLUMNS, priors)] : []),
     ...(runs.length > 0 ? [formatTable(RUN_COLUMNS, runs)] : []),
     ...(further === null ? [] : [further]),
-    ...errors,
+    ...[...job.warnings, ...errors],
   ].join('\n\n');
 }
 

@@ -76,6 +76,7 @@ export function createDisplay(groups: number, stream: NodeJS.WriteStream = proce
 export function sentenceOf(update: JobUpdate, names: ReadonlyMap<string, string>): string | null {
   if (update.type === 'progress') return null;
   const run = 'runId' in update && update.runId !== null ? (names.get(update.runId) ?? update.runId) : null;
+  if (update.type === 'warning') return update.text;
   if (update.type === 'switch') return `${run}: switched to the loss of its method at step ${update.step}`;
   if (update.type === 'run' && update.error !== null) return `${run} ${update.status}: ${update.error}`;
   if (update.type === 'stage' && update.error !== null && update.status !== 'cancelled')

@@ -10,6 +10,9 @@ function jobOf(...stages: Partial<StageSummary>[]): Job {
     status: 'running',
     datasetId: 'ds_1',
     priorId: null,
+    appraisals: [],
+    choice: null,
+    warnings: [],
     runs: [{ id: 'run_1', name: 'control', status: 'running' }],
     stages: stages.map((stage) => ({
       kind: 'train',

@@ -5,9 +5,11 @@ import type { Prisma } from '../generated/client.js';
 import { lockJob } from '../state/events.js';
 import { insertJob, requestCancel, settleJob } from '../state/job-state.js';
 import { insertRuns } from '../state/run-state.js';
-import { cancelStagesOfJob, insertStages, queueStages } from '../state/stage-state.js';
+import { cancelStagesOfJob } from '../state/stage-state.js';
 import { toJson } from './json.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
+import { writeStages } from './plan-rows.js';
+import { NOTHING_KNOWN, type PriorReport, reportPriors } from './prior-reports.js';
 import { summariseStages } from './stage-summaries.js';
 
 const WITH_RUNS = {
@@ -15,13 +17,19 @@ const WITH_RUNS = {
 } satisfies Prisma.JobDefaultArgs;
 type JobRow = Prisma.JobGetPayload<typeof WITH_RUNS>;
 
-function toJob(row: JobRow, stages: Job['stages']): Job {
+interface Joined {
+  stages: Job['stages'] | undefined;
+  report: PriorReport | undefined;
+}
+
+function toJob(row: JobRow, { stages = [], report = NOTHING_KNOWN }: Joined): Job {
   return {
     id: row.id,
     name: row.name,
     status: row.status as JobStatus,
     datasetId: row.datasetId,
     priorId: row.priorId,
+    ...report,
     runs: row.runs.map((run) => ({ ...run, status: run.status as JobStatus })),
     stages,
     error: row.error,
@@ -31,14 +39,6 @@ function toJob(row: JobRow, stages: Job['stages']): Job {
   };
 }
 
-/** Rows a statement: PostgreSQL takes 65,535 parameters at most. */
-const ROWS_AT_ONCE = 2000;
-
-function* chunks<T>(rows: T[]): Generator<T[]> {
-  for (let start = 0; start < rows.length; start += ROWS_AT_ONCE)
-    yield rows.slice(start, start + ROWS_AT_ONCE);
-}
-
 async function writePlan(tx: Transaction, jobId: string, plan: JobPlan): Promise<void> {
   const { name, datasetId, priorId, reuse } = plan;
   await insertJob(tx, { id: jobId, name, datasetId, priorId, reuse });
@@ -46,38 +46,23 @@ async function writePlan(tx: Transaction, jobId: string, plan: JobPlan): Promise
     ...{ id: newId('run'), jobId, position, name: spec.name, spec: toJson(spec) },
   }));
   await insertRuns(tx, jobId, runs);
-
-  const ids = new Map(plan.stages.map((stage) => [stage.ref, newId('stg')]));
-  const idOf = (ref: string): string => {
-    const id = ids.get(ref);
-    if (id === undefined) throw new Error(`The plan of a job has no stage "${ref}".`);
-    return id;
-  };
-  const stages = plan.stages.map(({ ref, kind, runRef, resultKey, input }, position) => ({
-    ...{ id: idOf(ref), jobId, position, kind, resultKey, input: toJson(input) },
-    runId: runRef === null ? null : (runs[runRef]?.id ?? null),
-  }));
-  for (const rows of chunks(stages)) await insertStages(tx, rows);
-  const dependencies = plan.stages.flatMap(({ ref, dependsOn, after }) => {
-    const needed = new Set(dependsOn);
-    return [...new Set([...dependsOn, ...after])].map((other, position) => ({
-      ...{ stageId: idOf(ref), dependencyId: idOf(other), position, needed: needed.has(other) },
-    }));
+  await writeStages(tx, jobId, plan, {
+    runs: runs.map(({ id }) => id),
+    ...{ position: 0, existing: new Map() },
   });
-  for (const rows of chunks(dependencies)) await tx.stageDependency.createMany({ data: rows });
-  await queueStages(
-    tx,
-    plan.stages
-      .filter(({ dependsOn, after }) => dependsOn.length + after.length === 0)
-      .map(({ ref }) => idOf(ref)),
-  );
+}
+
+async function join(prisma: Transaction, rows: JobRow[]): Promise<Job[]> {
+  const ids = rows.map(({ id }) => id);
+  const [summaries, reports] = [await summariseStages(prisma, ids), await reportPriors(prisma, ids)];
+  return rows.map((row) => toJob(row, { stages: summaries.get(row.id), report: reports.get(row.id) }));
 }
 
 export function createJobs({ prisma, transaction }: Connection) {
   async function get(id: string): Promise<Job | null> {
     const row = await prisma.job.findUnique({ where: { id }, ...WITH_RUNS });
     if (!row) return null;
-    return toJob(row, (await summariseStages(prisma, [id])).get(id) ?? []);
+    return (await join(prisma, [row]))[0]!;
   }
 
   async function existing(id: string): Promise<Job> {
@@ -93,7 +78,7 @@ export function createJobs({ prisma, transaction }: Connection) {
       if (tx) {
         await writePlan(tx, id, plan);
         const row = await tx.job.findUniqueOrThrow({ where: { id }, ...WITH_RUNS });
-        return toJob(row, (await summariseStages(tx, [id])).get(id) ?? []);
+        return (await join(tx, [row]))[0]!;
       }
       await transaction((within) => writePlan(within, id, plan));
       return existing(id);
@@ -108,11 +93,9 @@ export function createJobs({ prisma, transaction }: Connection) {
         where: { ...where, ...(page.status === undefined ? {} : { status: page.status }) },
         ...WITH_RUNS,
       });
-      const summaries = await summariseStages(
-        prisma,
-        rows.slice(0, page.limit).map((row) => row.id),
-      );
-      return pageOf(rows, page.limit, (row) => toJob(row, summaries.get(row.id) ?? []));
+      const jobs = await join(prisma, rows.slice(0, page.limit));
+      const byId = new Map(jobs.map((job) => [job.id, job]));
+      return pageOf(rows, page.limit, (row) => byId.get(row.id)!);
     },
 
     /**

@@ -1,6 +1,7 @@
 /** Stages as workers use them: claim, keep, end. Their state: state/stage-state.ts. */
 import type {
   DatasetManifest,
+  JobPlan,
   Progress,
   StageInput,
   StageKind,
@@ -10,7 +11,7 @@ import type {
 import type { Connection, Transaction } from '../connection.js';
 import { Prisma, type Stage as StageTableRow } from '../generated/client.js';
 import { finishDataset, moveDataset } from '../state/dataset-state.js';
-import { lockJobOf } from '../state/events.js';
+import { appendEvents, lockJobOf } from '../state/events.js';
 import { settleJob, startJob } from '../state/job-state.js';
 import { assembleResult, failRuns, finishRun, startRun } from '../state/run-state.js';
 import {
@@ -29,6 +30,7 @@ import {
 import { recordArtifact } from './artifacts.js';
 import type { Claim } from './claim.js';
 import { fromJson, toJson } from './json.js';
+import { continuePlan } from './plan-rows.js';
 
 /** A stage as it stands, for those who look at it. */
 export interface Stage {
@@ -58,8 +60,8 @@ export interface Stage {
 export interface SucceedOptions {
   /** The result is an earlier one of equal key. */
   reused?: boolean;
-  /** What became known besides the result; an `ingest` stage has to give the manifest. */
-  facts?: { manifest: DatasetManifest };
+  /** What became known besides the result: `ingest` has to give the manifest, `choose` the plan of the job with what was chosen. */
+  facts?: { manifest: DatasetManifest } | { plan: JobPlan };
 }
 
 export interface FailOptions {
@@ -115,13 +117,24 @@ async function describeClaim(tx: Transaction, stage: StageRow): Promise<Claim> {
   const dependencies = await tx.$queryRaw<{ result: StageResult }[]>`
     SELECT needed.result FROM stage_dependency AS mine JOIN stage AS needed ON needed.id = mine.dependency_id
     WHERE mine.stage_id = ${stageId} AND mine.needed ORDER BY mine.position`;
-  const stored = reuse ? await tx.stageResult.findUnique({ where: { resultKey } }) : null;
+  // A choice is made of results that are kept, and with it goes the rest of the plan.
+  const keeps = stage.kind !== 'choose';
+  const stored = reuse && keeps ? await tx.stageResult.findUnique({ where: { resultKey } }) : null;
   return {
     ...{ stageId, fence: stage.fence, attempt: stage.attempt, jobId, runId: stage.runId },
     ...{ input: stage.input, resultKey, checkpoints, reuse },
     dependencies: dependencies.map(({ result }) => result),
     existing: stored && fromJson<StageResult>(stored.result),
   };
+}
+
+async function warn(tx: Transaction, stage: StageRow, prior: string, flags: string[]): Promise<void> {
+  if (!stage.jobId) return;
+  await appendEvents(
+    tx,
+    stage.jobId,
+    flags.map((flag) => ({ type: 'warning', stageId: stage.id, text: `Prior "${prior}": ${flag}.` })),
+  );
 }
 
 /** What a result means for the rows around the stage. */
@@ -134,7 +147,7 @@ async function spreadResult(
   const { runId, datasetId } = stage;
   switch (result.kind) {
     case 'ingest':
-      if (!facts)
+      if (!facts || !('manifest' in facts))
         throw new Error('An ingest stage succeeds with the manifest of its dataset; none was given.');
       if (datasetId) await finishDataset(tx, datasetId, result, facts.manifest);
       return;
@@ -158,7 +171,24 @@ async function spreadResult(
       }
       if (runId) await assembleResult(tx, runId);
       return;
+    case 'appraise': {
+      const input = fromJson<StageInput>(stage.input);
+      // Of several candidates only the flags of the chosen one matter.
+      if (input.kind === 'appraise' && input.refuse) await warn(tx, stage, result.name, result.flags);
+      return;
+    }
+    case 'choose': {
+      if (!facts || !('plan' in facts))
+        throw new Error('A choose stage succeeds with the plan of its job; none was given.');
+      const [taken] = result.candidates;
+      await warn(tx, stage, result.name, taken?.flags ?? []);
+      // Of a cancelled job nothing waits for it any more.
+      if (stage.jobId && !stage.cancelRequested)
+        await continuePlan(tx, stage.jobId, stage.position, facts.plan);
+      return;
+    }
     case 'embed':
+    case 'join':
     case 'reduce':
       return;
     default:

@@ -51,6 +51,7 @@ it('tells the whole story of a job in order', async () => {
   const events = await database.events.list(job.id, 0, 1000);
   const story = events.map((event) => {
     if (event.type === 'stage') return `${event.kind} ${event.status}`;
+    if (event.type === 'warning') return event.type;
     return event.type === 'job' || event.type === 'run'
       ? `${event.type} ${event.status}`
       : `${event.type} ${event.step}`;

@@ -98,6 +98,7 @@ interface Results {
   train: StageResultOf<'train'> | null;
   trainReused: boolean | null;
   reduce: StageResultOf<'reduce'> | null;
+  lookSeconds: number;
   /** Of all evaluate stages that have succeeded, in the order of the plan. */
   evaluates: StageResultOf<'evaluate'>[] | null;
 }
@@ -135,6 +136,8 @@ function furtherResults(
 export async function assembleResult(tx: Transaction, id: string): Promise<void> {
   const [found] = await tx.$queryRaw<Results[]>`
     SELECT train.result AS train, train.reused AS "trainReused", reduce.result AS reduce,
+      (SELECT coalesce(sum((look.result->>'seconds')::float8), 0) FROM stage AS look
+        WHERE look.job_id = train.job_id AND look.kind IN ('appraise', 'choose')) AS "lookSeconds",
       (SELECT jsonb_agg(stage.result ORDER BY stage.position) FROM stage
         WHERE stage.run_id = train.run_id AND stage.kind = 'evaluate' AND stage.status = 'succeeded') AS evaluates
     FROM stage AS train
@@ -150,7 +153,7 @@ export async function assembleResult(tx: Transaction, id: string): Promise<void>
     accuracyStd: evaluate?.accuracyStd ?? null,
     knn: evaluate?.knn ?? null,
     trainSeconds: train.seconds,
-    priorSeconds: reduce ? reduce.embedSeconds + reduce.seconds : 0,
+    priorSeconds: reduce ? found.lookSeconds + reduce.embedSeconds + reduce.seconds : 0,
     evaluateSeconds: evaluate?.seconds ?? null,
     steps: train.steps,
     switchStep: train.switchStep,

@@ -49,9 +49,23 @@ const RESULTS: { [K in StageKind]: StageResultOf<K> } = {
     ...{ kind: 'ingest', manifest: digestOf('manifest'), bytes: 4096, seconds: 2 },
     undecodable: { count: 1, examples: [{ name: 'a.png', reason: 'not an image' }] },
   },
+  appraise: {
+    ...{ kind: 'appraise', name: 'digits', prior: digestOf('prior'), images: 60, k: 15, rank: 40 },
+    ...{ effectiveRank: 12, outlierShare: 0.1, repeatability: 1, agreement: 0.9, signal: 0.4, knn: 0.7 },
+    ...{ secondsPerImage: 0.01, refused: null, flags: [], width: 128, embeddings: digestOf('sample') },
+    seconds: 1,
+  },
+  choose: {
+    ...{ kind: 'choose', prior: digestOf('prior'), name: 'digits', by: 'score', candidates: [], seconds: 1 },
+    reason: 'score 0.3, the highest',
+  },
   embed: {
     ...{ kind: 'embed', embeddings: digestOf('embeddings'), statistics: digestOf('statistics') },
     ...{ count: 60, width: 128, seconds: 3 },
+  },
+  join: {
+    ...{ kind: 'join', parts: [digestOf('embeddings')], widths: [128], statistics: digestOf('statistics') },
+    ...{ count: 60, width: 128, seconds: 1, embedSeconds: 3 },
   },
   reduce: { kind: 'reduce', targets: digestOf('targets'), k: 64, seconds: 0.5, embedSeconds: 6 },
   train: {

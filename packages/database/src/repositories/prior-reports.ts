@@ -1,0 +1,40 @@
+/** What jobs found out about priors before they used them, as two queries for any number of jobs. */
+import { Appraisal, type Job, PriorChoice } from '@rela/contracts';
+import type { Transaction } from '../connection.js';
+import { Prisma } from '../generated/client.js';
+
+export type PriorReport = Pick<Job, 'appraisals' | 'choice' | 'warnings'>;
+
+export const NOTHING_KNOWN: PriorReport = { appraisals: [], choice: null, warnings: [] };
+
+/** Reports by job id; a job without one has nothing to tell. */
+export async function reportPriors(prisma: Transaction, jobIds: string[]): Promise<Map<string, PriorReport>> {
+  const stages = await prisma.stage.findMany({
+    where: {
+      jobId: { in: jobIds },
+      kind: { in: ['appraise', 'choose'] },
+      NOT: { result: { equals: Prisma.DbNull } },
+    },
+    orderBy: { position: 'asc' },
+    select: { jobId: true, kind: true, result: true },
+  });
+  const warnings = await prisma.jobEvent.findMany({
+    where: { jobId: { in: jobIds }, type: 'warning' },
+    orderBy: { sequence: 'asc' },
+    select: { jobId: true, payload: true },
+  });
+  const reports = new Map<string, PriorReport>();
+  const reportOf = (jobId: string): PriorReport => {
+    const report = reports.get(jobId) ?? { appraisals: [], choice: null, warnings: [] };
+    reports.set(jobId, report);
+    return report;
+  };
+  for (const { jobId, kind, result } of stages) {
+    if (jobId === null) continue;
+    if (kind === 'choose') reportOf(jobId).choice = PriorChoice.parse(result);
+    else reportOf(jobId).appraisals.push(Appraisal.parse(result));
+  }
+  for (const { jobId, payload } of warnings)
+    reportOf(jobId).warnings.push((payload as { text: string }).text);
+  return reports;
+}

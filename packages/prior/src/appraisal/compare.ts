@@ -1,0 +1,56 @@
+/** Compares candidates by the embeddings of one sample: how much of the others each tells, and what a student knows of it before training. */
+import type { Breath } from '../breath.js';
+import { widestTarget } from './appraise.js';
+import { linearAlignment } from './measures.js';
+import { sampleTargets } from './sample-targets.js';
+import { transportDistance } from './transport-distance.js';
+
+interface Embedded {
+  /** [n, m] */
+  rows: Float32Array;
+  width: number;
+}
+
+export interface Compared {
+  score: number;
+  distance: number;
+  reached: number;
+  alignment: number;
+}
+
+/**
+ * One entry a candidate. The score is `signal · (1 − distance)`: the share of a target that a student can reach at all, times the
+ * share of what the others know that it tells. With no other to compare with, the distance is 0.
+ * @param student features of the untrained backbone @param most widest target that the runs take
+ */
+export async function compareCandidates(
+  candidates: (Embedded & { signal: number })[],
+  student: Embedded,
+  { most, breath }: { most: number; breath: Breath },
+): Promise<Compared[]> {
+  const count = student.rows.length / student.width;
+  const targetsOf = async ({ rows, width }: Embedded) =>
+    (await sampleTargets(rows, width, widestTarget(count, most), breath)).targets;
+  const features = await targetsOf(student);
+  const targets: Float64Array[] = [];
+  for (const candidate of candidates) targets.push(await targetsOf(candidate));
+
+  const compared: Compared[] = [];
+  for (const [index, candidate] of candidates.entries()) {
+    const own = targets[index]!;
+    let [missed, weights, alignment] = [0, 0, 0];
+    for (const [other, { signal }] of candidates.entries()) {
+      if (other === index) continue;
+      await breath();
+      missed += signal * (await transportDistance(own, targets[other]!, count));
+      weights += signal;
+      alignment += (await linearAlignment(own, targets[other]!, count)) / (candidates.length - 1);
+    }
+    const distance = weights > 0 ? missed / weights : 0;
+    compared.push({
+      ...{ score: candidate.signal * (1 - distance), distance, alignment },
+      reached: 1 - (await transportDistance(features, own, count)),
+    });
+  }
+  return compared;
+}
