@@ -106,6 +106,7 @@ describe('rela targets', () => {
   it('makes them without a run, as wide as the prior, and the first columns are those of narrower ones', async () => {
     expect(job).toMatchObject({ status: 'succeeded', runs: [] });
     expect(job.stages.map(({ kind, total }) => [kind, total])).toEqual([
+      ['appraise', 1],
       ['embed', 3],
       ['reduce', 1],
     ]);
