@@ -1,7 +1,7 @@
 /** The stages of this worker, from claim to result. */
 import { join } from 'node:path';
 import type { Config } from '@rela/config';
-import type { StageResult, StageResultOf } from '@rela/contracts';
+import type { StageInputOf, StageKind, StageResult, StageResultOf } from '@rela/contracts';
 import {
   appraisePrior,
   choosePrior,
@@ -25,6 +25,15 @@ const isEmbed = (result: StageResult): result is StageResultOf<'embed'> => resul
 const isJoin = (result: StageResult): result is StageResultOf<'join'> => result.kind === 'join';
 const isAppraisal = (result: StageResult): result is StageResultOf<'appraise'> => result.kind === 'appraise';
 
+/** What a handler works on. @throws Error where the stage is of another kind, which its queue does not bring */
+function inputOf<Kind extends StageKind>(
+  kind: Kind,
+  { input }: Pick<Parameters<StageHandler>[0], 'input'>,
+): StageInputOf<Kind> {
+  if (input.kind !== kind) throw new Error(`The handler of ${kind} was given a stage of ${input.kind}.`);
+  return input as StageInputOf<Kind>;
+}
+
 export function createHandlers({ config, store, log }: HandlerParts): {
   handlers: Record<'ingest' | 'appraise' | 'choose' | 'embed' | 'join' | 'reduce', StageHandler>;
   close(): Promise<void>;
@@ -34,10 +43,9 @@ export function createHandlers({ config, store, log }: HandlerParts): {
   return {
     handlers: {
       async ingest(claim, context) {
-        if (claim.input.kind !== 'ingest')
-          throw new Error(`An ingest handler was given a ${claim.input.kind} stage.`);
+        const input = inputOf('ingest', claim);
         const { result, manifest } = await ingestDataset(
-          claim.input,
+          input,
           {
             cacheFolder: join(config.home, 'downloads'),
             maxPixels: config.maxPixels,
@@ -50,33 +58,28 @@ export function createHandlers({ config, store, log }: HandlerParts): {
         return { result, facts: { manifest } };
       },
       async appraise(claim, context) {
-        if (claim.input.kind !== 'appraise')
-          throw new Error(`An appraise handler was given a ${claim.input.kind} stage.`);
-        return { result: await appraisePrior(claim.input, cache, tools(context)) };
+        const input = inputOf('appraise', claim);
+        return { result: await appraisePrior(input, cache, tools(context)) };
       },
       async choose(claim, context) {
-        if (claim.input.kind !== 'choose')
-          throw new Error(`A choose handler was given a ${claim.input.kind} stage.`);
+        const input = inputOf('choose', claim);
         const appraised = claim.dependencies.filter(isAppraisal);
-        const { result, plan } = await choosePrior(claim.input, appraised, config.threads, tools(context));
+        const { result, plan } = await choosePrior(input, appraised, config.threads, tools(context));
         return { result, facts: { plan } };
       },
       async embed(claim, context) {
-        if (claim.input.kind !== 'embed')
-          throw new Error(`An embed handler was given a ${claim.input.kind} stage.`);
-        return { result: await embedShard(claim.input, cache, tools(context)) };
+        const input = inputOf('embed', claim);
+        return { result: await embedShard(input, cache, tools(context)) };
       },
       async join(claim, context) {
-        if (claim.input.kind !== 'join')
-          throw new Error(`A join handler was given a ${claim.input.kind} stage.`);
+        inputOf('join', claim);
         return { result: await joinEmbeddings(claim.dependencies.filter(isEmbed), tools(context)) };
       },
       async reduce(claim, context) {
-        if (claim.input.kind !== 'reduce')
-          throw new Error(`A reduce handler was given a ${claim.input.kind} stage.`);
+        const input = inputOf('reduce', claim);
         return {
           result: await reduceTargets(
-            claim.input,
+            input,
             claim.dependencies.filter((result) => isEmbed(result) || isJoin(result)),
             tools(context),
           ),

@@ -4,11 +4,11 @@
  * gradient with its decay, and biases and norms are neither decayed nor adapted.
  */
 import type { OptimizerSpec } from '@rela/contracts';
-import { type HostTensors, type Tensors, tf } from '@rela/engine';
+import { type Tensors, tf } from '@rela/engine';
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
-import { filled } from '../initial.js';
 import { take } from '../names.js';
 import { isWeight, type Optimizer } from './optimizer.js';
+import { initVelocities } from './velocity.js';
 
 export type LarsOptions = Pick<
   Extract<OptimizerSpec, { name: 'lars' }>,
@@ -36,11 +36,7 @@ export function createLars({ weightDecay, momentum, trust }: LarsOptions): Optim
 
   return {
     init(parameters) {
-      const velocities = Object.entries(parameters).map(([key, { shape }]) => [
-        velocity(key),
-        filled(shape, 0),
-      ]);
-      return Object.fromEntries(velocities) as HostTensors;
+      return initVelocities(parameters, velocity);
     },
 
     update(state, gradients, learningRate) {

@@ -3,11 +3,11 @@
  * learning" (ICML 2013), in the form of torch.optim.SGD, in which the learning rate is outside of the momentum.
  */
 import type { OptimizerSpec } from '@rela/contracts';
-import { type HostTensors, type Tensors, tf } from '@rela/engine';
+import { type Tensors, tf } from '@rela/engine';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { filled } from '../initial.js';
 import { take } from '../names.js';
 import { isWeight, type Optimizer } from './optimizer.js';
+import { initVelocities } from './velocity.js';
 
 export type SgdOptions = Pick<
   Extract<OptimizerSpec, { name: 'sgd' }>,
@@ -24,11 +24,7 @@ export function createSgd({ weightDecay, momentum, nesterov, decay }: SgdOptions
   return {
     init(parameters) {
       if (momentum === 0) return {};
-      const velocities = Object.entries(parameters).map(([key, { shape }]) => [
-        velocity(key),
-        filled(shape, 0),
-      ]);
-      return Object.fromEntries(velocities) as HostTensors;
+      return initVelocities(parameters, velocity);
     },
 
     update(state, gradients, learningRate) {
