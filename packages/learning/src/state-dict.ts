@@ -4,23 +4,14 @@
  */
 import { ProblemError } from '@rela/contracts';
 import type { HostTensor, HostTensors } from '@rela/engine';
-import type { Random } from '@rela/random';
 import type { Backbone } from './backbones/backbone.js';
+import { backboneSpecs } from './given-weights.js';
 
 /** Of a filter [height, width, in, out]; one with a single filter a channel, [height, width, channels, 1], is depthwise. */
 const FROM_WHOLE = [3, 2, 0, 1];
 const FROM_DEPTHWISE = [2, 3, 0, 1];
 /** Heads of published classifiers, counters of batch norm: nothing that features are made of. */
 const BESIDE = /^(fc|classifier|head|head_dist|fc_norm)\.|(^|\.)num_batches_tracked$/;
-
-/** For the shapes of first weights without the time that drawing them takes. */
-const NOTHING: Random = {
-  next: () => 0,
-  normal: () => 0,
-  int: () => 0,
-  permutation: (count) => new Uint32Array(count),
-  fork: () => NOTHING,
-};
 
 const sides = (shape: readonly number[]) => `[${shape.join(', ')}]`;
 
@@ -117,7 +108,7 @@ function anotherArchitecture(backbone: Backbone, what: string): ProblemError {
 export function fromStateDict(backbone: Backbone, stateDict: HostTensors): HostTensors {
   const given = splitBiases(stateDict);
   const weights: HostTensors = {};
-  for (const [name, { shape }] of Object.entries(backbone.init(NOTHING))) {
+  for (const [name, { shape }] of Object.entries(backboneSpecs(backbone))) {
     const order = torchOrder(shape);
     const expected = order ? order.map((axis) => shape[axis]!) : shape;
     const tensor = given[name];

@@ -134,7 +134,7 @@ function findFaults(
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
     else for (const { path, message } of learningFaults(run, size, manifest)) fault(path, message);
-    const k = run.rela && widest && size !== null ? targetWidth(run, size, manifest, widest) : 0;
+    const k = run.rela && widest ? targetWidth(run, manifest, widest) : 0;
     if (k >= images)
       fault(
         ['rela'],
@@ -175,15 +175,13 @@ function learningFaults(run: RunSpec, size: number, { channels, classes }: Datas
   return [{ path: ['backbone', 'pool'], message }, ...faults];
 }
 
+/** d of a run's backbone. */
+const featureWidth = ({ backbone }: Training, { channels }: DatasetManifest): number =>
+  createBackbone(backbone, { size: SOME_SIZE, channels }).width;
+
 /** k = min(d, m) (method.md, section 1, step 3). */
-function targetWidth(
-  run: Training,
-  size: number,
-  { channels }: DatasetManifest,
-  prior: { width: number },
-): number {
-  return Math.min(createBackbone(run.backbone, { size, channels }).width, prior.width);
-}
+const targetWidth = (run: Training, manifest: DatasetManifest, prior: { width: number }): number =>
+  Math.min(featureWidth(run, manifest), prior.width);
 
 /** Each judgement of a run beside the first one: another data set, or a share of the labels. */
 function furtherTasks(
@@ -256,9 +254,7 @@ export function planStages(
 
   const stages: PlannedStage[] = [];
   const usesRela = request.targets !== undefined || request.runs.some((run) => run.rela !== null);
-  const widths = request.runs
-    .filter(({ rela }) => rela !== null)
-    .map(({ backbone }) => createBackbone(backbone, { size: SOME_SIZE, channels: manifest.channels }).width);
+  const widths = request.runs.filter(({ rela }) => rela !== null).map((run) => featureWidth(run, manifest));
   const widest = widths.length > 0 ? Math.max(...widths) : (request.targets?.k ?? LOOKED_AT);
   const parts = !usesRela ? [] : blend.length > 0 ? blend.map((part) => part.prior) : prior ? [prior] : [];
   const { shards } = manifest.splits.train;
@@ -276,7 +272,7 @@ export function planStages(
   const reduceOf = new Map<number, PlannedStage>();
   const targetsFor = (run: RunSpec): PlannedStage | null => {
     if (!run.rela || !targetsFrom) return null;
-    return targetsOfWidth(targetsFrom, targetWidth(run, viewSize(run, manifest) ?? 0, manifest, targetsFrom));
+    return targetsOfWidth(targetsFrom, targetWidth(run, manifest, targetsFrom));
   };
   const targetsOfWidth = (targetsFrom: TargetSource, k: number): PlannedStage => {
     const planned = reduceOf.get(k);
