@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { describe, expect, it, vi } from 'vitest';
 import type { EngineErrorCode } from './errors.js';
+import { RecordingBackend } from './recording/backend.js';
 import { createEngine } from './running/create.js';
 import type { HostTensors, StepFunction, Tensors } from './tensors.js';
 import { tensorOf } from './testing/compare.js';
@@ -310,4 +311,11 @@ describe('a batch that does not fit', () => {
     await expect((await engine).compile(never, {}, batch)).rejects.toEqual(code('bad-option'));
     expect(never).not.toHaveBeenCalled();
   });
+});
+
+it('a tensor that reaches the recording where no step is recorded names the line and the way out', () => {
+  const backend = new RecordingBackend(() => undefined);
+  const made = () => backend.write(new Float32Array(1), [1], 'float32');
+  expect(made).toThrow(expect.objectContaining({ code: 'outside-step' }));
+  expect(made).toThrow(/errors\.test\.ts:\d+.*inside the step.*state or batch/s);
 });

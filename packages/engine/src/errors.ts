@@ -6,6 +6,7 @@
  * - `bad-result`: a step that returns something else than named tensors
  * - `variable-assigned`: a step that writes into a variable
  * - `disposed-tensor`, `kept-tensor`: a captured tensor that is gone, or that is left from an earlier recording
+ * - `outside-step`: TF.js that is used outside a step, with no backend of its own to compute on
  * - `shape-changed`, `state-mismatch`: a batch or a state that is not what the step was compiled for
  * - `step-busy`, `step-disposed`: a step that is used while it runs, or after its end
  * - `bad-option`: an option or a shape that no step can have
@@ -21,6 +22,7 @@ export type EngineErrorCode =
   | 'variable-assigned'
   | 'disposed-tensor'
   | 'kept-tensor'
+  | 'outside-step'
   | 'shape-changed'
   | 'state-mismatch'
   | 'step-busy'

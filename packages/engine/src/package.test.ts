@@ -50,6 +50,18 @@ it("the README's example runs as it stands and prints what it says", async () =>
   expect(stdout.trim()).toBe(promised);
 });
 
+it('TF.js computes outside of steps as it did before, in a process with this package alone', async () => {
+  await writeFile(
+    join(folder, 'outside.mjs'),
+    `import { compile, tf } from '${name}';
+const x = { shape: [2], dtype: 'float32', data: new Float32Array(2) };
+await compile((_, { x }) => ({ state: {}, metrics: { sum: tf.sum(x) } }), { state: {}, batch: { x } });
+console.log(tf.sum(tf.tensor([1, 2])).dataSync()[0]);`,
+  );
+  const { stdout } = await run(process.execPath, ['outside.mjs'], { cwd: folder });
+  expect(stdout.trim().split('\n').at(-1)).toBe('3');
+});
+
 it('its types are all there: the example of a caller in TypeScript is checked, with the keys of state and batch', async () => {
   await writeFile(
     join(folder, 'caller.mts'),

@@ -129,7 +129,11 @@ export class RecordingBackend extends tf.KernelBackend {
   }
 
   private get current(): Tape {
-    if (!this.tape) throw new Error('The recording backend is used outside a recording.');
+    if (!this.tape)
+      throw new EngineError(
+        'outside-step',
+        `A tensor is made or used outside a step at ${sourceLine()}, where nothing computes. Make it inside the step, or hand its numbers in as state or batch.`,
+      );
     return this.tape;
   }
 

@@ -42,6 +42,21 @@ function inOurTerms(error: unknown): unknown {
 }
 
 /**
+ * The backend that TF.js computes with outside of a recording. It chooses one when it is first used; where that is now, the recording
+ * must not stay in its place. Undefined where the choice takes a wait that nobody has made.
+ */
+function ownBackend(): string | undefined {
+  const engine = tf.engine();
+  if (!engine.backendName)
+    try {
+      void engine.backend;
+    } catch {
+      return undefined;
+    }
+  return engine.backendName;
+}
+
+/**
  * @throws EngineError `unsupported-op` naming the op and the user's line, `data-dependent` where a value that depends on an
  *   input is read or a random number drawn, `variable-assigned`, `disposed-tensor` where a captured tensor is gone,
  *   `kept-tensor` where it is of an earlier recording
@@ -51,7 +66,7 @@ export function record(fn: (inputs: Tensors, constants: Tensors) => Tensors, opt
   if (backend.tape)
     throw new Error('A recording is under way already; a recorded function cannot compile another.');
   const tfEngine = tf.engine();
-  const before = tfEngine.backendName;
+  const before = ownBackend();
   const depth = Error.stackTraceLimit;
   const tape = new Tape();
   const allow = forbidSurprises();
