@@ -51,6 +51,8 @@ export async function multiply(left: Matrix, right: Matrix, options: ProductOpti
   if (!session) {
     session = ort.InferenceSession.create(gemmModel({ transposeLeft, transposeRight, factor, add }), {
       graphOptimizationLevel: 'disabled',
+      // Threads that spin between two products would take the processor from the prior.
+      extra: { session: { force_spinning_stop: '1' } },
     });
     sessions.set(key, session);
   }
