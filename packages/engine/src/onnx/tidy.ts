@@ -1,7 +1,6 @@
 /**
  * The last pass, over ONNX's nodes: what lowering op by op leaves behind. Views of views become views of the first, a view that
  * changes nothing goes, equal nodes are one, and an output is written where it is made instead of being copied there. Each
- *
  * node costs some microseconds, which shows in networks of many small ones, such as MobileNetV2: case `tidy` of `npm run bench --
  * passes`.
  */
