@@ -122,6 +122,12 @@ class Byol:
         self.target.follow(net, options["momentum"])
 
 
+class Blend(Byol):
+    def loss(self, net, views, options, step):
+        # The transport moves with the method's loss, too.
+        return super().loss(net, views, options, step) + options["weight"] * Rela().loss(net, views, options, step)
+
+
 class SimClr:
     def loss(self, net, views, options, step):
         z = net.head("projector", net.features(torch.cat(views)), 2)
@@ -270,8 +276,8 @@ class Mae:
 
 
 def method_of(name, folder, start, run):
-    if name in ("byol", "moco-v2", "dino"):
-        return {"byol": Byol, "moco-v2": MocoV2, "dino": Dino}[name](start, run)
+    if name in ("byol", "blend", "moco-v2", "dino"):
+        return {"byol": Byol, "blend": Blend, "moco-v2": MocoV2, "dino": Dino}[name](start, run)
     if name == "mae":
         return Mae(folder, run)
     others = {"rela": Rela, "simclr": SimClr, "simsiam": SimSiam, "barlow-twins": BarlowTwins, "vicreg": VicReg}

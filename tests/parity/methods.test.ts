@@ -22,11 +22,13 @@ const STEPS = EPOCHS * STEPS_PER_EPOCH;
 /** AdamW's first steps are the signs of the gradients, of which rounding decides some; with a larger ε they are smooth. */
 const OPTIMIZER = OptimizerSpec.parse({ epsilon: 1e-2 });
 
-type Loss = MethodName | 'rela';
+type Loss = MethodName | 'rela' | 'blend';
 /** What is compared, and options that show every way that it has. */
 const LOSSES: [Loss, object][] = [
   ['rela', {}],
   ['byol', {}],
+  // BYOL's loss and the ReLA loss beside it.
+  ['blend', { weight: 0.7 }],
   ['simclr', {}],
   ['simsiam', {}],
   // Three batches of 8 go once around and into the queue again.
@@ -44,12 +46,14 @@ let folder: string;
 let engine: Engine;
 const ours = new Map<Loss, number[]>();
 
+const hasTargets = (loss: Loss) => loss === 'rela' || loss === 'blend';
+
 function planOf(loss: Loss, options: object): TrainingPlan {
-  const isRela = loss === 'rela';
   const training = Training.parse({
     optimizer: OPTIMIZER,
-    method: { name: isRela ? 'byol' : loss, ...options },
-    rela: isRela ? {} : null,
+    ...(hasTargets(loss) ? { method: { name: 'byol' } } : { method: { name: loss, ...options }, rela: null }),
+    ...(loss === 'rela' ? { rela: {} } : {}),
+    ...(loss === 'blend' ? { rela: { transport: 'learned', blend: options } } : {}),
     backbone: { name: loss === 'mae' ? 'vit-tiny' : 'resnet18-narrow' },
     batchSize: BATCH,
     epochs: EPOCHS,
@@ -59,7 +63,7 @@ function planOf(loss: Loss, options: object): TrainingPlan {
     training,
     image: IMAGE,
     classes: null,
-    k: isRela ? K : null,
+    k: hasTargets(loss) ? K : null,
     length: { stepsPerEpoch: STEPS_PER_EPOCH, totalSteps: STEPS },
   });
 }
@@ -95,6 +99,13 @@ async function noiseOf(plan: TrainingPlan, step: number): Promise<Buffer> {
   return Buffer.from((noise!.data as Float32Array).slice().buffer);
 }
 
+/** The options as PyTorch gets them. */
+function written(loss: Loss, options: object): object {
+  if (loss === 'rela') return { name: loss };
+  if (loss === 'blend') return { ...MethodSpec.parse({ name: 'byol' }), name: loss, ...options };
+  return MethodSpec.parse({ name: loss, ...options });
+}
+
 async function train(method: Loss, options: object): Promise<void> {
   const place = join(folder, method);
   await mkdir(place);
@@ -111,15 +122,15 @@ async function train(method: Loss, options: object): Promise<void> {
     const batch = batchOf(specs, number);
     for (const { data } of Object.values(batch)) batches.push(Buffer.from(data.buffer));
     if (method === 'mae') noise.push(await noiseOf(plan, number));
-    losses.push((await step.run({ ...batch, ...plan.scalars(number) })).loss!.data[0]!);
+    losses.push((await step.run({ ...batch, ...plan.scalars(number, { switchStep: 1 }) })).loss!.data[0]!);
   }
   await step.dispose();
   ours.set(method, losses);
   const run = {
     ...{ model: method === 'mae' ? 'vit' : 'resnet18-narrow', patch: 4, depth: 12, heads: 3 },
     ...{ ...IMAGE, batch: BATCH, stepsPerEpoch: STEPS_PER_EPOCH, totalSteps: STEPS },
-    ...{ sizes: plan.views(phase).map(({ size }) => size), k: method === 'rela' ? K : null },
-    method: method === 'rela' ? { name: method } : MethodSpec.parse({ name: method, ...options }),
+    ...{ sizes: plan.views(phase).map(({ size }) => size), k: hasTargets(method) ? K : null },
+    method: written(method, options),
     optimizer: OPTIMIZER,
   };
   await writeFile(join(place, 'run.json'), JSON.stringify(run));

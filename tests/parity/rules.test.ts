@@ -71,7 +71,7 @@ function planOfGiven() {
     constants: () => ({}),
     loss: ({ w }, { inputs }) => ({
       loss: tf.sum(tf.mul(w!, inputs.gradient!)) as Scalar,
-      features: tf.zeros([1, 1]),
+      features: [tf.zeros([1, 1])],
       statistics: {},
     }),
     follow: () => ({}),

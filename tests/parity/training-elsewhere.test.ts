@@ -264,7 +264,7 @@ async function ourLosses(numbers: Float32Array): Promise<number[]> {
         tf.add(tf.matMul(features as Tensor2D, weight as Tensor2D), bias!) as Tensor2D;
       return {
         state: {},
-        metrics: { loss: relaLoss(project(first), project(second), target as Tensor2D) },
+        metrics: { loss: relaLoss([project(first), project(second)], target as Tensor2D) },
       };
     },
     state,

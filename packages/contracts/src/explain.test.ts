@@ -25,6 +25,17 @@ it('names the nearest valid value of a choice', () => {
   expect(fault?.message).toContain('did you mean "resnet18"');
 });
 
+it('names the presets to who misspells one, and the fields to who writes ReLA out', () => {
+  expect(faults({ dataset: 'd', runs: [{ ...run, rela: 'recomended' }] })).toEqual([
+    {
+      field: 'runs[0].rela',
+      message: '"recomended" is not valid; did you mean "recommended"? Valid: faithful, recommended',
+    },
+  ]);
+  const [fault] = faults({ dataset: 'd', runs: [{ ...run, rela: { switch: { kind: 'statik' } } }] });
+  expect(fault?.field).toBe('runs[0].rela.switch.kind');
+});
+
 it('refuses a data ratio of 0 and of 1.5 by field', () => {
   for (const dataRatio of [0, 1.5]) {
     const [fault] = faults({ dataset: 'd', runs: [{ ...run, dataRatio }] });

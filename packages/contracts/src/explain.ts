@@ -63,6 +63,21 @@ function wrongChoice({
   return values.length < first.length ? null : { ...one, values, path: [...path, ...one.path] };
 }
 
+/** What is wrong by the one branch of a union that takes a value of this kind, an object or a word; null where there is not one. */
+function nearestBranch(
+  { path, errors }: Extract<z.core.$ZodIssue, { code: 'invalid_union' }>,
+  input: unknown,
+): z.core.$ZodIssue[] | null {
+  const isObject = typeof valueAt(input, path) === 'object';
+  const wantsAnotherKind = ([first]: z.core.$ZodIssue[]) =>
+    first?.path.length === 0 &&
+    (first.code === 'invalid_type' || (isObject && first.code === 'invalid_value'));
+  const branches = errors.filter((branch) => !wantsAnotherKind(branch));
+  const [only] = branches;
+  if (branches.length !== 1 || !only) return null;
+  return only.map((issue) => ({ ...issue, path: [...path, ...issue.path] }));
+}
+
 /** One entry a fault: the field, and a sentence about it. `schema` is the JSON schema of what was parsed. */
 export function explainIssues(
   issues: readonly z.core.$ZodIssue[],
@@ -73,6 +88,8 @@ export function explainIssues(
     if (issue.code === 'invalid_union') {
       const choice = wrongChoice(issue);
       if (choice) return explainIssues([choice], input, schema);
+      const nearer = nearestBranch(issue, input);
+      if (nearer) return explainIssues(nearer, input, schema);
     }
     if (issue.code === 'unrecognized_keys') {
       const valid = [...new Set(propertiesAt(schema, [...issue.path], schema))];

@@ -14,6 +14,7 @@ export * from './plan.js';
 export * from './prior.js';
 export * from './problem.js';
 export * from './progress.js';
+export * from './rela.js';
 export * from './run.js';
 export * from './stage.js';
 export * from './targets.js';

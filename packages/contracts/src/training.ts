@@ -11,6 +11,7 @@ import {
   ScheduleSpec,
   ValidationSpec,
 } from './optimization.js';
+import { RelaChoice } from './rela.js';
 
 export const BackboneSpec = z
   .strictObject({
@@ -42,35 +43,12 @@ export const Kernels = z
   );
 export type Kernels = z.infer<typeof Kernels>;
 
-export const SwitchRule = z
-  .discriminatedUnion('kind', [
-    z
-      .strictObject({ kind: z.literal('adaptive'), threshold: z.number().min(0).max(1).default(0.995) })
-      .describe("the paper's rule, at 0.99 / 0.001 a step: made for long runs"),
-    z
-      .strictObject({ kind: z.literal('static'), lambda: z.number().min(0).max(1) })
-      .describe('the first ⌊λ·epochs⌋ epochs use the ReLA loss'),
-  ])
-  .meta({ id: 'SwitchRule' });
-export type SwitchRule = z.infer<typeof SwitchRule>;
-
-export const RelaSpec = z
-  .strictObject({
-    switch: SwitchRule.default({ kind: 'adaptive', threshold: 0.995 }),
-    transport: z
-      .enum(['fixed', 'learned'])
-      .default('fixed')
-      .describe('whether the transport head W is trained'),
-  })
-  .meta({ id: 'RelaSpec' });
-export type RelaSpec = z.infer<typeof RelaSpec>;
-
 /** Everything that decides the numbers of a run, in full. Two runs of equal training, data and targets give the same model. */
 export const Training = z
   .strictObject({
     method: MethodSpec,
     backbone: BackboneSpec.default({ name: 'resnet18-narrow', stem: 'auto' }),
-    rela: RelaSpec.nullable().default(null).describe('null: train without ReLA'),
+    rela: RelaChoice.nullable().default(null).describe('null: train without ReLA'),
     dataRatio: z
       .number()
       .gt(0)

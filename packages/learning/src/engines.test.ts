@@ -50,6 +50,12 @@ async function expectSameNumbers(
   await Promise.all(engines.map((engine) => engine.dispose()));
 }
 
+it('computes a blend alike compiled and op by op', () => {
+  const plan = tinyPlan({ method: byol, rela: RelaSpec.parse({ transport: 'learned', blend: {} }) });
+  const scalars = (step: number) => plan.scalars(step, { switchStep: 1 });
+  return expectSameTraining({ ...plan, scalars }, 'method');
+});
+
 function expectSameTraining(
   plan: TrainingPlan,
   phase: 'rela' | 'method',

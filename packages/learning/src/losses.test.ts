@@ -26,13 +26,13 @@ it('computes the ReLA loss of the paper', async () => {
   const expected =
     0.5 * average((row) => 1 - cosine(table(1), table(3), row)) +
     0.5 * average((row) => 1 - cosine(table(2), table(3), row));
-  const [loss] = await numbers(() => relaLoss(tensor(1), tensor(2), tensor(3)));
+  const [loss] = await numbers(() => relaLoss([tensor(1), tensor(2)], tensor(3)));
   expect(loss).toBeCloseTo(expected, 6);
 });
 
 it('gives 0 for perfect agreement and 2 for the opposite, whatever the lengths', async () => {
-  const same = await numbers(() => relaLoss(tensor(1), tf.mul(tensor(1), 1e3), tensor(1)));
-  const opposite = await numbers(() => relaLoss(tensor(1), tensor(1), tf.mul(tensor(1), -2)));
+  const same = await numbers(() => relaLoss([tensor(1), tf.mul(tensor(1), 1e3)], tensor(1)));
+  const opposite = await numbers(() => relaLoss([tensor(1), tensor(1)], tf.mul(tensor(1), -2)));
   expect(same[0]).toBeCloseTo(0, 6);
   expect(opposite[0]).toBeCloseTo(2, 6);
 });

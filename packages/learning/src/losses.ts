@@ -17,14 +17,14 @@ export function meanCosine(a: Tensor2D, b: Tensor2D): Scalar {
 }
 
 /**
- * The ReLA loss on two views x′, x″ of images with targets y (arXiv 2405.14669; method.md, section 2):
+ * The ReLA loss on views of images with targets y (arXiv 2405.14669; method.md, section 2), for two views x′, x″:
  * L = ½ · mean_B[1 − cos(W φ(x′), y)] + ½ · mean_B[1 − cos(W φ(x″), y)].
- * @param first W φ(x′) [B, k]
- * @param second W φ(x″) [B, k]
+ * @param mapped W φ of each view [B, k]
  * @param y targets [B, k]
  */
-export function relaLoss(first: Tensor2D, second: Tensor2D, y: Tensor2D): Scalar {
-  return tf.sub(1, tf.mul(0.5, tf.add(meanCosine(first, y), meanCosine(second, y))));
+export function relaLoss(mapped: readonly Tensor2D[], y: Tensor2D): Scalar {
+  const cosines = mapped.map((view) => meanCosine(view, y));
+  return tf.sub(1, tf.mul(1 / cosines.length, cosines.length > 1 ? tf.addN(cosines) : cosines[0]!));
 }
 
 /** Which class each row has, as 0 and 1 [B, classes]; a row of zeros where the label is −1. */

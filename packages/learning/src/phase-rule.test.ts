@@ -1,7 +1,7 @@
 import { RelaSpec } from '@rela/contracts';
 import { expect, it } from 'vitest';
 import { createPhaseRule, type PhaseRule } from './phase-rule.js';
-import { adaptiveSwitch, initialSwitch } from './switch.js';
+import { adaptiveSwitch, initialSwitch, paceOf } from './switch.js';
 
 const adaptive = (threshold = 0.995) => RelaSpec.parse({ switch: { kind: 'adaptive', threshold } });
 const constant = (lambda: number) => RelaSpec.parse({ switch: { kind: 'static', lambda } });
@@ -71,6 +71,27 @@ it('goes on from a checkpoint as if it had never stopped', () => {
     expect(after.switchStep).toBe(whole.switchStep);
     expect(whole.switchStep).not.toBeNull();
   }
+});
+
+it('sees as much of a short run under the scaled rule as the adaptive one of a run of the length of the paper’s', () => {
+  // A loss that falls to 0.3 in a seventh of the run, however long it is.
+  const switchedAfter = (kind: 'adaptive' | 'scaled', totalSteps: number) => {
+    const rule = createPhaseRule(RelaSpec.parse({ switch: { kind } }), {
+      epochs: 1,
+      stepsPerEpoch: totalSteps,
+    });
+    for (let step = 0; step < totalSteps; step++)
+      rule.observe(0.3 + 0.7 * Math.exp((-7 * step) / totalSteps));
+    return rule.switchStep === null ? null : rule.switchStep / totalSteps;
+  };
+  const whole = switchedAfter('adaptive', 19_500)!;
+  expect(whole).toBeGreaterThan(0.2);
+  expect(whole).toBeLessThan(0.8);
+  expect(switchedAfter('adaptive', 975)).toBeNull();
+  expect(switchedAfter('scaled', 19_500)).toBe(whole);
+  expect(Math.abs(switchedAfter('scaled', 975)! - whole)).toBeLessThan(0.02);
+  // A run that is longer goes by the paper's own averages.
+  expect(paceOf(100_000)).toBe(1);
 });
 
 it('refuses a state that is none', () => {

@@ -3,13 +3,14 @@
  *
  *   rela ──the rule's condition holds──▶ method      never back
  *
- * Adaptive: the condition is ρ ≥ threshold, found before the step. Static λ: ⌊λ·epochs⌋ epochs are done; where a budget of
+ * Adaptive: the condition is ρ ≥ threshold, found before the step; scaled: the same with a step that counts as many as the run is shorter
+ * than the paper's. Static λ: ⌊λ·epochs⌋ epochs are done; where a budget of
  * steps or images ends the run before its epochs, ⌊λ·steps⌋ steps of those that are left of them. Without ReLA a run is in
  * `method` from the start.
  */
 import { ProblemError, type RelaSpec } from '@rela/contracts';
 import { portion } from '@rela/random';
-import { adaptiveSwitch, initialSwitch, type SwitchState } from './switch.js';
+import { adaptiveSwitch, initialSwitch, paceOf, type SwitchState } from './switch.js';
 
 export type Phase = 'rela' | 'method';
 
@@ -59,7 +60,7 @@ class StepwiseRule implements PhaseRule {
     private readonly rela: RelaSpec | null,
     private readonly run: PhaseRuleRun,
   ) {
-    this.#adaptive = rela?.switch.kind === 'adaptive' ? initialSwitch() : null;
+    this.#adaptive = rela && rela.switch.kind !== 'static' ? initialSwitch() : null;
     this.#decide();
   }
 
@@ -72,6 +73,7 @@ class StepwiseRule implements PhaseRule {
     const { switch: rule } = this.rela;
     switch (rule.kind) {
       case 'adaptive':
+      case 'scaled':
         return 1;
       case 'static':
         return Math.max(this.#stepsBefore(rule.lambda) - this.#steps, 1);
@@ -90,8 +92,11 @@ class StepwiseRule implements PhaseRule {
   }
 
   observe(loss: number): void {
-    if (this.#adaptive && this.rela?.switch.kind === 'adaptive' && this.#switchStep === null)
-      this.#adaptive = adaptiveSwitch(this.#adaptive, loss, this.rela.switch.threshold);
+    const rule = this.rela?.switch;
+    if (this.#adaptive && rule && rule.kind !== 'static' && this.#switchStep === null) {
+      const pace = rule.kind === 'scaled' ? paceOf(this.#totalSteps) : 1;
+      this.#adaptive = adaptiveSwitch(this.#adaptive, loss, rule.threshold, pace);
+    }
     this.#steps++;
     this.#decide();
   }
@@ -129,6 +134,7 @@ class StepwiseRule implements PhaseRule {
   #conditionHolds({ switch: rule }: RelaSpec): boolean {
     switch (rule.kind) {
       case 'adaptive':
+      case 'scaled':
         return this.#adaptive !== null && this.#adaptive.rho >= rule.threshold;
       case 'static':
         return this.#steps >= this.#stepsBefore(rule.lambda);

@@ -1,6 +1,6 @@
-import { OptimizerSpec, ScheduleSpec } from '@rela/contracts';
+import { BlendSpec, OptimizerSpec, ScheduleSpec } from '@rela/contracts';
 import { expect, it } from 'vitest';
-import { learningRates, slowMomenta } from './rates.js';
+import { blendWeight, learningRates, slowMomenta } from './rates.js';
 
 const length = { stepsPerEpoch: 10, totalSteps: 100 };
 const rates = (schedule: object | undefined, more: object = {}) =>
@@ -26,6 +26,16 @@ it('rises in equal steps to the learning rate, and reaches it with the last step
       [0.08, 0.16, 0.24, 0.32, 0.4, 0.4].map((value) => value.toFixed(9)),
     );
   }
+});
+
+it('gives a blend its whole weight at the first step of the method, and the share that is left behind the last', () => {
+  const weights = (spec: object) =>
+    [1, 6, 11].map((step) => blendWeight(BlendSpec.parse(spec), { step, totalSteps: 10 }));
+  expect(weights({ weight: 2 })).toEqual([2, 2, 2]);
+  expect(weights({ weight: 2, schedule: 'linear' })).toEqual([2, 1, 0]);
+  const [first, middle, last] = weights({ weight: 2, schedule: 'cosine', final: 0.5 });
+  expect([first, last]).toEqual([2, 1]);
+  expect(middle).toBeCloseTo(1.5, 12);
 });
 
 it('falls by a cosine or by a line to the share that is left', () => {

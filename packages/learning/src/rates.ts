@@ -1,5 +1,5 @@
-/** The scalars of a run that change from step to step: the learning rate, and the momentum of a slow network. */
-import type { Training } from '@rela/contracts';
+/** The scalars of a run that change from step to step: the learning rate, the momentum of a slow network, the weight of a blend. */
+import type { BlendSpec, ScheduleSpec, Training } from '@rela/contracts';
 
 /** How long a run is, as far as it is known before it begins. */
 export interface RunLength {
@@ -39,17 +39,33 @@ export function learningRates(
   return (step) => {
     if (step <= warmup) return (full * step) / warmup;
     const progress = (step - warmup - 1) / Math.max(1, totalSteps - warmup);
-    switch (name) {
-      case 'constant':
-        return full;
-      case 'cosine':
-        return full * (final + ((1 - final) * (1 + Math.cos(Math.PI * progress))) / 2);
-      case 'linear':
-        return full * (1 - (1 - final) * progress);
-      default:
-        return name satisfies never;
-    }
+    return full * shareAt(name, final, progress);
   };
+}
+
+/** What is left of a scheduled value at a share of its way, from 0 to 1. */
+function shareAt(name: ScheduleSpec['name'], final: number, progress: number): number {
+  switch (name) {
+    case 'constant':
+      return 1;
+    case 'cosine':
+      return final + ((1 - final) * (1 + Math.cos(Math.PI * progress))) / 2;
+    case 'linear':
+      return 1 - (1 - final) * progress;
+    default:
+      return name satisfies never;
+  }
+}
+
+/**
+ * w of a blend in a step of the method's own loss: the whole weight at its first step, on its schedule's way to the share that is left.
+ * @param at.step from 1, the first with the method's own loss, of `at.totalSteps` of them
+ */
+export function blendWeight(
+  { weight, schedule, final }: BlendSpec,
+  { step, totalSteps }: { step: number; totalSteps: number },
+): number {
+  return weight * shareAt(schedule, final, Math.min(1, (step - 1) / Math.max(1, totalSteps)));
 }
 
 /**

@@ -59,6 +59,37 @@ it('trains W where it is learned, and then only in the ReLA phase', async () => 
   expect(moved.filter((key) => key.includes('transport'))).toEqual([]);
 });
 
+it('adds to the loss of a blend its weight times the distance to the targets, with the switch behind it', async () => {
+  const blended = (weight: number) =>
+    tinyPlan({ method: byol, rela: RelaSpec.parse({ transport: 'learned', blend: { weight } }) });
+  const lossOf = async (plan: TrainingPlan) => {
+    const batch = { ...randomBatch(plan.batchSpecs('method'), 1), ...plan.scalars(1, { switchStep: 1 }) };
+    return (await runOnce(plan.step('method'), plan.initialState(), batch)).metrics.loss!.data[0]!;
+  };
+  const own = await lossOf(tinyPlan({ method: byol, rela: rela() }));
+  const [one, two] = [await lossOf(blended(1)), await lossOf(blended(2))];
+  expect(one).toBeGreaterThan(own);
+  expect(two - own).toBeCloseTo(2 * (one - own), 5);
+});
+
+it.each(['byol', 'simclr', 'simsiam', 'moco-v2', 'barlow-twins', 'vicreg', 'dino', 'supervised'] as const)(
+  'trains W beside %s in a blend, and no W without a blend',
+  async (name) => {
+    const method = MethodSpec.parse({ name });
+    for (const blend of [undefined, { weight: 0.5, schedule: 'constant' as const, final: 0 }]) {
+      const plan = tinyPlan({
+        method,
+        rela: { ...RelaSpec.parse({ transport: 'learned' }), ...(blend && { blend }) },
+      });
+      const before = plan.initialState();
+      const batch = { ...randomBatch(plan.batchSpecs('method'), 1), ...plan.scalars(1, { switchStep: 1 }) };
+      const { state } = await runOnce(plan.step('method'), before, batch);
+      const moved = keysThatMoved(before, state).filter((key) => key.startsWith('transport.'));
+      expect(moved).toEqual(blend ? ['transport.weight', 'transport.bias'] : []);
+    }
+  },
+);
+
 it('has no moments for what is never trained', () => {
   const keys = Object.keys(tinyPlan({ method: byol, rela: rela() }).initialState());
   const moments = keys.filter((key) => key.startsWith('adamw.'));

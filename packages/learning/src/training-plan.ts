@@ -1,5 +1,5 @@
 /** A training plan: the state of a run, and the step that changes it, for each of its two phases. */
-import { ProblemError, type Training, type ViewRecipe } from '@rela/contracts';
+import { type BlendSpec, ProblemError, type Training, type ViewRecipe } from '@rela/contracts';
 import { type HostTensors, type StepFunction, type TensorSpec, type Tensors, tf } from '@rela/engine';
 import { createRandom } from '@rela/random';
 import type { Scalar, Tensor1D, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
@@ -14,7 +14,7 @@ import { only, take, under, within } from './names.js';
 import { initClassifier, isClassifier, watch } from './online-classifier.js';
 import { createOptimizer, isOptimizers } from './optimizers/optimizer.js';
 import type { Phase } from './phase-rule.js';
-import { learningRates, type RunLength, slowMomenta } from './rates.js';
+import { blendWeight, learningRates, type RunLength, slowMomenta } from './rates.js';
 import { createTransport, type Transport } from './transport.js';
 import { relaViews } from './views.js';
 
@@ -27,8 +27,8 @@ export interface TrainingPlan {
   /** How the views of a phase are made, in the order of their names. */
   views(phase: Phase): readonly ViewRecipe[];
   /**
-   * Inputs of a step: view1, view2, … [B, H, W, C] float32, normalised, one a recipe of `views`; targets [B, k] float32 in the ReLA
-   * phase; labels [B] int32 where there are classes (−1: not labelled); and what `scalars` gives. B is the batch size, or that of a part.
+   * Inputs of a step: view1, view2, … [B, H, W, C] float32, normalised, one a recipe of `views`; targets [B, k] float32 where the
+   * ReLA loss is, alone or as a term; labels [B] int32 where there are classes (−1: not labelled); and what `scalars` gives. B is the batch size, or that of a part.
    */
   batchSpecs(phase: Phase): Record<string, TensorSpec>;
   /** Metrics: loss []; classifierCorrect [], of the B images of the first view, where there are classes. */
@@ -76,7 +76,7 @@ export function planAround(
   { training, image, classes, k, length }: TrainingPlanOptions,
 ): TrainingPlan {
   const transport = planTransport(backbone, training, k);
-  const trains = trainedKeys(backbone, method, transport);
+  const trains = trainedKeys(backbone, method, transport, training.rela?.blend !== undefined);
   const gateOf = (key: string) => method.movesWith?.(key) ?? null;
   const optimizer = createOptimizer(
     training.optimizer,
@@ -94,9 +94,14 @@ export function planAround(
   });
   const viewsOf = { rela: relaViews(image.size), method: method.views };
   const { stepsPerEpoch, totalSteps } = length ?? { stepsPerEpoch: 1, totalSteps: training.epochs };
-  const methodInputs = (step: number, part: number, first: number): HostTensors =>
-    method.inputs?.({ step: step - first + 1, totalSteps: totalSteps - first + 1, stepsPerEpoch, part }) ??
-    {};
+  const blend = training.rela?.blend;
+  const methodInputs = (step: number, part: number, first: number): HostTensors => {
+    const at = { step: step - first + 1, totalSteps: totalSteps - first + 1, stepsPerEpoch, part };
+    return {
+      ...method.inputs?.(at),
+      ...(blend ? { [BLEND_WEIGHT]: scalar(blendWeight(blend, at)) } : {}),
+    };
+  };
   /** What of the state a step of the optimizer moves; tensors behind a gate that is closed keep what they have. */
   const update = (state: Tensors, gradients: Tensors, batch: Tensors): Tensors => {
     const rate = take<Scalar>(batch, 'learningRate');
@@ -139,9 +144,10 @@ export function planAround(
         { shape: [partSize, size, size, image.channels], dtype: 'float32' },
       ]);
       const isRela = phase === 'rela';
+      const hasTargets = isRela || blend !== undefined;
       return {
         ...Object.fromEntries(views),
-        ...(isRela ? { targets: { shape: [partSize, k ?? 0], dtype: 'float32' } } : {}),
+        ...(hasTargets ? { targets: { shape: [partSize, k ?? 0], dtype: 'float32' } } : {}),
         ...(classes === null ? {} : { labels: { shape: [partSize], dtype: 'int32' } }),
         ...specsOf(scalarsOf(1)),
         ...(isRela ? {} : specsOf(methodInputs(1, 1, 1))),
@@ -149,11 +155,11 @@ export function planAround(
     },
 
     step: (phase) => (state, batch) => {
-      const minimise = objective(phase, method, transport, state, batch);
+      const minimise = objective(phase, method, { transport, blend }, state, batch);
       const parameters = only(state, (key) => trains(phase, key) && !isClassifier(key));
       const { loss, gradients, byproducts } = differentiate(parameters, () => {
         const { loss, features, statistics, next = {} } = minimise();
-        return { loss, byproducts: { ...under('backbone.', statistics), ...next, features } };
+        return { loss, byproducts: { ...under('backbone.', statistics), ...next, features: features[0]! } };
       });
       const { features, ...carried } = byproducts;
       const watched =
@@ -195,6 +201,9 @@ function planTransport(backbone: Backbone, { rela }: Training, k: number | null)
   return createTransport({ backbone, k, transport: rela.transport });
 }
 
+/** The weight of the ReLA loss in a step of a blend. */
+const BLEND_WEIGHT = 'rela.weight';
+
 const viewName = (place: number) => `view${place + 1}`;
 
 const specsOf = (tensors: HostTensors): Record<string, TensorSpec> =>
@@ -220,12 +229,13 @@ const BACKBONE = 'backbone.';
 const isNotWatching = (key: string) => !isClassifier(key);
 
 /** Which tensors of the state a phase trains. */
-function trainedKeys(backbone: Backbone, method: Method, transport: Transport | null) {
+function trainedKeys(backbone: Backbone, method: Method, transport: Transport | null, isBlend: boolean) {
   return (phase: Phase, key: string): boolean => {
     if (key.startsWith(BACKBONE)) return backbone.trainable(key.slice(BACKBONE.length));
     if (isClassifier(key)) return true;
     if (isOptimizers(key) || isAccumulated(key)) return false;
-    if (key.startsWith('transport.')) return phase === 'rela' && transport?.trainable(key) === true;
+    if (key.startsWith('transport.'))
+      return (phase === 'rela' || isBlend) && transport?.trainable(key) === true;
     return phase === 'method' && method.trainable(key);
   };
 }
@@ -234,7 +244,7 @@ function trainedKeys(backbone: Backbone, method: Method, transport: Transport | 
 function objective(
   phase: Phase,
   method: Method,
-  transport: Transport | null,
+  { transport, blend }: { transport: Transport | null; blend: BlendSpec | undefined },
   state: Tensors,
   batch: Tensors,
 ): () => Objective {
@@ -243,14 +253,19 @@ function objective(
     case 'rela': {
       if (!transport) throw new RangeError('This run has no ReLA phase: it has no targets.');
       const targets = take<Tensor2D>(batch, 'targets');
-      return () => transport.loss(state, { view1: view(0), view2: view(1), targets });
+      return () => transport.loss(state, [view(0), view(1)], targets);
     }
     case 'method': {
       const { labels } = batch as { labels?: Tensor1D };
       const views = method.views.map((_, place) => view(place));
       const seen: Batch = { views, inputs: batch, ...(labels ? { labels } : {}) };
       const constants = method.constants(state, seen);
-      return () => method.loss(state, seen, constants);
+      if (!transport || !blend) return () => method.loss(state, seen, constants);
+      return () => {
+        const own = method.loss(state, seen, constants);
+        const distance = transport.distance(state, own.features, take(batch, 'targets'));
+        return { ...own, loss: tf.add(own.loss, tf.mul(take<Scalar>(batch, BLEND_WEIGHT), distance)) };
+      };
     }
     default:
       return phase satisfies never;

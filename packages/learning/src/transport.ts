@@ -5,13 +5,14 @@
 import type { RelaSpec } from '@rela/contracts';
 import type { HostTensors, Tensors } from '@rela/engine';
 import type { Random } from '@rela/random';
-import type { Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Scalar, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Backbone } from './backbones/backbone.js';
 import { linear } from './initial.js';
 import { applyLinear } from './layers.js';
 import { relaLoss } from './losses.js';
 import type { Objective } from './methods/method.js';
-import { under, within } from './names.js';
+import { forwardEach } from './methods/two-views.js';
+import { under } from './names.js';
 
 const TRANSPORT = 'transport';
 
@@ -21,7 +22,9 @@ export interface Transport {
   /** 'fixed' leaves W at its random start, as the authors' code does: the backbone alone learns to reach the targets. */
   trainable(key: string): boolean;
   /** L on two views x′, x″ [B, H, W, C] of images with targets y [B, k]; the views are separate batches to batch norm. */
-  loss(weights: Tensors, batch: { view1: Tensor4D; view2: Tensor4D; targets: Tensor2D }): Objective;
+  loss(weights: Tensors, views: readonly [Tensor4D, Tensor4D], targets: Tensor2D): Objective;
+  /** L of features that are there already, φ of each view [B, d]: what a blend adds to its method's loss. */
+  distance(weights: Tensors, features: readonly Tensor2D[], targets: Tensor2D): Scalar;
 }
 
 /** @param options.k width of the targets */
@@ -32,19 +35,18 @@ export function createTransport(options: {
 }): Transport {
   const { backbone, k, transport } = options;
   const isTransport = (key: string) => key.startsWith(`${TRANSPORT}.`);
+  const distance = (weights: Tensors, features: readonly Tensor2D[], targets: Tensor2D): Scalar =>
+    relaLoss(
+      features.map((h) => applyLinear(weights, TRANSPORT, h)),
+      targets,
+    );
   return {
     init: (random) => under(`${TRANSPORT}.`, linear(backbone.width, k, random.fork(TRANSPORT))),
     trainable: (key) => transport === 'learned' && isTransport(key),
-    loss(weights, { view1, view2, targets }) {
-      const φ = within(weights, 'backbone.');
-      const first = backbone.forward(φ, view1, 'training');
-      const second = backbone.forward({ ...φ, ...first.statistics }, view2, 'training');
-      const loss = relaLoss(
-        applyLinear(weights, TRANSPORT, first.features),
-        applyLinear(weights, TRANSPORT, second.features),
-        targets,
-      );
-      return { loss, features: first.features, statistics: second.statistics };
+    distance,
+    loss(weights, views, targets) {
+      const { features, statistics } = forwardEach(backbone, weights, views);
+      return { loss: distance(weights, features, targets), features, statistics };
     },
   };
 }

@@ -75,7 +75,7 @@ function propertiesOf(run: Run): string {
     method:
       spec.rela === null
         ? spec.method.name
-        : `${spec.method.name} with ReLA, ${spec.rela.switch.kind} switch`,
+        : `${spec.method.name} with ReLA, ${spec.rela.switch.kind} switch${spec.rela.blend ? ', blended' : ''}`,
     backbone: spec.backbone.name,
     optimizer: `${spec.optimizer.name}, learning rate ${spec.optimizer.learningRate}, ${spec.schedule?.name ?? 'constant'}`,
     'goes on with': spec.continueFrom ?? null,

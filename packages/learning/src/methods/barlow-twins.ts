@@ -45,7 +45,7 @@ export const barlowTwins: MethodPage<MethodOptions<'barlow-twins'>> = {
           Tensor2D,
           Tensor2D,
         ];
-        return { loss: redundancyReduction(z1, z2, lambda), features: features[0], statistics };
+        return { loss: redundancyReduction(z1, z2, lambda), features, statistics };
       },
       follow: () => ({}),
     };

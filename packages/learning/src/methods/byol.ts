@@ -79,7 +79,7 @@ export const byol: MethodPage<MethodOptions<'byol'>> = {
           meanCosine(p1, take<Tensor2D>(constants, 'z2')),
           meanCosine(p2, take<Tensor2D>(constants, 'z1')),
         );
-        return { loss: tf.mul(-0.5, agreement), features: features[0], statistics };
+        return { loss: tf.mul(-0.5, agreement), features, statistics };
       },
 
       follow(weights, _, scheduled) {

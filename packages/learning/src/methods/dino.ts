@@ -22,7 +22,7 @@ import { only, take, under, within } from '../names.js';
 import { blurred, coloured, isSmall, plainView, resizedCrop } from '../views.js';
 import { applyHead, initHead } from './head.js';
 import type { MethodPage } from './method.js';
-import { forwardStacked, rowsOf } from './two-views.js';
+import { forwardStacked, rowsOf, viewsOf } from './two-views.js';
 
 type Options = MethodOptions<'dino'>;
 
@@ -147,12 +147,12 @@ export const dino: MethodPage<Options> = {
       },
 
       loss(weights, { views: crops }, constants) {
-        const { features, statistics, first } = forwardBySize(crops, (stack, state) =>
+        const { features, statistics, globals } = forwardBySize(crops, (stack, state) =>
           forwardStacked(backbone, { ...weights, ...under('backbone.', state) }, stack),
         );
         const logits: Tensor2D = tf.div(logitsOf(weights, features), studentTemperature);
         const loss = dinoLoss(take<Tensor2D>(constants, 'teacher'), logits, crops.length);
-        return { loss, features: first, statistics, next: { [CENTRE]: take(constants, 'centre') } };
+        return { loss, features: globals, statistics, next: { [CENTRE]: take(constants, 'centre') } };
       },
 
       follow(weights, inputs, scheduled) {
@@ -165,16 +165,16 @@ export const dino: MethodPage<Options> = {
 
 /**
  * The global crops as one batch and then the local ones as one, the running statistics taking in the one, then the other.
- * @returns features of all [crops · B, d], and of the first crop [B, d]
+ * @returns features of all [crops · B, d], and of each global crop [B, d]
  */
 function forwardBySize(
   crops: readonly Tensor4D[],
   forward: (stack: Tensor4D[], statistics: Tensors) => { features: Tensor2D; statistics: Tensors },
-): { features: Tensor2D; first: Tensor2D; statistics: Tensors } {
-  const [globals, locals] = [crops.slice(0, GLOBALS), crops.slice(GLOBALS)];
-  const large = forward(globals, {});
-  const first = rowsOf(large.features, 0, GLOBALS);
-  if (locals.length === 0) return { ...large, first };
+): { features: Tensor2D; globals: Tensor2D[]; statistics: Tensors } {
+  const large = forward(crops.slice(0, GLOBALS), {});
+  const globals = viewsOf(large.features, GLOBALS);
+  const locals = crops.slice(GLOBALS);
+  if (locals.length === 0) return { ...large, globals };
   const small = forward(locals, large.statistics);
-  return { first, features: tf.concat([large.features, small.features], 0), statistics: small.statistics };
+  return { globals, features: tf.concat([large.features, small.features], 0), statistics: small.statistics };
 }

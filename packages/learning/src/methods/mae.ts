@@ -157,7 +157,7 @@ export const mae: MethodPage<Options> = {
           take(constants, 'pixels'),
           options.normalisePixels,
         );
-        return { loss, features: patches.pool(tokens), statistics: {} };
+        return { loss, features: [patches.pool(tokens)], statistics: {} };
       },
 
       follow: () => ({}),

@@ -27,8 +27,8 @@ export interface Batch {
 
 export interface Objective {
   loss: Scalar;
-  /** φ(x′) [B, d] */
-  features: Tensor2D;
+  /** φ of every whole view that gradients flow through, [B, d] each; the first view's first. */
+  features: readonly Tensor2D[];
   /** Next running statistics of the backbone, under its own names. */
   statistics: Tensors;
   /** Next values of tensors of `init` that no gradient moves, such as a queue, under their names. */

@@ -116,7 +116,7 @@ export const mocoV2: MethodPage<MethodOptions<'moco-v2'>> = {
       const q = normalizeRows(applyHead(weights, PROJECTOR, features));
       const keys = take<Tensor2D>(constants, 'keys');
       const loss = infoNce(q, keys, take<Tensor2D>(weights, QUEUE), temperature);
-      return { loss, features, statistics, next: enqueue(weights, keys) };
+      return { loss, features: [features], statistics, next: enqueue(weights, keys) };
     },
 
     follow(weights, inputs, scheduled) {

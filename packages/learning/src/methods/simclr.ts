@@ -17,7 +17,7 @@ import { normalizeRows } from '../losses.js';
 import { blurred, coloured, isSmall, plainView, resizedCrop, smallestShare } from '../views.js';
 import { applyHead, initHead } from './head.js';
 import type { MethodPage } from './method.js';
-import { bothViews, forwardStacked, rowsOf } from './two-views.js';
+import { bothViews, forwardStacked, viewsOf } from './two-views.js';
 
 const PROJECTOR = 'projector';
 /** Takes a score out of a softmax: far below any cosine over τ. */
@@ -55,7 +55,7 @@ export const simclr: MethodPage<MethodOptions<'simclr'>> = {
     loss(weights, batch) {
       const { features, statistics } = forwardStacked(backbone, weights, bothViews(batch));
       const z = applyHead(weights, PROJECTOR, features);
-      return { loss: ntXent(z, temperature), features: rowsOf(features, 0, 2), statistics };
+      return { loss: ntXent(z, temperature), features: viewsOf(features, 2), statistics };
     },
     follow: () => ({}),
   }),

@@ -42,7 +42,7 @@ export const simsiam: MethodPage<MethodOptions<'simsiam'>> = {
         const towards = (from: Tensor2D, to: Tensor2D) =>
           meanCosine(applyHead(weights, PREDICTOR, from), ops.stopGradient(to));
         const loss: Scalar = tf.mul(-0.5, tf.add(towards(z1, z2), towards(z2, z1)));
-        return { loss, features: features[0], statistics };
+        return { loss, features, statistics };
       },
       follow: () => ({}),
     };

@@ -41,7 +41,8 @@ export const supervised: MethodPage<MethodOptions<'supervised'>> = {
           views[0]!,
           'training',
         );
-        return { loss: crossEntropy(applyLinear(weights, HEAD, features), labels), features, statistics };
+        const loss = crossEntropy(applyLinear(weights, HEAD, features), labels);
+        return { loss, features: [features], statistics };
       },
       follow: () => ({}),
     };

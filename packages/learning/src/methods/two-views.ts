@@ -43,3 +43,8 @@ export function rowsOf(stack: Tensor2D, view: number, views: number): Tensor2D {
   const rows = stack.shape[0] / views;
   return tf.slice(stack, [view * rows, 0], [rows, -1]);
 }
+
+/** The same of each view. */
+export function viewsOf(stack: Tensor2D, views: number): Tensor2D[] {
+  return Array.from({ length: views }, (_, view) => rowsOf(stack, view, views));
+}

@@ -74,7 +74,7 @@ export const vicreg: MethodPage<MethodOptions<'vicreg'>> = {
         const { features, statistics } = forwardEach(backbone, weights, bothViews(batch));
         const [first, second] = features.map((h) => applyHead(weights, EXPANDER, h)) as [Tensor2D, Tensor2D];
         const loss = vicregLoss(first, second, { invariance, variance, covariance });
-        return { loss, features: features[0], statistics };
+        return { loss, features, statistics };
       },
       follow: () => ({}),
     };
