@@ -1,17 +1,10 @@
 // The demo's experiment by the stages themselves, without a service: data, a prior, training with and without it, evaluation.
+import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { DatasetCreate, Training } from '@rela/contracts';
+import { DatasetCreate, TargetsManifest, Training } from '@rela/contracts';
 import { ingest } from '@rela/datasets';
 import { createBackbone } from '@rela/learning';
-import {
-  EmbedderCache,
-  embedShard,
-  evaluate,
-  readJson,
-  reduceTargets,
-  TargetsManifest,
-  train,
-} from '@rela/stages';
+import { EmbedderCache, embedShard, evaluate, readJson, reduceTargets, train } from '@rela/stages';
 import { THREADS } from './ours.mjs';
 import { registerPrior } from './prior.mjs';
 
@@ -20,7 +13,11 @@ const downloads = fileURLToPath(new URL('../.rela/demo/downloads', import.meta.u
 /** As train workers have it: apps/train-worker/src/child.ts. */
 const LOADER_THREADS = 1;
 
-const toolsOf = (store) => ({ store, signal: new AbortController().signal, progress: () => undefined });
+export const toolsOf = (store) => ({
+  store,
+  signal: new AbortController().signal,
+  progress: () => undefined,
+});
 
 /** @param run as in demo/experiment.mjs */
 export const trainingOf = ({ name: _, ...run }) => Training.parse(run);
@@ -69,4 +66,4 @@ export async function targetsFrom(model, { training, manifest }, store) {
 
 /** @returns accuracy of the linear probe and of kNN */
 export const evaluated = ({ training, manifest, model, engine }, store) =>
-  evaluate({ training, manifest, model, engine, threads: THREADS }, toolsOf(store));
+  evaluate({ training, manifest, model, engine, threads: THREADS, scratch: tmpdir() }, toolsOf(store));

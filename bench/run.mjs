@@ -9,14 +9,12 @@ import { runPrepared } from '../demo/prepare.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const PAPER = 'paper:';
-/** In bench/paper, what studies share. */
-const SHARED = ['charts', 'statistics', 'write'];
 
 async function names() {
   const modules = async (folder) =>
     (await readdir(here(folder))).filter((file) => file.endsWith('.mjs')).map((file) => file.slice(0, -4));
-  const studies = (await modules('./paper')).filter((study) => !SHARED.includes(study));
-  return [...(await modules('./questions')), ...studies.map((study) => PAPER + study)].sort();
+  const studies = (await modules('./paper')).map((study) => PAPER + study);
+  return [...(await modules('./questions')), ...studies].sort();
 }
 
 function readArguments() {
@@ -80,7 +78,7 @@ async function showClaims() {
   const study = name.slice(PAPER.length);
   const { study: make } = await import(`./paper/${study}.mjs`);
   const { machine } = await import('./machine.mjs');
-  const { writeStudy } = await import('./paper/write.mjs');
+  const { writeStudy } = await import('./paper/shared/write.mjs');
   const answer = await make({ quick, say });
   const folder = out ?? here(quick ? './results/quick' : './results');
   const files = await writeStudy(folder, study, answer, { machine: machine(), quick });
@@ -89,7 +87,7 @@ async function showClaims() {
     print(asJson({ study, title, quick, seeds, machine: machine(), claims, ...numbers }));
     return;
   }
-  const { markdownTable } = await import('./paper/write.mjs');
+  const { markdownTable } = await import('./paper/shared/write.mjs');
   print(title);
   for (const { claim, holds, shown } of claims)
     print(`${holds ? 'holds' : 'DOES NOT HOLD'}: ${claim}. ${shown}`);

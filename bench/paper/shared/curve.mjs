@@ -1,0 +1,83 @@
+// Accuracy over cost of one run: the train stage, paused at given steps as a queue would pause it, for a look by linear probe and kNN.
+import { createBackbone, exportBackbone } from '@rela/learning';
+import { readCheckpoint, train } from '@rela/stages';
+import { evaluated, toolsOf } from '../../experiment.mjs';
+
+/** As train workers have it: apps/train-worker/src/child.ts. */
+const LOADER_THREADS = 1;
+const BACKBONE = 'backbone.';
+
+/** The run's backbone at a checkpoint, as ONNX. */
+async function modelAt(digest, { training, manifest }, store) {
+  const { state } = await readCheckpoint(store, digest);
+  const keys = Object.keys(state).filter((key) => key.startsWith(BACKBONE));
+  const weights = Object.fromEntries(keys.map((key) => [key.slice(BACKBONE.length), state[key]]));
+  const { mean, std, channels, imageSize } = manifest;
+  const image = { size: training.imageSize ?? imageSize.height, channels };
+  const bytes = exportBackbone(createBackbone(training.backbone, image), weights, { ...image, mean, std });
+  return (await store.write(bytes)).digest;
+}
+
+/**
+ * Seconds of a part of a run without those in which its step was made again after a pause, which is the study's doing and not the run's.
+ * @param timeline [{ step, seconds }] of the steps of the part
+ */
+function secondsOf(timeline, { isResumed, before }) {
+  const [first, last] = [timeline[0], timeline.at(-1)];
+  if (!isResumed || timeline.length < 2) return last.seconds - before;
+  const between = (last.seconds - first.seconds) / (timeline.length - 1);
+  return between * timeline.length;
+}
+
+/**
+ * @param options.looks steps after which the backbone is judged, in order; the last ends the run
+ * @param options.stop told every look so far; true ends the run there
+ * @param options.onLook called with every look
+ * @returns { looks: [{ step, seconds, flops, accuracy, knn }], switchStep }: seconds and operations of the training, the pauses left out
+ */
+export async function curve(
+  { training, manifest, targets = null, engine, looks, stop = () => false, onLook = () => undefined },
+  store,
+) {
+  const seen = [];
+  let checkpoints = [];
+  let switchStep = null;
+  let seconds = 0;
+  let paused = 0;
+  for (const at of looks) {
+    const pause = new AbortController();
+    let last = null;
+    const timeline = [];
+    const observer = {
+      metric: ({ step, seconds }) => {
+        timeline.push({ step, seconds });
+        if (step >= at) pause.abort(pause);
+      },
+      switched: (step) => {
+        switchStep = step;
+      },
+      checkpoint: (written) => {
+        last = written;
+      },
+      warn: () => undefined,
+    };
+    const options = { training, manifest, targets, engine, checkpoints, loaderThreads: LOADER_THREADS };
+    const tools = { ...toolsOf(store), signal: pause.signal };
+    await train({ ...options, checkpointSeconds: Number.POSITIVE_INFINITY }, observer, tools).catch(
+      (reason) => {
+        if (reason !== pause) throw reason;
+      },
+    );
+    checkpoints = [last];
+    const { progression } = await readCheckpoint(store, last.digest);
+    const model = await modelAt(last.digest, { training, manifest }, store);
+    const { accuracy, knn } = await evaluated({ training, manifest, model, engine }, store);
+    const { step, flops } = progression;
+    seconds += secondsOf(timeline, { isResumed: seen.length > 0, before: paused });
+    paused = progression.seconds;
+    seen.push({ step, seconds, flops, accuracy, knn });
+    onLook(seen.at(-1));
+    if (stop(seen)) break;
+  }
+  return { looks: seen, switchStep };
+}

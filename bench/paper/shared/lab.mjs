@@ -1,0 +1,95 @@
+// Where the studies on images are made: data, priors and their targets, an engine, and curves of runs, in a folder that goes when they end.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createEngine } from '@rela/engine';
+import { createRandomPrior } from '@rela/stages';
+import { openStore } from '@rela/storage';
+import { evaluated, haveData, targetsFrom, trained, trainingOf } from '../../experiment.mjs';
+import { THREADS } from '../../ours.mjs';
+import { curve } from './curve.mjs';
+
+/**
+ * @param setting { train, test, imageSize, backbone, batchSize }: images of Fashion-MNIST, and what all runs share
+ * @param work gets the lab
+ */
+export async function inLab(setting, work) {
+  const folder = await mkdtemp(join(tmpdir(), 'rela-study-'));
+  const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: 'fixed' });
+  try {
+    return await work(new Lab(setting, openStore(folder), engine));
+  } finally {
+    await engine.dispose();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+class Lab {
+  #data = new Map();
+
+  constructor(setting, store, engine) {
+    this.setting = setting;
+    this.store = store;
+    this.engine = engine;
+  }
+
+  /** Of so many images of a recipe, by default the study's own data set. */
+  manifest({ recipe = 'fashion-mnist', train = this.setting.train } = {}) {
+    const key = `${recipe}-${train}`;
+    const { test } = this.setting;
+    if (!this.#data.has(key))
+      this.#data.set(
+        key,
+        haveData({ name: key, source: { kind: 'recipe', recipe }, limit: { train, test } }, this.store),
+      );
+    return this.#data.get(key);
+  }
+
+  training(run) {
+    const { imageSize, backbone, batchSize } = this.setting;
+    return trainingOf({ name: 'run', imageSize, backbone, batchSize, method: { name: 'byol' }, ...run });
+  }
+
+  /** Steps of an epoch of a run. */
+  stepsPerEpoch({ dataRatio = 1, batchSize = this.setting.batchSize } = {}) {
+    return Math.floor(Math.floor(dataRatio * this.setting.train) / batchSize);
+  }
+
+  /**
+   * A prior: a run on other images, or `run: null` for weights that were never trained.
+   * @returns { model, trainSeconds }
+   */
+  async prior({ recipe, train, run, seed }) {
+    const { imageSize: size, backbone } = this.setting;
+    if (run === null) {
+      const source = { kind: 'random', backbone: { stem: 'auto', ...backbone }, imageSize: size };
+      const bytes = await createRandomPrior({ ...source, channels: 1, seed });
+      return { model: (await this.store.write(bytes)).digest, trainSeconds: 0 };
+    }
+    const manifest = await this.manifest({ recipe, train });
+    const options = { training: this.training({ ...run, seed }), manifest, engine: this.engine };
+    const { model, seconds } = await trained(options, this.store);
+    return { model, trainSeconds: seconds };
+  }
+
+  /** @returns the targets of the study's images by a prior, and what they took: { targets, seconds } */
+  async targets({ model }) {
+    const started = performance.now();
+    const manifest = await this.manifest();
+    const targets = await targetsFrom(model, { training: this.training({}), manifest }, this.store);
+    return { targets, seconds: (performance.now() - started) / 1000 };
+  }
+
+  /** Linear probe and kNN of any model on the study's images: { accuracy, knn }. */
+  async judge({ model }) {
+    const options = { training: this.training({}), manifest: await this.manifest(), engine: this.engine };
+    const { accuracy, knn } = await evaluated({ ...options, model }, this.store);
+    return { accuracy, knn };
+  }
+
+  /** Accuracy over cost: see `curve`. */
+  async curve(run, { targets = null, looks, stop, onLook }) {
+    const options = { training: this.training(run), manifest: await this.manifest(), engine: this.engine };
+    return curve({ ...options, targets, looks, stop, onLook }, this.store);
+  }
+}
