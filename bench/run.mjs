@@ -66,7 +66,14 @@ const print = (text) => process.stdout.write(`${text}\n`);
 const asJson = (value) => JSON.stringify(value, null, 2);
 
 async function answerQuestion() {
-  const { measure } = await import(`./questions/${name}.mjs`);
+  const { measure, parts: known = [] } = await import(`./questions/${name}.mjs`);
+  const strange = parts.filter((part) => !known.includes(part));
+  if (strange.length > 0) {
+    const there = known.length > 0 ? `Its parts are: ${known.join(', ')}` : 'It has no parts';
+    say(`"${name}" has no ${strange.map((part) => `"${part}"`).join(', ')}. ${there}.`);
+    process.exitCode = 1;
+    return;
+  }
   const { machine } = await import('./machine.mjs');
   const { tableOf } = await import('./report.mjs');
   const result = { bench: name, machine: machine(), cases: await measure(say, parts) };

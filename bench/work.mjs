@@ -9,15 +9,16 @@ const CLASSES = 10;
 export const RESNET18 = { kind: 'supervised', model: 'resnet18', size: 32, channels: 3, stem: 'modified' };
 
 /**
- * @param work { kind: supervised | byol | rela, model, size, channels, stem, batch, seed }
+ * @param work { kind: supervised | byol | rela, model, size, channels, stem, batch, seed, accumulate }: parts that a batch comes in
  * @returns the plan, and the phase that is asked about
  */
-export function planOf({ kind, model, size, channels, stem, batch, seed = 1 }) {
+export function planOf({ kind, model, size, channels, stem, batch, seed = 1, accumulate = 1 }) {
   const isRela = kind === 'rela';
   const training = Training.parse({
     method: { name: isRela ? 'byol' : kind },
     backbone: { name: model, stem },
     batchSize: batch,
+    accumulate,
     seed,
     rela: isRela ? {} : null,
   });

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Settings } from '@rela/config';
+import { table } from './table.mjs';
 
 /** Defaults that come from the machine; the page must not depend on where it is written. */
 const FROM_THE_MACHINE = { THREADS: 'processors of the machine' };
@@ -16,15 +17,6 @@ function defaultOf(name, setting) {
 function choicesOf(setting) {
   const words = setting.def.innerType?.options ?? setting.options;
   return words ? ` One of ${words.map((word) => `\`${word}\``).join(', ')}.` : '';
-}
-
-/** Cells are padded, as the formatter of this repository wants tables. */
-function table(head, rows) {
-  const widths = head.map((_, at) => Math.max(...[head, ...rows].map((row) => row[at].length)));
-  const line = (cells) => `| ${cells.map((cell, at) => cell.padEnd(widths[at])).join(' | ')} |`;
-  return [line(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(line)].join(
-    '\n',
-  );
 }
 
 function configurationPage() {

@@ -1,10 +1,8 @@
 // Writes the tables of docs/methods.md from the methods' own schemas: `node docs/methods.mjs` after a build.
-import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { MethodSpec } from '@rela/contracts';
-
-const PAGE = fileURLToPath(new URL('./methods.md', import.meta.url));
-const [BEGIN, END] = [/<!-- Written by .* -->\n/, /<!-- End of what is written -->/];
+import { table } from './table.mjs';
+import { writeInto } from './written.mjs';
 
 const nameOf = (schema) => schema.shape.name.def.values[0];
 
@@ -14,15 +12,6 @@ const linked = (text) => text.replace(/arXiv ([\d.]+\d)/g, '[arXiv $1](https://a
 function defaultOf(option) {
   const { data, success } = option.safeParse(undefined);
   return success && data !== undefined ? `\`${data}\`` : 'absent';
-}
-
-/** Cells are padded, as the formatter of this repository wants tables. */
-function table(head, rows) {
-  const widths = head.map((_, at) => Math.max(...[head, ...rows].map((row) => row[at].length)));
-  const line = (cells) => `| ${cells.map((cell, at) => cell.padEnd(widths[at])).join(' | ')} |`;
-  return [line(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(line)].join(
-    '\n',
-  );
 }
 
 function tables() {
@@ -44,14 +33,4 @@ function tables() {
   ].join('\n\n');
 }
 
-async function page() {
-  const text = await readFile(PAGE, 'utf8');
-  const begin = text.match(BEGIN);
-  const end = text.match(END);
-  const head = text.slice(0, begin.index + begin[0].length);
-  return `${head}\n${tables()}\n\n${text.slice(end.index)}`;
-}
-
-// `--print` is for the test that the page is current.
-if (process.argv.includes('--print')) process.stdout.write(await page());
-else await writeFile(PAGE, await page());
+await writeInto(fileURLToPath(new URL('./methods.md', import.meta.url)), tables());

@@ -101,6 +101,11 @@ describe('the pages', () => {
     expect(await read('docs/configuration.md')).toBe(stdout);
   });
 
+  it('about training has the figures of the bench: run `node docs/training.mjs`', async () => {
+    const { stdout } = await run(process.execPath, ['docs/training.mjs', '--print'], { cwd: root });
+    expect(await read('docs/training.md')).toBe(stdout);
+  });
+
   it('link to pages and files that exist', async () => {
     const pages = [
       'README.md',

@@ -33,6 +33,14 @@ export interface TrainingPlan {
   batchSpecs(phase: Phase): Record<string, TensorSpec>;
   /** Metrics: loss []; classifierCorrect [], of the B images of the first view, where there are classes. */
   step(phase: Phase): StepFunction;
+  /** What a step finds out from its batch: gradients under the names of the parameters, what the state carries on, the metrics. */
+  look(
+    phase: Phase,
+    state: Tensors,
+    batch: Tensors,
+  ): { gradients: Tensors; carried: Tensors; metrics: Tensors };
+  /** What a step makes of gradients: the tensors of the state that move. @param batch what `scalars` gives */
+  move(phase: Phase, state: Tensors, gradients: Tensors, batch: Tensors): Tensors;
   /**
    * Inputs that depend on the step, which counts from 1: the learning rate, and those of the method, whose schedules begin where its
    * own loss does.
@@ -117,6 +125,32 @@ export function planAround(
     return updated;
   };
 
+  const look: TrainingPlan['look'] = (phase, state, batch) => {
+    const minimise = objective(phase, method, { transport, blend }, state, batch);
+    const parameters = only(state, (key) => trains(phase, key) && !isClassifier(key));
+    const { loss, gradients, byproducts } = differentiate(parameters, () => {
+      const { loss, features, statistics, next = {} } = minimise();
+      return { loss, byproducts: { ...under('backbone.', statistics), ...next, features: features[0]! } };
+    });
+    const { features, ...carried } = byproducts;
+    const watched =
+      classes === null ? null : watch(state, features as Tensor2D, take<Tensor1D>(batch, 'labels'));
+    return {
+      gradients: { ...gradients, ...watched?.gradients },
+      carried,
+      metrics: { loss, ...(watched ? { classifierCorrect: watched.correct } : {}) },
+    };
+  };
+  const move: TrainingPlan['move'] = (phase, state, gradients, batch) => {
+    const clipped = clip
+      ? { ...gradients, ...clipByGlobalNorm(only(gradients, isNotWatching), clip.norm) }
+      : gradients;
+    const updated = update(state, clipped, batch);
+    const m = momentum ? take<Scalar>(batch, 'momentum') : undefined;
+    const inputs = phase === 'rela' ? null : batch;
+    return { ...updated, ...method.follow({ ...state, ...updated }, inputs, m) };
+  };
+
   return {
     parts,
 
@@ -155,29 +189,19 @@ export function planAround(
     },
 
     step: (phase) => (state, batch) => {
-      const minimise = objective(phase, method, { transport, blend }, state, batch);
-      const parameters = only(state, (key) => trains(phase, key) && !isClassifier(key));
-      const { loss, gradients, byproducts } = differentiate(parameters, () => {
-        const { loss, features, statistics, next = {} } = minimise();
-        return { loss, byproducts: { ...under('backbone.', statistics), ...next, features: features[0]! } };
-      });
-      const { features, ...carried } = byproducts;
-      const watched =
-        classes === null ? null : watch(state, features as Tensor2D, take<Tensor1D>(batch, 'labels'));
-      const part = { ...gradients, ...watched?.gradients };
-      const all = accumulation?.add(state, part, batch) ?? part;
-      const clipped = clip ? { ...all, ...clipByGlobalNorm(only(all, isNotWatching), clip.norm) } : all;
-      const updated = update(state, clipped, batch);
-      const m = momentum ? take<Scalar>(batch, 'momentum') : undefined;
-      const inputs = phase === 'rela' ? null : batch;
-      const moved = { ...updated, ...method.follow({ ...state, ...updated, ...carried }, inputs, m) };
+      const { gradients, carried, metrics } = look(phase, state, batch);
+      const all = accumulation?.add(state, gradients, batch) ?? gradients;
+      const moved = move(phase, { ...state, ...carried }, all, batch);
       return {
         state: accumulation
           ? { ...accumulation.settle(state, moved, batch), ...carried, ...accumulation.keep(all) }
-          : { ...updated, ...carried, ...moved },
-        metrics: { loss, ...(watched ? { classifierCorrect: watched.correct } : {}) },
+          : { ...carried, ...moved },
+        metrics,
       };
     },
+
+    look,
+    move,
 
     scalars(step, { part = 1, switchStep = null } = {}) {
       const first = training.rela === null ? 1 : switchStep;

@@ -107,9 +107,7 @@ export function rankCandidates(judged: Candidate[], asked: PriorChoice['by']): P
     taken === best
       ? `${word} ${rounded(worth(taken))}, the highest${next ? ` (next: ${next.name}, ${rounded(worth(next))})` : ''}`
       : `${word} ${rounded(worth(taken))}, within ${100 * EQUAL} % of the highest (${best.name}, ${rounded(worth(best))}), and the cheapest of those: ${rounded(1000 * taken.secondsPerImage)} ms an image against ${rounded(1000 * best.secondsPerImage)}`,
-    ...(asked === 'knn' && by === 'score'
-      ? ['by score, since the data set has no labels of two classes']
-      : []),
+    ...(asked === 'knn' && by === 'score' ? ['by score, since the sample has no labels of two classes'] : []),
     ...refused.map(({ name, refused: why }) => `${name} is refused: ${why}`),
   ];
   return {

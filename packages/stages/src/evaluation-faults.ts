@@ -18,7 +18,9 @@ export function evaluationFaults(
   transfers: ReadonlyMap<string, TransferDataset>,
 ): Fault[] {
   const faults: Fault[] = [];
-  const { finetune, transfer } = evaluation;
+  const { finetune, transfer, knn } = evaluation;
+  const tooMany = hasTest(manifest) && neighboursMissing(knn.k, manifest);
+  if (tooMany) faults.push({ path: ['evaluation', 'knn', 'k'], message: tooMany });
   const missing = whatIsMissing(manifest);
   if (finetune && missing)
     faults.push({
@@ -42,15 +44,24 @@ export function evaluationFaults(
     const other = transfers.get(reference);
     const path = ['evaluation', 'transfer', index];
     const lacks = other && whatIsMissing(other.manifest);
+    const few = other && neighboursMissing(knn.k, other.manifest);
     if (lacks)
       faults.push({
         path,
         message: `"${reference}" cannot be judged on: it ${lacks}; a probe needs labels of two classes or more and test images`,
       });
+    else if (few)
+      faults.push({ path, message: `"${reference}" cannot be judged on: evaluation.knn.k ${few}` });
     else if (transfer!.indexOf(reference) !== index)
       faults.push({ path, message: `"${reference}" is named twice` });
   }
   return faults;
+}
+
+/** Why there are not as many neighbours as are to vote; null where there are. */
+function neighboursMissing(k: number, { splits }: DatasetManifest): string | null {
+  const { count } = splits.train;
+  return k <= count ? null : `is ${k}, and there are ${count} training images; take ${count} or fewer`;
 }
 
 function whatIsMissing(manifest: DatasetManifest): string | null {

@@ -9,9 +9,10 @@ export function imagesPerClass(images: number, classes: number, share: number): 
 }
 
 /**
- * Indices of the images, rising. A share of 1 is every labelled image; of a class with fewer images than its part, all are taken.
+ * Indices of the images, rising. A share of 1 is every labelled image; of a class with fewer images than its part, all are taken. A
+ * class that no image has stays out: no test image has it either, or the data set would have been refused.
  * @param labels int32 [n], −1: not labelled
- * @throws ProblemError `invalid-data` where a class would have no image
+ * @throws ProblemError `invalid-data` where the share is less than an image of each class
  */
 export function labelledSubset(options: {
   labels: Int32Array;
@@ -24,11 +25,10 @@ export function labelledSubset(options: {
   for (const [index, label] of labels.entries()) if (label >= 0) byClass[label]!.push(index);
   const labelled = byClass.reduce((sum, { length }) => sum + length, 0);
   const part = share === 1 ? labelled : imagesPerClass(labelled, classes.length, share);
-  const empty = byClass.findIndex(({ length }) => Math.min(length, part) === 0);
-  if (empty >= 0)
+  if (part === 0)
     throw new ProblemError(
       'invalid-data',
-      `Fine-tuning with ${share} of the labels would see no image of the class "${classes[empty]}": ${labelled} labelled images of ${classes.length} classes, ${byClass[empty]!.length} of them of this one. Take a larger share.`,
+      `Fine-tuning with ${share} of the labels would see no image of a class: there are ${labelled} labelled images of ${classes.length} classes. Take a larger share.`,
     );
   const taken = byClass.flatMap((indices, label) => {
     if (indices.length <= part) return indices;

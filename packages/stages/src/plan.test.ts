@@ -352,6 +352,11 @@ it('names what a run cannot be judged by', () => {
     expect(faults({ transfer: ['o'] }, transfers(less))).toEqual(['runs[0].evaluation.transfer[0]']);
   }
   expect(faults({ transfer: ['o', 'o'] }, transfers({}))).toEqual(['runs[0].evaluation.transfer[1]']);
+  expect(faults({ knn: { k: 300 } })).toEqual([]);
+  expect(faults({ knn: { k: 301 } })).toEqual(['runs[0].evaluation.knn.k']);
+  expect(faults({ knn: { k: 301 } }, { manifest: { ...manifest, ...noTest } })).toEqual([]);
+  const few = { splits: { ...manifest.splits, train: { ...train, count: 19 } } };
+  expect(faults({ transfer: ['o'] }, transfers(few))).toEqual(['runs[0].evaluation.transfer[0]']);
 });
 
 it('makes targets without a run, as wide as the prior gives or as is asked for', () => {
@@ -380,4 +385,15 @@ it('refuses a job that has nothing to do, targets without a prior, and wider one
   expect(faultsOf(JobCreate.parse({ dataset: 'd' }))).toEqual(['runs']);
   expect(faultsOf(JobCreate.parse({ dataset: 'd', targets: {} }), { prior: null })).toEqual(['prior']);
   expect(faultsOf(JobCreate.parse({ dataset: 'd', prior: 'p', targets: { k: 65 } }))).toEqual(['targets.k']);
+});
+
+it('refuses to choose a prior by labels where there are none of two classes', () => {
+  const wanted = (by: string) =>
+    JobCreate.parse({ dataset: 'd', prior: { auto: ['p', 'q'], by }, runs: [run('a', { rela: {} })] });
+  const candidates = [prior, { ...prior, digest: digest('q'), name: 'q' }];
+  const faults = (by: string, classes: string[] | null) =>
+    faultsOf(wanted(by), { prior: null, candidates, manifest: { ...manifest, classes } });
+  for (const classes of [null, ['one']]) expect(faults('knn', classes)).toEqual(['prior.by']);
+  expect(faults('knn', manifest.classes)).toEqual([]);
+  expect(faults('score', null)).toEqual([]);
 });

@@ -99,6 +99,12 @@ function findFaults(
       field: 'dataset',
       message: 'has nothing to learn from: all of its training images are the same; create it from others',
     });
+  if (asksForLabels(request) && (manifest.classes?.length ?? 0) < 2)
+    faults.push({
+      field: 'prior.by',
+      message:
+        'is "knn", which needs labels of two classes or more, and this dataset has none such; leave it out',
+    });
   const together = { width: blend.reduce((sum, part) => sum + part.prior.width, 0) };
   const offered = [...(blend.length > 0 ? [together] : candidates), ...(prior ? [prior] : [])];
   const byWidth = offered.toSorted((a, b) => a.width - b.width);
@@ -153,6 +159,10 @@ function findFaults(
   }
   return faults;
 }
+
+/** Whether candidates are to be ranked by their nearest neighbours' labels. */
+const asksForLabels = ({ prior }: JobCreate) =>
+  typeof prior === 'object' && prior !== null && 'auto' in prior && prior.by === 'knn';
 
 function namedTwice(priors: Prior[], fieldOf: (index: number) => (string | number)[]): FieldFault[] {
   return priors.flatMap(({ digest, name }, index) => {

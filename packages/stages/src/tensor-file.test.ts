@@ -1,5 +1,14 @@
-import { expect, it } from 'vitest';
-import { decodeTensors, encodeTensors } from './tensor-file.js';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { decodeTensors, encodeTensors, readTensorSpecs } from './tensor-file.js';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rela-tensors-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const tensors = {
   weight: {
@@ -60,11 +69,19 @@ it('reads halves, brain floats, doubles and long integers as others write them',
   expect(long).toEqual({ dtype: 'int32', shape: [], data: Int32Array.from([-9]) });
 });
 
-it.each([
+it.each<[string, unknown]>([
+  ['is null', null],
   ['is a list', []],
   ['names no type', { weight: { shape: [1], data_offsets: [0, 4] } }],
   ['has a shape that is none', { weight: { dtype: 'F32', shape: [-1], data_offsets: [0, 4] } }],
   ['has a type that is not read', { weight: { dtype: 'F8_E4M3', shape: [4], data_offsets: [0, 4] } }],
-])('refuses a header that %s', (_, header) => {
-  expect(() => decodeTensors(written(header, Buffer.alloc(4)))).toThrow(/damaged/);
+  ['has more numbers than bytes', { weight: { dtype: 'F32', shape: [2], data_offsets: [0, 4] } }],
+  ['goes beyond the file', { weight: { dtype: 'F32', shape: [2], data_offsets: [0, 8] } }],
+  ['begins behind its end', { weight: { dtype: 'F32', shape: [1], data_offsets: [4, 0] } }],
+])('refuses a header that %s, also where no more than the header is read', async (_, header) => {
+  const file = written(header, Buffer.alloc(4));
+  expect(() => decodeTensors(file)).toThrow(/damaged/);
+  const path = join(folder, 'broken.safetensors');
+  await writeFile(path, file);
+  await expect(readTensorSpecs(path)).rejects.toThrow(/damaged/);
 });

@@ -80,13 +80,20 @@ function typeOf(name: string, { dtype: stored }: Entry) {
   );
 }
 
+/** @param bytes of the data that the header belongs to */
+function assertInside(name: string, entry: Entry, bytes: number): void {
+  const [start, end] = entry.data_offsets;
+  if (end > bytes || end - start !== sizeOf(entry) * typeOf(name, entry).itemBytes)
+    throw corrupt(`tensor "${name}" does not lie where the header says`);
+}
+
+const sizeOf = ({ shape }: Entry) => shape.reduce((product, side) => product * side, 1);
+
 function readTensor(name: string, entry: Entry, data: Uint8Array): HostTensor {
   const { itemBytes, dtype, foreign } = typeOf(name, entry);
   const { shape } = entry;
   const [start, end] = entry.data_offsets;
-  const size = shape.reduce((product, side) => product * side, 1);
-  if (end - start !== size * itemBytes || start < 0 || end > data.length)
-    throw corrupt(`tensor "${name}" does not lie where the header says`);
+  const size = sizeOf(entry);
   // A copy of its own, since `slice` of a Buffer is a view: tensors have to start at a multiple of their element.
   const bytes = new Uint8Array(data.subarray(start, end));
   if (foreign) {
@@ -140,8 +147,10 @@ function parseHeader(
     );
   }
   const { __metadata__: metadata = {}, ...entries } = header;
-  for (const [name, entry] of Object.entries(entries))
+  for (const [name, entry] of Object.entries(entries)) {
     if (!isEntry(entry)) throw corrupt(`its header does not say what "${name}" is`);
+    assertInside(name, entry, size - dataStart);
+  }
   return {
     entries: entries as Record<string, Entry>,
     metadata: metadata as Record<string, string>,

@@ -57,6 +57,14 @@ function labelOf({ label, labels }: SourceOptions): { label?: string | null } {
   return given({ label });
 }
 
+function shardsOf(train: string[], options: SourceOptions) {
+  return {
+    train: paths(train),
+    ...given({ test: options.test && paths(options.test), image: options.image }),
+    ...labelOf(options),
+  };
+}
+
 function pairOf(images: string, labels: string | undefined) {
   return { images: path(images), ...given({ labels: optionalPath(labels) }) };
 }
@@ -115,22 +123,12 @@ const SOURCES: { flag: string; option: keyof SourceOptions; read(options: Source
   {
     flag: '--webdataset SHARDS',
     option: 'webdataset',
-    read: (options) => ({
-      kind: 'webdataset',
-      train: paths(options.webdataset!),
-      ...given({ test: options.test && paths(options.test), image: options.image }),
-      ...labelOf(options),
-    }),
+    read: (options) => ({ kind: 'webdataset', ...shardsOf(options.webdataset!, options) }),
   },
   {
     flag: '--parquet FILES',
     option: 'parquet',
-    read: (options) => ({
-      kind: 'parquet',
-      train: paths(options.parquet!),
-      ...given({ test: options.test && paths(options.test), image: options.image }),
-      ...labelOf(options),
-    }),
+    read: (options) => ({ kind: 'parquet', ...shardsOf(options.parquet!, options) }),
   },
   {
     flag: '--csv PATH',

@@ -1,5 +1,6 @@
 /** Ingest from real files to shards on disk. */
 import { join } from 'node:path';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { openSplit } from '../shards/split.js';
@@ -20,6 +21,15 @@ async function pngFolder(count: number, channels: 1 | 3 = 3): Promise<string> {
   for (let index = 0; index < count; index++)
     await put(join(folder, 'images', `c${index % 2}`, `${index}.png`), await png(6, 6, channels, index + 1));
   return folder;
+}
+
+/** A Parquet file of bytes and labels. */
+function parquetOf(images: string[], labels: number[]): Uint8Array {
+  const columnData = [
+    { name: 'image', data: images.map((text) => Buffer.from(text)), type: 'BYTE_ARRAY' as const },
+    { name: 'label', data: labels, type: 'INT32' as const },
+  ];
+  return new Uint8Array(parquetWriteBuffer({ columnData }));
 }
 
 const csv = (path: string) => ({ kind: 'csv', path }) as const;
@@ -242,6 +252,45 @@ describe('ingest', () => {
     await expect(
       ingestInto(folder, { kind: 'idx', train: all, test }, { limit: { train: 2 } }),
     ).rejects.toThrow(/has: 1\. Raise limit\.train \(2\)/);
+  });
+
+  it('refuses them before an image is read, where the source knows its labels by then', async () => {
+    const folder = await testFolder();
+    // None of the files is an image: who reads one says so.
+    const refusal = (source: Parameters<typeof ingestInto>[1], more: object = {}) =>
+      expect(ingestInto(folder, source, more)).rejects;
+    const rows = ['path,label,split', 'gone.png,cat,train', 'gone.png,dog,train', 'gone.png,owl,test'];
+    const path = await put(join(folder, 'x.csv'), rows.join('\n'));
+    await refusal(csv(path)).toThrow(/classes that no training image has: owl\. Add training images/);
+    const known = await put(join(folder, 'y.csv'), rows.join('\n').replace('owl', 'dog'));
+    await refusal(csv(known)).toThrow(/do not decode/);
+    await refusal(csv(known), { limit: { train: 1 } }).toThrow(/has: dog\. Raise limit\.train \(1\)/);
+    const parquet = async (name: string, labels: number[]) =>
+      put(
+        join(folder, name),
+        parquetOf(
+          labels.map(() => 'no image'),
+          labels,
+        ),
+      );
+    const train = await parquet('train.parquet', [0, 1]);
+    await refusal({ kind: 'parquet', train, test: await parquet('test.parquet', [1, 2, 0]) }).toThrow(
+      /no training image has: 2\. Add/,
+    );
+    const test = await parquet('few.parquet', [0, 2]);
+    await refusal({ kind: 'parquet', train, test }, { limit: { test: 1 } }).toThrow(/do not decode/);
+    for (const name of ['a/c0/1.png', 'a/c1/1.png', 'b/c1/1.png']) await put(join(folder, name), 'no image');
+    const folders = { kind: 'folder', path: join(folder, 'a'), test: join(folder, 'b') } as const;
+    await refusal(folders, { limit: { train: 1 } }).toThrow(/has: c1\. Raise limit\.train/);
+    await refusal(folders).toThrow(/do not decode/);
+  });
+
+  it('says where to name the images when none of what it was given is one', async () => {
+    const folder = await testFolder();
+    const train = await put(join(folder, 'x.parquet'), parquetOf(['a text', 'another'], [0, 1]));
+    await expect(ingestInto(folder, { kind: 'parquet', train, image: 'image' })).rejects.toThrow(
+      /^2 of 2 images do not decode, .*x\.parquet#0 \(.*\)\. Not one does: say in source\.image where/,
+    );
   });
 
   it('gives names to numbered classes, and refuses labels without one and names for classes that have some', async () => {

@@ -47,6 +47,8 @@ export interface Undecodable {
 const EXAMPLES = 10;
 /** Decoded pixels are stored instead of the file where they take no more than this: a 64 × 64 colour image is read, not decoded. */
 const MAX_PIXEL_BYTES = 64 * 64 * 3;
+/** Kinds of sources in which `image` says which of several columns or files an image is. */
+const NAMES_IMAGES: ReadonlySet<string> = new Set(['csv', 'parquet', 'webdataset']);
 /** So many more images are looked at for others that fail, so that one error names them together. */
 const LOOK_ON = 1000;
 
@@ -67,6 +69,7 @@ export async function ingest(options: IngestOptions): Promise<Ingested> {
 async function takeIn(source: Source, options: IngestOptions): Promise<Ingested> {
   const { dataset, write, signal } = options;
   assertUnnamed(source, dataset);
+  assertKnown(source, dataset);
   const intake = new Intake(options, totalOf(source));
   const statistics = new PixelStatistics();
   const train = await intake.split('train', source.train, statistics);
@@ -107,6 +110,31 @@ async function takeIn(source: Source, options: IngestOptions): Promise<Ingested>
 function totalOf({ train, test }: Source): number | null {
   const testCount = test ? test.count : 0;
   return train.count === null || testCount === null ? null : train.count + testCount;
+}
+
+/**
+ * Before an image is read, for sources that know their labels by then.
+ * @throws ProblemError `invalid-data` where test images have classes that no training image has
+ */
+function assertKnown(source: Source, dataset: DatasetCreate): void {
+  const { train, test } = source;
+  if (!train.labels || !test?.labels) return;
+  const { labels } = train;
+  const unseen = [...test.labels].filter((label) => !labels.has(label));
+  if (unseen.length === 0) return;
+  throw unseenClasses(unseen, classNames(source, dataset, Math.max(...unseen)), dataset);
+}
+
+function unseenClasses(
+  labels: readonly number[],
+  classes: readonly string[] | null,
+  { limit }: DatasetCreate,
+): ProblemError {
+  const names = labels.toSorted((one, other) => one - other).map((label) => classes?.[label] ?? label);
+  return new ProblemError(
+    'invalid-data',
+    `The test images have classes that no training image has: ${names.slice(0, 10).join(', ')}${names.length > 10 ? ', …' : ''}. ${limit?.train === undefined ? 'Add training images of them, or leave them out of the test images' : `Raise limit.train (${limit.train})`}.`,
+  );
 }
 
 /** @throws ProblemError `invalid-data` where names are given to classes that have some */
@@ -215,23 +243,19 @@ class Intake {
   /** @throws ProblemError `invalid-data` where test images have classes that no training image has */
   assertSeen(classes: readonly string[] | null): void {
     if (this.#unseen.size === 0) return;
-    const names = [...this.#unseen]
-      .sort((one, other) => one - other)
-      .map((label) => classes?.[label] ?? label);
-    const { limit } = this.options.dataset;
-    throw new ProblemError(
-      'invalid-data',
-      `The test images have classes that no training image has: ${names.slice(0, 10).join(', ')}${names.length > 10 ? ', …' : ''}. ${limit?.train === undefined ? 'Add training images of them, or leave them out of the test images' : `Raise limit.train (${limit.train})`}.`,
-    );
+    throw unseenClasses([...this.#unseen], classes, this.options.dataset);
   }
 
   #intolerable(seen: string): ProblemError {
     const { count, examples } = this.undecodable;
+    const { source, tolerance } = this.options.dataset;
     const named = examples.map(({ name, reason }) => `${name} (${reason})`).join('; ');
-    return new ProblemError(
-      'invalid-data',
-      `${count} of ${seen} images do not decode, and the tolerance is ${this.options.dataset.tolerance}: ${named}${count > EXAMPLES ? '; …' : ''}. Remove or repair them, or raise "tolerance".`,
-    );
+    const what = `${count} of ${seen} images do not decode, and the tolerance is ${tolerance}: ${named}${count > EXAMPLES ? '; …' : ''}`;
+    const cure =
+      count === this.#done && NAMES_IMAGES.has(source.kind)
+        ? 'Not one does: say in source.image where the images are'
+        : 'Remove or repair them, or raise "tolerance"';
+    return new ProblemError('invalid-data', `${what}. ${cure}.`);
   }
 
   #fail(failure: { name: string; reason: string }): void {

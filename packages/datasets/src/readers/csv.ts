@@ -53,14 +53,21 @@ export async function openCsv(options: CsvOptions): Promise<Source> {
   const { path, limit } = options;
   const counts = { train: 0, test: 0 };
   const seen = new Set<string>();
+  /** Labels of the rows that the limit leaves, and where each is first. */
+  const taken = { train: new Map<string, string>(), test: new Map<string, string>() };
   const others = new Set<string>();
   let columns: Columns | null = null;
   for await (const row of rowsOf(options, (found, other) => {
     columns = found;
     if (other !== null && others.size < 10) others.add(other);
   })) {
+    if (row.label !== '') {
+      seen.add(row.label);
+      const { split } = row;
+      if (split && counts[split] < (limit?.[split] ?? counts[split] + 1) && !taken[split].has(row.label))
+        taken[split].set(row.label, nameOf(row));
+    }
     if (row.split) counts[row.split]++;
-    if (row.label !== '') seen.add(row.label);
     if (seen.size > MAX_CLASSES)
       throw new ProblemError(
         'invalid-data',
@@ -74,13 +81,12 @@ export async function openCsv(options: CsvOptions): Promise<Source> {
     );
   const isLabelled = (columns as Columns | null)?.label !== null && seen.size > 0;
   const labels = isLabelled ? Labels.of(seen, options.classes).asNumbered() : null;
+  const split = (name: 'train' | 'test') =>
+    splitOf(options, labels, name, Math.min(limit?.[name] ?? counts[name], counts[name]), taken[name]);
   return {
     classes: labels?.classes ?? null,
-    train: splitOf(options, labels, 'train', Math.min(limit?.train ?? counts.train, counts.train)),
-    test:
-      counts.test > 0
-        ? splitOf(options, labels, 'test', Math.min(limit?.test ?? counts.test, counts.test))
-        : null,
+    train: split('train'),
+    test: counts.test > 0 ? split('test') : null,
     close: () => options.web.close(),
   };
 }
@@ -90,9 +96,12 @@ function splitOf(
   labels: Labels | null,
   split: 'train' | 'test',
   count: number,
+  taken: ReadonlyMap<string, string>,
 ): SourceSplit {
+  const numbers = labels && [...taken].map(([label, where]) => labels.number(label, where));
   return {
     count,
+    ...(numbers ? { labels: new Set(numbers.filter((number) => number !== null)) } : {}),
     atOnce: options.web.concurrency,
     async *images(signal) {
       let left = count;
@@ -107,13 +116,17 @@ function splitOf(
   };
 }
 
+const nameOf = ({ image, line }: Row) =>
+  `line ${line} (${image.length > 200 ? `${image.slice(0, 200)}…` : image})`;
+
 function imageOf(
-  { image, label, line }: Row,
+  row: Row,
   { files, web, path }: CsvOptions,
   labels: Labels | null,
   signal: AbortSignal | undefined,
 ): SourceImage {
-  const name = `line ${line} (${image.length > 200 ? `${image.slice(0, 200)}…` : image})`;
+  const { image, label } = row;
+  const name = nameOf(row);
   const read = async () => {
     if (image === '') throw new DecodeError('names no image');
     if (/^https?:\/\//i.test(image)) return web.get(image, signal);

@@ -113,6 +113,7 @@ async function folderSplit(options: {
   return {
     count: quotas.reduce((sum, quota) => sum + quota, 0),
     ...(isInBucket(root) ? { atOnce: REMOTE_AT_ONCE } : {}),
+    ...(classes ? { labels: new Set([...quotas.keys()].filter((label) => quotas[label]! > 0)) } : {}),
     async *images(signal) {
       for (const [label, group] of groups.entries()) {
         let left = quotas[label]!;

@@ -14,32 +14,25 @@ import {
   type SchemaTree,
 } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
-import type { Files } from '../files/files.js';
 import { matchFiles } from '../files/match.js';
 import { DecodeError } from '../image.js';
 import { featuresOf, type HubFeatures } from './hub-features.js';
 import { Labels, MAX_CLASSES } from './labels.js';
 import { MAX_FILE_BYTES } from './read-image.js';
-import type { Limit, Source, SourceImage, SourceSplit } from './source.js';
+import type { ShardOptions, Source, SourceImage, SourceSplit } from './source.js';
 
-export interface ParquetOptions {
-  files: Files;
-  /** Paths; a folder, `{0..3}` and `*` stand for several. */
-  train: string | readonly string[];
-  test?: string | readonly string[] | undefined;
-  /** Column of the images. Default: the one that the metadata call an image, else `image`. */
-  image?: string | undefined;
-  /** Column of the labels. Default: the one that the metadata call one, else `label` where it is there. null: no labels. */
-  label?: string | null | undefined;
-  classes?: readonly string[] | undefined;
-  limit?: Limit | undefined;
+export interface ParquetOptions extends ShardOptions {
   signal?: AbortSignal | undefined;
 }
 
 const MAX_GROUP_BYTES = 2 ** 30;
 const ENDINGS = ['.parquet'];
 
-/** @throws ProblemError `invalid-data` naming file and column, with the columns that there are */
+/**
+ * `image` is a column; absent: the one that the metadata call an image, else `image`. `label` is one; absent: the one that the metadata
+ * call one, else `label` where it is there.
+ * @throws ProblemError `invalid-data` naming file and column, with the columns that there are
+ */
 export async function openParquet(options: ParquetOptions): Promise<Source> {
   const { files, train, test, limit } = options;
   const open = async (patterns: string | readonly string[]) => {
@@ -50,11 +43,48 @@ export async function openParquet(options: ParquetOptions): Promise<Source> {
   const trainFiles = await open(train);
   const testFiles = test === undefined ? null : await open(test);
   const labels = await labelsOf([...trainFiles, ...(testFiles ?? [])], options);
+  const split = async (opened: readonly ParquetFile[], most: number | undefined): Promise<SourceSplit> => {
+    const rows = rowsOf(opened, labels, most);
+    // Where nothing is tested, nothing depends on what is known beforehand.
+    return labels && testFiles
+      ? { ...rows, labels: await numbersOf(opened, labels, rows.count ?? 0, options.signal) }
+      : rows;
+  };
   return {
     classes: labels?.classes ?? null,
-    train: rowsOf(trainFiles, labels, limit?.train),
-    test: testFiles && rowsOf(testFiles, labels, limit?.test),
+    train: await split(trainFiles, limit?.train),
+    test: testFiles && (await split(testFiles, limit?.test)),
   };
+}
+
+/** The labels that occur in the first `count` rows: their column is read, and no image. */
+async function numbersOf(
+  opened: readonly ParquetFile[],
+  labels: Labels,
+  count: number,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlySet<number>> {
+  const found = new Set<number>();
+  let left = count;
+  for (const one of opened) {
+    let number = 0;
+    for await (const rows of groupsOf(one, [one.label!.column], () => left)) {
+      signal?.throwIfAborted();
+      for (const row of rows) {
+        const label = labelOf(row, one, labels, rowName(one, number++));
+        if (label !== null) found.add(label);
+      }
+      left -= rows.length;
+    }
+  }
+  return found;
+}
+
+const rowName = ({ path }: ParquetFile, number: number) => `${basename(path)}#${number}`;
+
+function labelOf(row: Row, { label }: ParquetFile, labels: Labels | null, where: string): number | null {
+  const raw = label && (row[label.column] as string | number | bigint | boolean | null);
+  return labels?.number(typeof raw === 'boolean' ? Number(raw) : raw, where) ?? null;
 }
 
 interface ParquetFile {
@@ -231,7 +261,7 @@ function rowsOf(opened: readonly ParquetFile[], labels: Labels | null, limit?: n
         for await (const rows of groupsOf(one, columns, () => left)) {
           for (const row of rows) {
             signal?.throwIfAborted();
-            yield imageOf(row, `${basename(one.path)}#${number++}`, one, labels);
+            yield imageOf(row, rowName(one, number++), one, labels);
             left--;
           }
         }
@@ -243,17 +273,11 @@ function rowsOf(opened: readonly ParquetFile[], labels: Labels | null, limit?: n
 
 type Row = Record<string, unknown>;
 
-function imageOf(
-  row: Row,
-  name: string,
-  { image, isStruct, label }: ParquetFile,
-  labels: Labels | null,
-): SourceImage {
+function imageOf(row: Row, name: string, one: ParquetFile, labels: Labels | null): SourceImage {
+  const { image, isStruct } = one;
   const cell = row[image];
   const bytes = isStruct ? (cell as Row | null)?.bytes : cell;
   const path = isStruct ? (cell as Row | null)?.path : undefined;
-  const raw = label && (row[label.column] as string | number | bigint | boolean | null);
-  const number = labels?.number(typeof raw === 'boolean' ? Number(raw) : raw, name) ?? null;
   const read = async () => {
     if (!(bytes instanceof Uint8Array))
       throw new DecodeError(path ? `has no bytes, only the path ${path}` : 'is empty');
@@ -261,7 +285,7 @@ function imageOf(
       throw new DecodeError(`has more than the ${MAX_FILE_BYTES} bytes that are read`);
     return bytes;
   };
-  return { name, label: number, kind: 'file', read };
+  return { name, label: labelOf(row, one, labels, name), kind: 'file', read };
 }
 
 /** Rows of these columns, row group by row group; no more of a group than are wanted still. */

@@ -1,4 +1,5 @@
 /** What every reader gives: the images of a split, one after the other, not yet decoded. */
+import type { Files } from '../files/files.js';
 import type { DecodedImage } from '../image.js';
 
 interface Named {
@@ -19,6 +20,8 @@ export interface SourceSplit {
   count: number | null;
   /** How many files are worth reading at once, where it is more than there are processors: they come over a network. */
   atOnce?: number;
+  /** Labels of the images that `images` gives, where they are known before an image is read. */
+  labels?: ReadonlySet<number>;
   /** From the first image, in an order that depends on nothing but the source. Constant memory. */
   images(signal?: AbortSignal): AsyncIterable<SourceImage>;
 }
@@ -39,4 +42,18 @@ export interface Source {
 export interface Limit {
   train?: number | undefined;
   test?: number | undefined;
+}
+
+/** Files that hold many images each, and where in them image and label are. */
+export interface ShardOptions {
+  files: Files;
+  /** Paths; a folder, `{0..3}` and `*` stand for several. */
+  train: string | readonly string[];
+  test?: string | readonly string[] | undefined;
+  /** Column or ending of the images; absent: what the format's reader takes for one. */
+  image?: string | undefined;
+  /** Column or ending of the labels; absent: what the format's reader takes for one. null: no labels. */
+  label?: string | null | undefined;
+  classes?: readonly string[] | undefined;
+  limit?: Limit | undefined;
 }

@@ -13,26 +13,17 @@ import { openUnpacked } from '../files/unpacked.js';
 import { DecodeError } from '../image.js';
 import { Labels } from './labels.js';
 import { IMAGE_ENDINGS, MAX_FILE_BYTES } from './read-image.js';
-import type { Limit, Source, SourceImage, SourceSplit } from './source.js';
-
-export interface WebDatasetOptions {
-  files: Files;
-  /** Paths of shards; a folder, `{000..003}` and `*` stand for several. */
-  train: string | readonly string[];
-  test?: string | readonly string[] | undefined;
-  /** Ending of the images, such as "jpg"; absent: what is an image. */
-  image?: string | undefined;
-  /** Ending of the labels, or of a JSON file that has them, after which comes the field: "json.class". Default: cls, else json.label. null: no labels. */
-  label?: string | null | undefined;
-  classes?: readonly string[] | undefined;
-  limit?: Limit | undefined;
-}
+import type { ShardOptions, Source, SourceImage, SourceSplit } from './source.js';
 
 const ENDINGS = ['.tar', '.tar.gz', '.tgz'];
 const MAX_LABEL_BYTES = 2 ** 20;
 
-/** @throws ProblemError `invalid-data` where a shard is not there; naming shard and member while they are read */
-export async function openWebDataset(options: WebDatasetOptions): Promise<Source> {
+/**
+ * `image` is an ending of the images, such as "jpg"; absent: what is an image. `label` is an ending, or that of a JSON file, after
+ * which comes the field: "json.class"; absent: cls, else json.label.
+ * @throws ProblemError `invalid-data` where a shard is not there; naming shard and member while they are read
+ */
+export async function openWebDataset(options: ShardOptions): Promise<Source> {
   const { files, train, test, limit } = options;
   const labels = new Labels(options.classes);
   const reading = { files, labels, image: options.image, label: options.label };
