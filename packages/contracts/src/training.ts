@@ -126,7 +126,9 @@ export type Training = z.infer<typeof Training>;
 export const InitSpec = z
   .strictObject({
     run: z.string().min(1).max(200).optional().describe('id of a run that has trained'),
-    artifact: Digest.optional().describe('a weight file that was uploaded'),
+    artifact: Digest.optional().describe(
+      "an uploaded safetensors file: a state dict under torchvision's or timm's names",
+    ),
   })
   .refine(({ run, artifact }) => (run === undefined) !== (artifact === undefined), {
     error: 'needs either a run or an artifact',

@@ -8,6 +8,7 @@ import { formatBytes, formatShare, formatTime } from '../output/format.js';
 import { type Column, formatProperties, formatTable } from '../output/table.js';
 import { parseNumber } from './arguments.js';
 import { addContinue } from './continue-run.js';
+import { addWeights } from './run-weights.js';
 import { openSession } from './session.js';
 
 /** What the runs of a job came to, one a line. */
@@ -90,6 +91,7 @@ function propertiesOf(run: Run): string {
     'switch step': result?.switchStep ?? null,
     engine: result?.engine ?? null,
     model: result?.model ?? null,
+    weights: result?.weights ?? null,
     'best on held-out images': result?.best
       ? `${formatShare(result.best.accuracy)} at step ${result.best.step}, ${result.best.model}`
       : null,
@@ -146,6 +148,7 @@ export function addRuns(program: Command): void {
     .argument('<run>', 'id')
     .requiredOption('-o, --output <folder>', 'where to write train-features.npy, train-labels.npy, …')
     .action(downloadFeatures);
+  addWeights(runs);
   addContinue(runs);
 }
 

@@ -85,7 +85,7 @@ it('keeps the final checkpoint of a run alone, and tells those who go on from it
     ...resultOf('train'),
     checkpoint: { step: 30, digest: digestOf('30'), bytes: 30 },
     best: {
-      ...{ model: digestOf('best'), modelBytes: 7, weights: digestOf('best weights') },
+      ...{ model: digestOf('best'), modelBytes: 7, weights: digestOf('best weights'), weightsBytes: 6 },
       ...{ step: 20, epoch: 2, accuracy: 0.5 },
     },
   };
@@ -97,7 +97,11 @@ it('keeps the final checkpoint of a run alone, and tells those who go on from it
     result: { checkpoint: { step: 30 } },
   });
   expect((await database.runs.get(runId))?.result?.best).toEqual({
-    ...{ step: 20, epoch: 2, accuracy: 0.5, model: digestOf('best') },
+    ...{ step: 20, epoch: 2, accuracy: 0.5, model: digestOf('best'), weights: digestOf('best weights') },
+  });
+  expect((await database.runs.get(runId))?.result?.weights).toBe(digestOf('weights'));
+  expect(await database.artifacts.get(digestOf('best weights'))).toMatchObject({
+    ...{ bytes: 6, mediaType: 'application/x-safetensors' },
   });
   expect(await database.models.get(digestOf('best'))).toMatchObject({ runId, bytes: 7 });
   expect(await database.runs.training('run_nobody')).toBeNull();
