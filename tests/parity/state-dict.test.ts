@@ -20,6 +20,7 @@ const works = [
   { model: 'resnet50', stem: 'standard', size: 64, channels: 1 },
   { model: 'mobilenet-v2', stem: 'standard', size: 64, channels: 3 },
   { model: 'vit-tiny', stem: 'modified', size: 32, channels: 3 },
+  { model: 'vit-small', stem: 'standard', size: 64, channels: 3 },
 ] as const;
 
 const python = await findTorch();

@@ -51,7 +51,7 @@ class Block(nn.Module):
 class VisionTransformer(nn.Module):
     """[B, C, size, size] to the features of the class token [B, width]. stem: patches of 4 px (modified) or of 16 (standard)."""
 
-    def __init__(self, channels, size, stem, width=192, depth=12, heads=3):
+    def __init__(self, channels, size, stem, width, depth, heads):
         super().__init__()
         patch = 4 if stem == "modified" else 16
         self.patch_embed = PatchEmbed(channels, patch, width)

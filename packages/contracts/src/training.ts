@@ -15,13 +15,13 @@ import {
 export const BackboneSpec = z
   .strictObject({
     name: z
-      .enum(['resnet18', 'resnet34', 'resnet50', 'resnet18-narrow', 'mobilenet-v2', 'vit-tiny'])
+      .enum(['resnet18', 'resnet34', 'resnet50', 'resnet18-narrow', 'mobilenet-v2', 'vit-tiny', 'vit-small'])
       .describe('narrow: 16 to 128 channels, for small images'),
     stem: z
       .enum(['auto', 'modified', 'standard'])
       .default('auto')
       .describe(
-        'modified: 3×3 stride-1 convolution and no max-pool (resnet), no stride in the first two places that have one (mobilenet-v2), patches of 4 instead of 16 px (vit-tiny); auto takes it for images up to 64 px',
+        'modified: 3×3 stride-1 convolution and no max-pool (resnet), no stride in the first two places that have one (mobilenet-v2), patches of 4 instead of 16 px (vit-tiny, vit-small); auto takes it for images up to 64 px',
       ),
     pool: z
       .enum(['token', 'mean'])

@@ -26,10 +26,13 @@ const made = (name: BackboneSpec['name'], seed = 1) => {
   return { backbone, weights: backbone.init(createRandom(seed)) };
 };
 
-it.each(['resnet18-narrow', 'mobilenet-v2', 'vit-tiny'] as const)('gives back the weights of %s', (name) => {
-  const { backbone, weights } = made(name);
-  expectSame(fromStateDict(backbone, toStateDict(weights)), weights);
-});
+it.each(['resnet18-narrow', 'mobilenet-v2', 'vit-tiny', 'vit-small'] as const)(
+  'gives back the weights of %s',
+  (name) => {
+    const { backbone, weights } = made(name);
+    expectSame(fromStateDict(backbone, toStateDict(weights)), weights);
+  },
+);
 
 it('has the names and shapes of torchvision and timm', () => {
   const resnet = toStateDict(made('resnet18-narrow').weights);

@@ -137,7 +137,7 @@ describe('a method that cannot work with the run names the field and what to tak
       'mae',
       {},
       'runs[0].backbone.name',
-      'is resnet18-narrow, which has no patches that MAE could hide; take vit-tiny',
+      'is resnet18-narrow, which has no patches that MAE could hide; take vit-tiny, vit-small',
     ],
     ['moco-v2', { queue: 49 }, 'runs[0].method.queue', 'is 49, less than a batch of 50; take at least 50'],
     [
@@ -169,7 +169,7 @@ describe('a method that cannot work with the run names the field and what to tak
   it.each([['byol'], ['simclr'], ['simsiam'], ['moco-v2'], ['barlow-twins'], ['vicreg'], ['dino']])(
     '%s with its defaults works without labels, on every backbone',
     (name) => {
-      for (const backbone of ['resnet18-narrow', 'mobilenet-v2', 'vit-tiny'])
+      for (const backbone of ['resnet18-narrow', 'mobilenet-v2', 'vit-tiny', 'vit-small'])
         expect(
           faultOf({ name }, { backbone: { name: backbone } }, { manifest: { ...manifest, classes: null } }),
         ).toEqual([]);
