@@ -169,9 +169,11 @@ async function spreadResult(
       return;
     }
     case 'evaluate':
-      for (const { features, featuresBytes, labels, labelsBytes } of result.features ?? []) {
-        await recordArtifact(tx, { digest: features, bytes: featuresBytes, mediaType: FILE_TYPES.npy });
-        await recordArtifact(tx, { digest: labels, bytes: labelsBytes, mediaType: FILE_TYPES.npy });
+      for (const files of result.features ?? []) {
+        const mediaType = FILE_TYPES[files.format ?? 'npy'];
+        await recordArtifact(tx, { digest: files.features, bytes: files.featuresBytes, mediaType });
+        if (files.format !== 'parquet')
+          await recordArtifact(tx, { digest: files.labels, bytes: files.labelsBytes, mediaType });
       }
       if (runId) await assembleResult(tx, runId);
       return;

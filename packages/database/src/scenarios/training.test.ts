@@ -131,7 +131,8 @@ it('puts the evaluations of a run together in the order of the plan, and knows t
   await succeed('evaluate-0-1', { accuracy: 0.4, task: tasks[1], finetune: took });
   await succeed('evaluate-0-0', { accuracy: 0.5, task: tasks[0] });
   const files = {
-    ...{ split: 'test', rows: 3, width: 2, features: digestOf('features'), featuresBytes: 152 },
+    ...{ format: 'npy', split: 'test', rows: 3, width: 2 },
+    ...{ features: digestOf('features'), featuresBytes: 152 },
     ...{ labels: digestOf('labels'), labelsBytes: 140 },
   };
   await succeed('evaluate-0', { features: [files] });
