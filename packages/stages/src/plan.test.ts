@@ -285,6 +285,17 @@ it('refuses to go on with another training, on other data, for no longer, or wit
   expect(fields({ epochs: 9 }, { ...earlier(), result: older })).toEqual(['runs[0].continueFrom']);
 });
 
+it('refuses to choose a prior for a job with a run that goes on, whether that run uses ReLA or not', () => {
+  const candidates = [prior, { ...prior, id: 'pri_2', name: 'q', digest: digest('q') }];
+  for (const rela of [null, {}]) {
+    const { wanted, known } = starting({ epochs: 9, rela }, { continueFrom: earlier({ rela }) });
+    const choosing = { ...wanted, prior: { auto: ['p', 'q'], sample: 64, seed: 0, by: 'score' as const } };
+    expect(() => plan(choosing, { ...known, prior: null, candidates })).toThrow(
+      /prior: cannot be chosen among several: runs\[0\] goes on with run run_1/,
+    );
+  }
+});
+
 it('starts from weights that fit, and refuses others and two beginnings', () => {
   const init = (difference: string | null) => ({ init: { weights: digest('w'), difference } });
   const wanted = request(run('b', { init: { run: 'run_1' } }));
