@@ -103,7 +103,7 @@ it('becomes a Parquet file that gives back every float and label, and leaves non
   };
   const { parquet, rows } = await rowsOf(['a', 'b', 'c']);
   expect(rows.map(({ index }) => Number(index))).toEqual([...all.labels.keys()]);
-  expect(rows.map(({ label }) => label ?? -1)).toEqual([...all.labels]);
+  expect(rows.map(({ label }) => label)).toEqual([...all.labels].map((label) => (label < 0 ? null : label)));
   expect(all.labels).toContain(-1);
   expect(Float32Array.from(rows.flatMap(({ feature }) => feature as number[]))).toEqual(all.features);
   const { key_value_metadata: said } = await parquetMetadataAsync(parquet);
