@@ -12,89 +12,11 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.append(str(Path(__file__).parents[2] / "tests" / "torch"))
-from resnet import ResNet
+from networks import create
 
 work = json.loads(sys.argv[1])
 torch.set_num_threads(work["threads"])
 torch.manual_seed(0)
-
-
-def normed(inputs, outputs, kernel, stride=1):
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)
-    )
-
-
-class InvertedResidual(nn.Module):
-    """A bottleneck of MobileNetV2: 1x1 up, 3x3 a channel, 1x1 down without a ReLU."""
-
-    def __init__(self, inputs, outputs, stride, expansion):
-        super().__init__()
-        middle = inputs * expansion
-        layers = [] if expansion == 1 else [*normed(inputs, middle, 1), nn.ReLU6(inplace=True)]
-        layers += [
-            nn.Conv2d(middle, middle, 3, stride, 1, groups=middle, bias=False),
-            nn.BatchNorm2d(middle),
-            nn.ReLU6(inplace=True),
-            *normed(middle, outputs, 1),
-        ]
-        self.body, self.same = nn.Sequential(*layers), stride == 1 and inputs == outputs
-
-    def forward(self, x):
-        return x + self.body(x) if self.same else self.body(x)
-
-
-class MobileNetV2(nn.Module):
-    STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-
-    def __init__(self, channels, stem):
-        super().__init__()
-        modified = stem == "modified"
-        layers, inputs = [*normed(channels, 32, 3, 1 if modified else 2), nn.ReLU6(inplace=True)], 32
-        for expansion, width, blocks, stride in self.STAGES:
-            for block in range(blocks):
-                keeps = block > 0 or (modified and width == 24)
-                layers.append(InvertedResidual(inputs, width, 1 if keeps else stride, expansion))
-                inputs = width
-        self.body = nn.Sequential(*layers, *normed(inputs, 1280, 1), nn.ReLU6(inplace=True))
-        self.width = 1280
-
-    def forward(self, x):
-        return self.body(x).mean((2, 3))
-
-
-class VisionBlock(nn.Module):
-    def __init__(self, width, heads):
-        super().__init__()
-        self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(width, 1e-6), nn.LayerNorm(width, 1e-6)
-        self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-    def forward(self, x):
-        batch, places, width = x.shape
-        qkv = self.qkv(self.norm1(x)).reshape(batch, places, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        scores = (q * (width // self.heads) ** -0.5) @ k.transpose(-2, -1)
-        mixed = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, places, width)
-        x = x + self.proj(mixed)
-        return x + self.mlp(self.norm2(x))
-
-
-class VisionTransformer(nn.Module):
-    def __init__(self, channels, size, stem, width=192, depth=12, heads=3):
-        super().__init__()
-        patch = 4 if stem == "modified" else 16
-        self.embed = nn.Conv2d(channels, width, patch, patch)
-        self.token = nn.Parameter(0.02 * torch.randn(1, 1, width))
-        self.places = nn.Parameter(0.02 * torch.randn(1, (size // patch) ** 2 + 1, width))
-        self.blocks = nn.Sequential(*[VisionBlock(width, heads) for _ in range(depth)])
-        self.norm, self.width = nn.LayerNorm(width, 1e-6), width
-
-    def forward(self, x):
-        patches = self.embed(x).flatten(2).transpose(1, 2)
-        x = torch.cat((self.token.expand(len(x), -1, -1), patches), 1) + self.places
-        return self.norm(self.blocks(x)[:, 0])
 
 
 def head(inputs, hidden, outputs):
@@ -109,12 +31,9 @@ def refuse_reference_blas():
 
 
 def backbone():
-    if work["model"] == "mobilenet-v2":
-        return MobileNetV2(work["channels"], work["stem"])
-    if work["model"] == "vit-tiny":
+    if work["model"].startswith("vit-"):
         refuse_reference_blas()
-        return VisionTransformer(work["channels"], work["size"], work["stem"])
-    return ResNet(work["model"], work["channels"], work["stem"])
+    return create(work["model"], work["channels"], work["size"], work["stem"])
 
 
 def images(layout):

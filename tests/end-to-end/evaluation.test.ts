@@ -1,9 +1,10 @@
 /** Judging trained backbones: other data sets, few labels, features out. One service, one training. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Run } from '@rela/contracts';
 import { type JobInput, RelaApiError } from '@rela/sdk';
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { rela } from '../rela.js';
 import {
@@ -111,6 +112,33 @@ it.skipIf(!python)(
     expect(shown.stdout).toMatch(/linear probe on others +0\.\d+ +0\.\d+/);
   },
 );
+
+it('the same features come as a Parquet file a split, float for float', async () => {
+  const { runs, reused } = await runsOf(job({ ...EVALUATION, features: 'parquet' }));
+  expect(reused.train).toBe(2);
+  const folder = join(service.folder, 'parquet');
+  const home = service.service.home;
+  const got = await rela('--home', home, 'runs', 'features', runs[1]!.id, '-o', folder);
+  expect(got.code, got.stderr).toBe(0);
+  expect((await readdir(folder)).sort()).toEqual(['test.parquet', 'train.parquet']);
+  for (const kept of judged[1]!.result!.features!) {
+    if (kept.format === 'parquet') throw new Error('The first job asked for npy.');
+    const file = await asyncBufferFromFile(join(folder, `${kept.split}.parquet`));
+    const rows = await parquetReadObjects({ file });
+    expect(rows).toHaveLength(kept.rows);
+    const ends = async (digest: string, bytes: number) =>
+      Buffer.from(await service.client.artifacts.read(digest)).subarray(-bytes);
+    const floats = Float32Array.from(rows.flatMap(({ feature }) => feature as number[]));
+    expect(Buffer.from(floats.buffer).equals(await ends(kept.features, 4 * kept.rows * kept.width))).toBe(
+      true,
+    );
+    const labels = Int32Array.from(rows, ({ label }) => label as number);
+    expect(Buffer.from(labels.buffer).equals(await ends(kept.labels, 4 * kept.rows))).toBe(true);
+  }
+  const { features } = runs[1]!.result!.features![0]!;
+  const response = await fetch(`${service.url}/v1/artifacts/${features}`, { method: 'HEAD' });
+  expect(response.headers.get('content-disposition')).toMatch(/\.parquet"$/);
+});
 
 it('refuses a data set that is not there, or has no labels, before anything is trained', async () => {
   const { client, folder } = service;

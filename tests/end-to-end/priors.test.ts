@@ -57,7 +57,7 @@ const runs = () => [
   shortRun('control', { epochs: 1, dataRatio: 0.5 }),
 ];
 
-async function ended(input: Omit<JobInput, 'dataset' | 'runs'>): Promise<Job> {
+async function ended(input: Omit<JobInput, 'dataset'>): Promise<Job> {
   const { client } = service;
   return client.jobs.wait((await client.jobs.create({ dataset: 'shapes', runs: runs(), ...input })).id);
 }
@@ -145,6 +145,71 @@ it('fails where no candidate is of use, and lets the control train', async () =>
   const job = await ended({ prior: { auto: ['noise', 'collapsed'] } });
   expect(job.error).toContain('No candidate carries anything to learn from');
   expect(job.runs.map(({ status }) => status)).toEqual(['failed', 'succeeded']);
+});
+
+const targetsAlone = (prior: JobInput['prior'], targets: JobInput['targets'] = {}) =>
+  ended({ prior, targets, runs: [] });
+const targetsOf = async ({ id }: Job) => (await service.client.targets.list({ job: id })).items;
+
+it('chooses a prior for targets alone, and they are those of the prior that it took', async () => {
+  const job = await targetsAlone({ auto: ['small', 'noise', 'random'], sample: 128 });
+  expect(job).toMatchObject({ status: 'succeeded', runs: [], error: null });
+  expect(job.choice!.candidates[2]).toMatchObject({ name: 'noise', score: null });
+  expect(job.stages.map(({ kind }) => kind)).toEqual(['appraise', 'choose', 'embed', 'reduce']);
+  const taken = Object.values(priors).find(({ digest }) => digest === job.choice!.prior)?.name ?? 'random';
+  expect(job.choice!.name).toBe(taken);
+  const [targets] = await targetsOf(job);
+  const [named] = await targetsOf(await targetsAlone(taken));
+  expect(targets).toMatchObject({ status: 'succeeded', prior: job.choice!.prior, runIds: [], k: named!.k });
+  expect(targets!.digest).toBe(named!.digest);
+  const narrow = await targetsAlone({ auto: ['small', 'random'], sample: 128 }, { k: 4 });
+  expect(await targetsOf(narrow)).toMatchObject([{ k: 4, status: 'succeeded' }]);
+});
+
+it('blends priors into targets alone, as wide as all of them together', async () => {
+  const job = await targetsAlone({ blend: [{ prior: 'random' }, { prior: 'small' }] });
+  expect(job).toMatchObject({ status: 'succeeded', runs: [], priorId: null });
+  expect(job.stages.map(({ kind }) => kind)).toEqual(['appraise', 'embed', 'join', 'reduce']);
+  const [targets] = await targetsOf(job);
+  expect(targets).toMatchObject({ status: 'succeeded', k: 128 + 6, count: 256, runIds: [] });
+  const folder = `${service.folder}/blend`;
+  const command = ['targets', 'export', job.id, '--format', 'npy', '--no-labels', '-o', folder];
+  const got = await rela('--home', service.service.home, '--json', ...command);
+  expect(got.code, got.stderr).toBe(0);
+  expect(JSON.parse(got.stdout)).toMatchObject({ k: 134, count: 256, targets: targets!.digest });
+});
+
+it('says of targets that no candidate was good enough for why there are none', async () => {
+  const job = await targetsAlone({ auto: ['noise', 'collapsed'], sample: 64 });
+  expect(job).toMatchObject({ status: 'failed', error: expect.stringContaining('No candidate carries') });
+  const { stderr } = await rela(
+    ...['--url', service.url, 'targets', 'export', job.id, '--format', 'npy', '-o', service.folder],
+  );
+  expect(stderr).toMatch(/are not made: the stage choose failed: .*No candidate carries/);
+});
+
+it('refuses targets alone that are wider than the narrowest candidate gives', async () => {
+  const wide = service.client.jobs.create({
+    ...{ dataset: 'shapes', prior: { auto: ['small', 'random'] }, targets: { k: 7 } },
+  });
+  await expect(wide).rejects.toMatchObject({ problem: { errors: [{ field: 'targets.k' }] } });
+});
+
+it('refuses to choose a prior where a run goes on with another, and says what to name', async () => {
+  const [finished] = chosen.runs;
+  const going = shortRun('longer', { rela: {}, epochs: 2, dataRatio: 0.5, continueFrom: finished!.id });
+  const wanted = (prior: JobInput['prior']) => ({ dataset: 'shapes', prior, runs: [going] });
+  const refused = service.client.jobs.create(wanted({ auto: ['small', 'random'] }));
+  await expect(refused).rejects.toMatchObject({
+    problem: {
+      errors: [
+        { field: 'prior', message: expect.stringContaining(`runs[0] goes on with run ${finished!.id}`) },
+      ],
+    },
+  });
+  // With the prior that was chosen it goes on.
+  const job = await service.client.jobs.create(wanted(chosen.choice!.name));
+  expect(await service.client.jobs.wait(job.id)).toMatchObject({ status: 'succeeded', error: null });
 });
 
 it.each([

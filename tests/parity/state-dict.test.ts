@@ -18,6 +18,9 @@ const works = [
   { model: 'resnet18', stem: 'modified', size: 32, channels: 3 },
   { model: 'resnet18', stem: 'standard', size: 64, channels: 3 },
   { model: 'resnet50', stem: 'standard', size: 64, channels: 1 },
+  { model: 'mobilenet-v2', stem: 'standard', size: 64, channels: 3 },
+  { model: 'vit-tiny', stem: 'modified', size: 32, channels: 3 },
+  { model: 'vit-small', stem: 'standard', size: 64, channels: 3 },
 ] as const;
 
 const python = await findTorch();
@@ -29,11 +32,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Running statistics that differ from channel to channel, so that a mistake in them shows. */
+/** Statistics and biases that differ from channel to channel, so that a mistake in them shows. */
 function lived(weights: HostTensors): HostTensors {
   const random = createRandom(2);
   const changed = Object.entries(weights).map(([key, tensor]) => {
-    if (!key.includes('running_')) return [key, tensor];
+    if (!/running_|bias$/.test(key)) return [key, tensor];
     const draw = key.endsWith('running_var') ? () => 0.5 + random.next() : () => 0.1 * random.normal();
     const data = Float32Array.from(tensor.data, draw);
     return [key, { ...tensor, data }];

@@ -1,7 +1,7 @@
 """What PyTorch makes of weights that came as safetensors, and weights of its own to go the other way.
 
 Usage: state_dict.py FOLDER, with ours.safetensors and images.bin (float32 [N, C, S, S]); work.json says { model, channels, stem, size }.
-Writes ours.bin, the features of ours; theirs.safetensors, a network of its own, and theirs.bin, its features.
+Writes ours.bin, the features of ours; theirs.safetensors, a classifier of its own on such a network, and theirs.bin, its features.
 """
 import json
 import struct
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "torch"))
-from resnet import ResNet  # noqa: E402
+from networks import create  # noqa: E402
 
 TYPES = {"F32": np.float32, "I64": np.int64}
 
@@ -54,13 +54,20 @@ def features(network, name):
         network.eval()(images).numpy().tofile(folder / name)
 
 
-ours = ResNet(work["model"], channels, work["stem"])
+def network():
+    return create(work["model"], channels, size, work["stem"])
+
+
+ours = network()
 ours.load_state_dict(read(folder / "ours.safetensors"), strict=True)
 features(ours, "ours.bin")
 
 torch.manual_seed(1)
-theirs = ResNet(work["model"], channels, work["stem"]).train()
+theirs = network().train()
 with torch.no_grad():
+    for parameter in theirs.parameters():
+        parameter.add_(0.02 * torch.randn_like(parameter))  # also where they begin with zeros, as biases may
     theirs(images)  # running statistics that are not 0 and 1
-write(folder / "theirs.safetensors", theirs.state_dict())
+head = {"fc.weight": torch.zeros(10, theirs.width), "fc.bias": torch.zeros(10)}
+write(folder / "theirs.safetensors", {**theirs.state_dict(), **head})
 features(theirs, "theirs.bin")

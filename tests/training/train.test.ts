@@ -177,5 +177,5 @@ it('starts from given weights, and refuses those of another backbone by the firs
     result.weights,
   );
   const other = run(trainingOf({ backbone: { name: 'mobilenet-v2' } }), { init: result.weights });
-  await expect(other).rejects.toThrow(/do not fit: tensor "features\.0\.0\.weight" is missing/);
+  await expect(other).rejects.toThrow(/do not fit the backbone: tensor "features\.0\.0\.weight" is missing/);
 });

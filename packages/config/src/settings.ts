@@ -33,7 +33,7 @@ export const Settings = z.object({
     .url({ protocol: /^https?$/ })
     .optional()
     .describe(
-      'server that data sets at s3://bucket/key are read from. Absent: the one of STORAGE_URL, else Amazon',
+      'server that data sets at s3://bucket/key are read from, and exports written to. Absent: the one of STORAGE_URL, else Amazon',
     ),
   S3_REGION: z.string().min(1).optional().describe('its region. Absent: the one of STORAGE_URL'),
   PRIVATE_ADDRESSES: z

@@ -50,9 +50,9 @@ export const EvaluationSpec = z
       .describe('other data sets with labels and test images: probe and kNN on the features of each'),
     finetune: FinetuneSpec.optional().describe('absent: no fine-tuning'),
     features: z
-      .enum(['npy'])
+      .enum(['npy', 'parquet'])
       .optional()
-      .describe("keep the features of the run's data set, as npy files to download"),
+      .describe("keep the features of the run's data set, to download: npy, two files a split; parquet, one"),
   })
   .meta({ id: 'EvaluationSpec' });
 export type EvaluationSpec = z.infer<typeof EvaluationSpec>;
@@ -94,16 +94,28 @@ export const FinetuneResult = z
   .meta({ id: 'FinetuneResult' });
 export type FinetuneResult = z.infer<typeof FinetuneResult>;
 
-/** The features of one split as two npy files, at /v1/artifacts/:digest. */
+const table = { split: z.enum(['train', 'test']), rows: z.int(), width: z.int() };
+
+/** The features of one split as files, at /v1/artifacts/:digest. */
 export const FeatureFiles = z
-  .object({
-    split: z.enum(['train', 'test']),
-    rows: z.int(),
-    width: z.int(),
-    features: Digest.describe('npy, float32 [rows, width], in the order of the data set'),
-    featuresBytes: z.int(),
-    labels: Digest.describe('npy, int32 [rows]; −1: not labelled'),
-    labelsBytes: z.int(),
-  })
+  .union([
+    z.object({
+      // Results of earlier versions have none.
+      format: z.literal('npy').optional(),
+      ...table,
+      features: Digest.describe('npy, float32 [rows, width], in the order of the data set'),
+      featuresBytes: z.int(),
+      labels: Digest.describe('npy, int32 [rows]; −1: not labelled'),
+      labelsBytes: z.int(),
+    }),
+    z.object({
+      format: z.literal('parquet'),
+      ...table,
+      features: Digest.describe(
+        'columns index, label (null: not labelled; absent without classes) and feature, a list of width float32',
+      ),
+      featuresBytes: z.int(),
+    }),
+  ])
   .meta({ id: 'FeatureFiles' });
 export type FeatureFiles = z.infer<typeof FeatureFiles>;

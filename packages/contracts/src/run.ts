@@ -27,6 +27,9 @@ export const RunResult = z
     finalLoss: z.number().nullable(),
     waitShare: z.number().describe('share of the training time in which the step waited for data'),
     model: Digest.nullable().describe('the backbone as ONNX, at /v1/models/:digest'),
+    weights: Digest.optional().describe(
+      "the backbone as a state dict under torchvision's or timm's names, safetensors, at /v1/artifacts/:digest",
+    ),
     engine: z
       .string()
       .describe(
@@ -36,7 +39,8 @@ export const RunResult = z
     endedBy: EndedBy.optional().describe('which bound ended the training'),
     returned: z.enum(['last', 'best']).optional().describe('which weights `model` has'),
     lastModel: Digest.optional().describe('weights of the last step as ONNX'),
-    best: ValidationPoint.extend({ model: Digest })
+    lastWeights: Digest.optional().describe('the same as a state dict'),
+    best: ValidationPoint.extend({ model: Digest, weights: Digest.optional() })
       .optional()
       .describe('weights that were best on the held-out images; only with `validation`'),
     validations: z.array(ValidationPoint).optional(),

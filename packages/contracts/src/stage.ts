@@ -91,7 +91,7 @@ export const TrainInput = z.object({
   training: Training,
   reduceKey: z.string().nullable().describe('result key of the targets; null without ReLA'),
   continueFrom: Digest.optional().describe('checkpoint of the finished run that this one goes on with'),
-  init: Digest.optional().describe("weight file with the backbone's first weights"),
+  init: Digest.optional().describe("state dict with the backbone's first weights, safetensors"),
 });
 export const EvaluateInput = z.object({
   kind: z.literal('evaluate'),
@@ -159,15 +159,17 @@ export const ReduceResult = z.object({
   embedSeconds: z.number().describe('sum over the shards, as spent when they were computed'),
 });
 /** A backbone in both forms. */
-export const StoredWeights = z.object({ model: Digest, modelBytes: z.int().nonnegative(), weights: Digest });
-export type StoredWeights = z.infer<typeof StoredWeights>;
-
-export const TrainResult = z.object({
-  kind: z.literal('train'),
+export const StoredWeights = z.object({
   model: Digest.describe('the backbone as ONNX'),
   modelBytes: z.int().nonnegative(),
+  weights: Digest.describe("the backbone as a state dict under torchvision's or timm's names, safetensors"),
+  weightsBytes: z.int().nonnegative(),
+});
+export type StoredWeights = z.infer<typeof StoredWeights>;
+
+export const TrainResult = StoredWeights.extend({
+  kind: z.literal('train'),
   width: z.int().positive().describe('d: floats a feature of the backbone'),
-  weights: Digest.describe('named tensors of the backbone'),
   seconds: z.number(),
   steps: z.int(),
   switchStep: z.int().nullable(),

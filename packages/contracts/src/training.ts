@@ -16,13 +16,13 @@ import { RelaChoice } from './rela.js';
 export const BackboneSpec = z
   .strictObject({
     name: z
-      .enum(['resnet18', 'resnet34', 'resnet50', 'resnet18-narrow', 'mobilenet-v2', 'vit-tiny'])
+      .enum(['resnet18', 'resnet34', 'resnet50', 'resnet18-narrow', 'mobilenet-v2', 'vit-tiny', 'vit-small'])
       .describe('narrow: 16 to 128 channels, for small images'),
     stem: z
       .enum(['auto', 'modified', 'standard'])
       .default('auto')
       .describe(
-        'modified: 3×3 stride-1 convolution and no max-pool (resnet), no stride in the first two places that have one (mobilenet-v2), patches of 4 instead of 16 px (vit-tiny); auto takes it for images up to 64 px',
+        'modified: 3×3 stride-1 convolution and no max-pool (resnet), no stride in the first two places that have one (mobilenet-v2), patches of 4 instead of 16 px (vit-tiny, vit-small); auto takes it for images up to 64 px',
       ),
     pool: z
       .enum(['token', 'mean'])
@@ -104,7 +104,9 @@ export type Training = z.infer<typeof Training>;
 export const InitSpec = z
   .strictObject({
     run: z.string().min(1).max(200).optional().describe('id of a run that has trained'),
-    artifact: Digest.optional().describe('a weight file that was uploaded'),
+    artifact: Digest.optional().describe(
+      "an uploaded safetensors file: a state dict under torchvision's or timm's names",
+    ),
   })
   .refine(({ run, artifact }) => (run === undefined) !== (artifact === undefined), {
     error: 'needs either a run or an artifact',

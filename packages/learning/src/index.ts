@@ -3,7 +3,7 @@ export { type Backbone, createBackbone, patchBackbones } from './backbones/backb
 export { exportBackbone } from './export.js';
 export { type FeatureSource, type FeatureTable, inMemory } from './feature-source.js';
 export { featureStep } from './features.js';
-export { backboneSpecs, firstDifference } from './given-weights.js';
+export { firstDifference } from './given-weights.js';
 export { type KnnOptions, knnPredict, rangeOf } from './knn.js';
 export { relaLoss } from './losses.js';
 export type { Batch, Method, MethodContext, MethodFault, MethodStep, Objective } from './methods/method.js';

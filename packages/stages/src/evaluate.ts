@@ -60,7 +60,7 @@ export async function evaluate(
   const started = performance.now();
   const { training, transfer, scratch } = options;
   const data = transfer ?? options.manifest;
-  const isKept = !transfer && training.evaluation.features !== undefined;
+  const format = transfer ? undefined : training.evaluation.features;
   const isJudged = hasTest(data);
   const splits = (['train', 'test'] as const).filter((name) => data.splits[name] !== null);
   const total = splits.reduce((sum, name) => sum + data.splits[name]!.count, 0);
@@ -68,7 +68,7 @@ export async function evaluate(
   const onImage = () => tools.progress(++done, total, 'images');
   const files: Partial<Record<SplitName, FeatureFile>> = {};
   try {
-    if (isJudged || isKept) {
+    if (isJudged || format) {
       const path = await tools.store.localPath(options.model);
       const embedder = await openBackbone(path, options, options);
       try {
@@ -78,7 +78,7 @@ export async function evaluate(
         await embedder.dispose();
       }
     }
-    const features = isKept ? await keep(files, tools) : undefined;
+    const features = format ? await keep(files, { format, classes: data.classes }, tools) : undefined;
     const judged =
       isJudged && files.train && files.test
         ? await judge({ trained: files.train, tested: files.test }, data.classes!.length, options, tools)
@@ -115,24 +115,38 @@ async function judge(
   return { ...probe, knn: accuracyOf(votes, tested.labels) };
 }
 
+interface KeepOptions {
+  format: NonNullable<Training['evaluation']['features']>;
+  classes: DatasetManifest['classes'];
+}
+
 async function keep(
   files: Partial<Record<SplitName, FeatureFile>>,
+  { format, classes }: KeepOptions,
   { store, signal }: StageTools,
 ): Promise<FeatureFiles[]> {
   const kept: FeatureFiles[] = [];
   for (const split of ['train', 'test'] as const) {
     const file = files[split];
     if (!file) continue;
-    const { features, labels } = await file.store(store, { signal });
-    kept.push({
-      split,
-      rows: file.labels.length,
-      width: file.width,
-      features: features.digest,
-      featuresBytes: features.bytes,
-      labels: labels.digest,
-      labelsBytes: labels.bytes,
-    });
+    const table = { split, rows: file.labels.length, width: file.width };
+    switch (format) {
+      case 'npy': {
+        const { features, labels } = await file.storeNpy(store, { signal });
+        kept.push({
+          ...{ format, ...table, features: features.digest, featuresBytes: features.bytes },
+          ...{ labels: labels.digest, labelsBytes: labels.bytes },
+        });
+        break;
+      }
+      case 'parquet': {
+        const { digest, bytes } = await file.storeParquet(classes, store, { signal });
+        kept.push({ format, ...table, features: digest, featuresBytes: bytes });
+        break;
+      }
+      default:
+        format satisfies never;
+    }
   }
   return kept;
 }

@@ -5,6 +5,7 @@ import { createEngine, type Engine } from '@rela/engine';
 import { inMemory, knnPredict } from '@rela/learning';
 import { createRandom } from '@rela/random';
 import { openStore } from '@rela/storage';
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { FeatureFile } from './feature-file.js';
 import { trainProbe } from './probe.js';
@@ -80,7 +81,7 @@ it('becomes npy files in the store, and has left no file behind while it is open
   const file = await onDisk(all);
   expect((await readdir(folder)).filter((name) => name.startsWith('features-'))).toEqual([]);
   const store = openStore(join(folder, 'store'));
-  const { features, labels } = await file.store(store, {});
+  const { features, labels } = await file.storeNpy(store, {});
   const bytes = await store.read(features.digest);
   const header = 10 + bytes[8]! + 256 * bytes[9]!;
   expect(header % 64).toBe(0);
@@ -88,4 +89,29 @@ it('becomes npy files in the store, and has left no file behind while it is open
   expect(Buffer.from(bytes.subarray(10, header)).toString('latin1')).toContain("'shape': (10, 6)");
   expect(new Float32Array(Uint8Array.from(bytes.subarray(header)).buffer)).toEqual(all.features);
   expect((await store.read(labels.digest)).length).toBe(labels.bytes);
+});
+
+it('becomes a Parquet file that gives back every float and label, and leaves none beside it', async () => {
+  const all = table(10, 5);
+  const file = await onDisk(all);
+  const store = openStore(join(folder, 'store'));
+  const rowsOf = async (classes: string[] | null) => {
+    const { digest, bytes } = await file.storeParquet(classes, store, {});
+    const parquet = await asyncBufferFromFile(await store.localPath(digest));
+    expect(parquet.byteLength).toBe(bytes);
+    return { parquet, rows: await parquetReadObjects({ file: parquet }) };
+  };
+  const { parquet, rows } = await rowsOf(['a', 'b', 'c']);
+  expect(rows.map(({ index }) => Number(index))).toEqual([...all.labels.keys()]);
+  expect(rows.map(({ label }) => label)).toEqual([...all.labels].map((label) => (label < 0 ? null : label)));
+  expect(all.labels).toContain(-1);
+  expect(Float32Array.from(rows.flatMap(({ feature }) => feature as number[]))).toEqual(all.features);
+  const { key_value_metadata: said } = await parquetMetadataAsync(parquet);
+  expect(JSON.parse(said!.find(({ key }) => key === 'huggingface')!.value!).info.features).toEqual({
+    index: { dtype: 'int64', _type: 'Value' },
+    label: { names: ['a', 'b', 'c'], _type: 'ClassLabel' },
+    feature: { feature: { dtype: 'float32', _type: 'Value' }, _type: 'Sequence' },
+  });
+  expect(Object.keys((await rowsOf(null)).rows[0]!)).toEqual(['index', 'feature']);
+  expect((await readdir(folder)).filter((name) => name.startsWith('features-'))).toEqual([]);
 });

@@ -137,7 +137,7 @@ describe('a method that cannot work with the run names the field and what to tak
       'mae',
       {},
       'runs[0].backbone.name',
-      'is resnet18-narrow, which has no patches that MAE could hide; take vit-tiny',
+      'is resnet18-narrow, which has no patches that MAE could hide; take vit-tiny, vit-small',
     ],
     ['moco-v2', { queue: 49 }, 'runs[0].method.queue', 'is 49, less than a batch of 50; take at least 50'],
     [
@@ -169,7 +169,7 @@ describe('a method that cannot work with the run names the field and what to tak
   it.each([['byol'], ['simclr'], ['simsiam'], ['moco-v2'], ['barlow-twins'], ['vicreg'], ['dino']])(
     '%s with its defaults works without labels, on every backbone',
     (name) => {
-      for (const backbone of ['resnet18-narrow', 'mobilenet-v2', 'vit-tiny'])
+      for (const backbone of ['resnet18-narrow', 'mobilenet-v2', 'vit-tiny', 'vit-small'])
         expect(
           faultOf({ name }, { backbone: { name: backbone } }, { manifest: { ...manifest, classes: null } }),
         ).toEqual([]);
@@ -193,7 +193,7 @@ it('offers a larger dataRatio for a batch that is too large only where there is 
 it('leaves the keys of trainings that ask for nothing new as they were', () => {
   const key = (more: object) =>
     plan(request(run('a', more))).stages.find(({ kind }) => kind === 'train')!.resultKey;
-  expect(key({})).toBe('train:0fe1716b6a5d259a5843a2c1829a3ba98f17546325e7b5cf1259327461d1e8d4');
+  expect(key({})).toBe('train:b044bdc2de5ed0196f1e765f113736d7bf9a80d44f22da225dd22136f83a40a6');
   for (const more of [
     { optimizer: { name: 'sgd' } },
     { optimizer: { scaling: 'linear' } },
@@ -235,7 +235,8 @@ const earlier = (more: object = {}, input: object = {}): EarlierRun => {
     resultKey: 'train:1',
     input: { kind: 'train', dataset: digest('d'), training, reduceKey: null, ...input },
     result: {
-      ...{ kind: 'train', model: digest('m'), modelBytes: 1, width: 1, weights: digest('w'), seconds: 1 },
+      ...{ kind: 'train', model: digest('m'), modelBytes: 1, width: 1, weights: digest('w') },
+      ...{ weightsBytes: 1, seconds: 1 },
       ...{
         steps: 24,
         switchStep: null,
@@ -282,6 +283,17 @@ it('refuses to go on with another training, on other data, for no longer, or wit
   expect(fields({ epochs: 9 }, { ...earlier(), result: null })).toEqual(['runs[0].continueFrom']);
   const { checkpoint: _, ...older } = earlier().result!;
   expect(fields({ epochs: 9 }, { ...earlier(), result: older })).toEqual(['runs[0].continueFrom']);
+});
+
+it('refuses to choose a prior for a job with a run that goes on, whether that run uses ReLA or not', () => {
+  const candidates = [prior, { ...prior, id: 'pri_2', name: 'q', digest: digest('q') }];
+  for (const rela of [null, {}]) {
+    const { wanted, known } = starting({ epochs: 9, rela }, { continueFrom: earlier({ rela }) });
+    const choosing = { ...wanted, prior: { auto: ['p', 'q'], sample: 64, seed: 0, by: 'score' as const } };
+    expect(() => plan(choosing, { ...known, prior: null, candidates })).toThrow(
+      /prior: cannot be chosen among several: runs\[0\] goes on with run run_1/,
+    );
+  }
 });
 
 it('starts from weights that fit, and refuses others and two beginnings', () => {

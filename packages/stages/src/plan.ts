@@ -152,7 +152,7 @@ function findFaults(
     if (start?.continueFrom && candidates.length > 0)
       faults.push({
         field: 'prior',
-        message: `has to be named: runs[${index}] goes on with run ${start.continueFrom.run.id} and its targets`,
+        message: `cannot be chosen among several: runs[${index}] goes on with run ${start.continueFrom.run.id}, whose prior is settled; name that prior, or submit runs[${index}] in a job of its own`,
       });
     if (start) own.push(...startFaults(run, start, dataset.digest));
     for (const { path, message } of own) fault(path, message);

@@ -20,7 +20,7 @@ export interface EarlierRun {
 export interface RunStart {
   /** The run that this one goes on with. */
   continueFrom?: EarlierRun;
-  /** Digest of the weight file, and the first tensor in which it is not of this run's backbone. */
+  /** Digest of the state dict, and the first tensor in which it is not of this run's backbone. */
   init?: { weights: string; difference: string | null };
 }
 
@@ -39,7 +39,7 @@ export function startFaults(run: RunSpec, { continueFrom, init }: RunStart, data
       : [
           {
             path: ['init'],
-            message: `does not fit the backbone: ${init.difference}; take weights of the same backbone for images of as many channels`,
+            message: `does not fit the backbone: ${init.difference}; take weights of the same backbone, stem and image size for images of as many channels`,
           },
         ];
   return continueFrom ? continuationFaults(run, continueFrom, dataset) : [];

@@ -69,31 +69,25 @@ function fromHalf(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+const sizeOf = (shape: readonly number[]) => shape.reduce((product, side) => product * side, 1);
+
 /** How a tensor is stored, and what it becomes here. `foreign`: null for what is written here too. */
 function typeOf(name: string, { dtype: stored }: Entry) {
   const own = (Object.keys(NAMES) as DType[]).find((candidate) => NAMES[candidate] === stored);
   if (own) return { itemBytes: ITEM_BYTES[own], dtype: own, foreign: null };
   const foreign = FOREIGN[stored];
   if (foreign) return { itemBytes: foreign.itemBytes, dtype: foreign.dtype, foreign };
-  throw corrupt(
-    `tensor "${name}" has the type ${stored}; ${[...Object.values(NAMES), ...Object.keys(FOREIGN)].join(', ')} are read`,
+  throw new ProblemError(
+    'invalid-data',
+    `Tensor "${name}" has the type ${stored}; ${[...Object.values(NAMES), ...Object.keys(FOREIGN)].join(', ')} are read. Save it as one of them.`,
   );
 }
-
-/** @param bytes of the data that the header belongs to */
-function assertInside(name: string, entry: Entry, bytes: number): void {
-  const [start, end] = entry.data_offsets;
-  if (end > bytes || end - start !== sizeOf(entry) * typeOf(name, entry).itemBytes)
-    throw corrupt(`tensor "${name}" does not lie where the header says`);
-}
-
-const sizeOf = ({ shape }: Entry) => shape.reduce((product, side) => product * side, 1);
 
 function readTensor(name: string, entry: Entry, data: Uint8Array): HostTensor {
   const { itemBytes, dtype, foreign } = typeOf(name, entry);
   const { shape } = entry;
   const [start, end] = entry.data_offsets;
-  const size = sizeOf(entry);
+  const size = sizeOf(shape);
   // A copy of its own, since `slice` of a Buffer is a view: tensors have to start at a multiple of their element.
   const bytes = new Uint8Array(data.subarray(start, end));
   if (foreign) {
@@ -149,7 +143,9 @@ function parseHeader(
   const { __metadata__: metadata = {}, ...entries } = header;
   for (const [name, entry] of Object.entries(entries)) {
     if (!isEntry(entry)) throw corrupt(`its header does not say what "${name}" is`);
-    assertInside(name, entry, size - dataStart);
+    const [start, end] = entry.data_offsets;
+    if (end - start !== sizeOf(entry.shape) * typeOf(name, entry).itemBytes || dataStart + end > size)
+      throw corrupt(`tensor "${name}" does not lie where the header says`);
   }
   return {
     entries: entries as Record<string, Entry>,
@@ -178,24 +174,25 @@ export function decodeTensors(file: Uint8Array): { tensors: HostTensors; metadat
 }
 
 /**
- * Names, shapes and types of a file's tensors, as `decodeTensors` would give them; reads no more than its header.
+ * Names, shapes and types of a file's tensors, as `decodeTensors` would give them, and its metadata; reads no more than its header.
  * @throws ProblemError `invalid-data` where it is no such file
  */
-export async function readTensorSpecs(path: string): Promise<Record<string, TensorSpec>> {
+export async function readTensorHeader(
+  path: string,
+): Promise<{ specs: Record<string, TensorSpec>; metadata: Record<string, string> }> {
   const file = await open(path);
   const readStart = async (bytes: number) => (await file.read(Buffer.alloc(bytes), 0, bytes, 0)).buffer;
   try {
     const { size } = await file.stat();
-    const { entries } = parseHeader(
+    const { entries, metadata } = parseHeader(
       await readStart(endOfHeader(await readStart(Math.min(8, size)), size)),
       size,
     );
-    return Object.fromEntries(
-      Object.entries(entries).map(([name, entry]) => [
-        name,
-        { shape: entry.shape, dtype: typeOf(name, entry).dtype },
-      ]),
-    );
+    const specs = Object.entries(entries).map(([name, entry]) => [
+      name,
+      { shape: entry.shape, dtype: typeOf(name, entry).dtype },
+    ]);
+    return { specs: Object.fromEntries(specs), metadata };
   } finally {
     await file.close();
   }

@@ -1,9 +1,15 @@
-/** Weight files: the backbone of a run as named tensors, and whether it fits the backbone that is to start from it. */
+/**
+ * Weight files: the backbone of a run as safetensors, a state dict under torchvision's or timm's names. What a training writes, what
+ * users download and load in PyTorch, and what a run starts from, whoever wrote it.
+ */
 import { type BackboneSpec, ProblemError } from '@rela/contracts';
 import type { HostTensors } from '@rela/engine';
-import { type Backbone, createBackbone, firstDifference } from '@rela/learning';
+import { type Backbone, createBackbone, firstDifference, fromStateDict, toStateDict } from '@rela/learning';
 import type { ArtifactStore } from '@rela/storage';
-import { decodeTensors, encodeTensors, readTensorSpecs } from './tensor-file.js';
+import { decodeTensors, encodeTensors, readTensorHeader } from './tensor-file.js';
+
+/** What `safetensors.torch.save_file` writes into the metadata, and some readers ask for. */
+const FORMAT = 'pt';
 
 export async function writeWeights(
   store: ArtifactStore,
@@ -11,7 +17,7 @@ export async function writeWeights(
   spec: BackboneSpec,
 ): Promise<{ digest: string; bytes: number }> {
   async function* pieces() {
-    yield* encodeTensors(weights, { backbone: JSON.stringify(spec) });
+    yield* encodeTensors(toStateDict(weights), { format: FORMAT, backbone: JSON.stringify(spec) });
   }
   return store.write(pieces());
 }
@@ -25,7 +31,13 @@ export async function differenceOfWeights(
   digest: string,
   { spec, image }: { spec: BackboneSpec; image: { size: number; channels: number } },
 ): Promise<string | null> {
-  return firstDifference(createBackbone(spec, image), await readTensorSpecs(await store.localPath(digest)));
+  const { specs, metadata } = await readTensorHeader(await store.localPath(digest));
+  if (metadata.backbone !== undefined && metadata.format !== FORMAT)
+    throw new ProblemError(
+      'invalid-data',
+      'The weights are of an earlier version, which had them in a layout of its own. Submit their run again.',
+    );
+  return firstDifference(createBackbone(spec, image), specs);
 }
 
 /** @throws ProblemError `invalid-data` naming the first tensor that is not as in this backbone */
@@ -34,20 +46,14 @@ export async function readWeights(
   digest: string,
   backbone: Backbone,
 ): Promise<HostTensors> {
-  const { tensors } = decodeTensors(await store.read(digest));
-  const difference = firstDifference(backbone, tensors);
-  if (difference)
-    throw new ProblemError(
-      'invalid-data',
-      `The weights ${digest} do not fit: ${difference}. Take weights of the same backbone for images of as many channels.`,
-    );
-  const broken = Object.keys(tensors).find(
-    (key) => !(tensors[key]!.data as Float32Array).every(Number.isFinite),
+  const weights = fromStateDict(backbone, decodeTensors(await store.read(digest)).tensors);
+  const broken = Object.keys(weights).find(
+    (key) => !(weights[key]!.data as Float32Array).every(Number.isFinite),
   );
   if (broken)
     throw new ProblemError(
       'invalid-data',
       `The weights ${digest} cannot be started from: "${broken}" has values that are not finite.`,
     );
-  return tensors;
+  return weights;
 }

@@ -1,4 +1,4 @@
-/** Buckets that data sets are read from: any by its name, at the one server that the settings name. */
+/** Buckets that data sets are read from and exports written to: any by its name, at the one server that the settings name. */
 import type { S3Bucket } from './s3-bucket.js';
 
 export interface DataServer {
@@ -7,10 +7,10 @@ export interface DataServer {
   region: string | null;
 }
 
-/** Reads of one bucket. All methods throw ProblemError `unavailable` where the server does not answer or refuses. */
-export type DataBucket = Pick<S3Bucket, 'list' | 'size' | 'get'>;
+/** One bucket. All methods throw ProblemError `unavailable` where the server does not answer or refuses. */
+export type DataBucket = Pick<S3Bucket, 'list' | 'size' | 'get' | 'put' | 'upload' | 'remove'>;
 
-/** Opens buckets by name. Credentials come from the AWS SDK's usual places; nothing is asked before the first read. */
+/** Opens buckets by name. Credentials come from the AWS SDK's usual places; nothing is asked before the first call. */
 export function dataBuckets({ endpoint, region }: DataServer): (bucket: string) => DataBucket {
   const address = {
     endpoint: endpoint ?? undefined,
@@ -18,7 +18,7 @@ export function dataBuckets({ endpoint, region }: DataServer): (bucket: string) 
     pathStyle: endpoint !== null,
   };
   return (bucket) => {
-    // The SDK is loaded by the first read, as in S3Store.
+    // The SDK is loaded by the first call, as in S3Store.
     let opened: Promise<S3Bucket> | null = null;
     const open = () => {
       opened ??= import('./s3-bucket.js').then(
@@ -32,6 +32,9 @@ export function dataBuckets({ endpoint, region }: DataServer): (bucket: string) 
       },
       size: async (key) => (await open()).size(key),
       get: async (key, range) => (await open()).get(key, range),
+      put: async (key, text) => (await open()).put(key, text),
+      upload: async (key, bytes, body, signal) => (await open()).upload(key, bytes, body, signal),
+      remove: async (key) => (await open()).remove(key),
     };
   };
 }

@@ -1,6 +1,6 @@
 /** /v1/artifacts: files that were uploaded, and what stages keep, such as targets and features, known by their digest. */
 import type { Readable } from 'node:stream';
-import { Artifact, Digest, ProblemError } from '@rela/contracts';
+import { Artifact, Digest, FILE_TYPES, ProblemError } from '@rela/contracts';
 import { z } from 'zod';
 import { sendArtifact, shortName } from '../http/download.js';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
@@ -27,6 +27,12 @@ async function* atMost(limit: number, source: Readable): AsyncGenerator<Uint8Arr
     if (bytes > limit) throw tooLarge(limit);
     yield chunk;
   }
+}
+
+/** With its dot; empty where the type is not one of those that stages keep. */
+function extensionOf(mediaType: string | undefined): string {
+  const found = Object.entries(FILE_TYPES).find(([, type]) => type === mediaType);
+  return found ? `.${found[0]}` : '';
 }
 
 function dropRest(source: Readable): void {
@@ -81,7 +87,7 @@ export const artifactRoutes: Routes = async (app, { config, database, store }) =
       operationId: 'downloadArtifact',
       summary: 'Download a file by its digest',
       description:
-        'One that was uploaded, features that a run keeps, targets and their shards, a data set and its shards: the bytes whose sha256 is the digest. They never change, so `ETag` and `If-None-Match` save a download.',
+        'One that was uploaded, weights and features that a run keeps, targets and their shards, a data set and its shards: the bytes whose sha256 is the digest. They never change, so `ETag` and `If-None-Match` save a download.',
       params: z.object({ digest: Digest }),
       headers: z.looseObject({ 'if-none-match': z.string().optional() }),
       response: {
@@ -97,12 +103,11 @@ export const artifactRoutes: Routes = async (app, { config, database, store }) =
       if (!artifact && !(await store.has(digest)))
         throw new ProblemError(
           'not-found',
-          `There is no artifact ${digest}. A run with "evaluation.features" names its own in result.features, GET /v1/targets those of targets.`,
+          `There is no artifact ${digest}. A run names its weights in result.weights and, with "evaluation.features", its features in result.features, GET /v1/targets those of targets.`,
         );
-      const isNpy = artifact?.mediaType === 'application/x-npy';
       return sendArtifact(request, reply, store, {
         ...{ digest, bytes: artifact?.bytes ?? null, mediaType: BINARY },
-        fileName: `${shortName(digest)}${isNpy ? '.npy' : ''}`,
+        fileName: `${shortName(digest)}${extensionOf(artifact?.mediaType)}`,
       });
     },
   });

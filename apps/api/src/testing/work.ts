@@ -67,7 +67,8 @@ export async function workOff(service: Service, jobId: string, model: Uint8Array
 function resultOf(claim: Claim, model: string, modelBytes: number): StageResult {
   if (claim.input.kind === 'train')
     return {
-      ...{ kind: 'train', model, modelBytes, width: 128, weights: model, seconds: 1.5, steps: 8 },
+      ...{ kind: 'train', model, modelBytes, width: 128, weights: model, weightsBytes: modelBytes },
+      ...{ seconds: 1.5, steps: 8 },
       ...{ switchStep: null, flops: 1e9, finalLoss: 0.5, waitShare: 0, engine: 'test', kernels: {} },
     };
   if (claim.input.kind === 'evaluate')

@@ -1,13 +1,14 @@
 /** `rela runs` and `rela models`: one training, its metrics, and the model that came of it. */
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { Run, RunMetric } from '@rela/contracts';
+import type { FeatureFiles, Run, RunMetric } from '@rela/contracts';
 import type { Command } from 'commander';
 import { BadResult } from '../output/failure.js';
 import { formatBytes, formatShare, formatTime } from '../output/format.js';
 import { type Column, formatProperties, formatTable } from '../output/table.js';
 import { parseNumber } from './arguments.js';
 import { addContinue } from './continue-run.js';
+import { addWeights } from './run-weights.js';
 import { openSession } from './session.js';
 
 /** What the runs of a job came to, one a line. */
@@ -90,6 +91,7 @@ function propertiesOf(run: Run): string {
     'switch step': result?.switchStep ?? null,
     engine: result?.engine ?? null,
     model: result?.model ?? null,
+    weights: result?.weights ?? null,
     'best on held-out images': result?.best
       ? `${formatShare(result.best.accuracy)} at step ${result.best.step}, ${result.best.model}`
       : null,
@@ -142,32 +144,39 @@ export function addRuns(program: Command): void {
     });
   runs
     .command('features')
-    .description('download the features and labels that it keeps, as npy files')
+    .description('download the features and labels that it keeps')
     .argument('<run>', 'id')
-    .requiredOption('-o, --output <folder>', 'where to write train-features.npy, train-labels.npy, …')
+    .requiredOption(
+      '-o, --output <folder>',
+      'where to write train-features.npy, train-labels.npy, …, or train.parquet, …',
+    )
     .action(downloadFeatures);
+  addWeights(runs);
   addContinue(runs);
 }
 
-/** Features of a run as NPY files in a folder. */
+/** The files of a split by name, each with its digest. */
+function filesOf(kept: FeatureFiles): Record<string, string> {
+  const { split, features } = kept;
+  if (kept.format === 'parquet') return { [`${split}.parquet`]: features };
+  return { [`${split}-features.npy`]: features, [`${split}-labels.npy`]: kept.labels };
+}
+
+/** Features of a run as files in a folder. */
 async function downloadFeatures(id: string, { output: folder }: { output: string }, command: Command) {
   const { client, output } = await openSession(command);
   const { result, name } = await client.runs.get(id);
   if (!result?.features)
     throw new BadResult(
-      `Run "${name}" keeps no features. Submit it again with "evaluation: { features: npy }": what is trained already is taken as it is.`,
+      `Run "${name}" keeps no features. Submit it again with "evaluation: { features: npy }" or "parquet": what is trained already is taken as it is.`,
     );
   const into = resolve(folder);
   await mkdir(into, { recursive: true });
   const files: { path: string; digest: string; bytes: number }[] = [];
-  for (const { split, features, labels } of result.features)
-    for (const [kind, digest] of [
-      ['features', features],
-      ['labels', labels],
-    ] as const) {
-      const path = join(into, `${split}-${kind}.npy`);
-      files.push({ path, digest, bytes: await client.artifacts.download(digest, path) });
-    }
+  for (const [file, digest] of result.features.flatMap((kept) => Object.entries(filesOf(kept)))) {
+    const path = join(into, file);
+    files.push({ path, digest, bytes: await client.artifacts.download(digest, path) });
+  }
   output.result(files, () => files.map(({ path, bytes }) => `${path}: ${formatBytes(bytes)}`).join('\n'));
 }
 

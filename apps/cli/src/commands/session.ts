@@ -1,5 +1,5 @@
 /** What every command starts from: the client of the service that is meant, and where to write. */
-import { childEnvironment, loadConfig } from '@rela/config';
+import { type Config, childEnvironment, loadConfig } from '@rela/config';
 import { RelaClient } from '@rela/sdk';
 import type { Command } from 'commander';
 import { createOutput, type Output } from '../output/output.js';
@@ -20,10 +20,13 @@ export interface Session {
   output: Output;
 }
 
-/** The folder of `rela up`: --home, else RELA_HOME. @throws ConfigError */
-export function homeOf({ home }: GlobalOptions): string {
-  return loadConfig(childEnvironment(home === undefined ? {} : { RELA_HOME: home })).home;
+/** The settings, with --home in the place of RELA_HOME. @throws ConfigError */
+export function configOf({ home }: GlobalOptions): Config {
+  return loadConfig(childEnvironment(home === undefined ? {} : { RELA_HOME: home }));
 }
+
+/** The folder of `rela up`: --home, else RELA_HOME. @throws ConfigError */
+export const homeOf = (options: GlobalOptions): string => configOf(options).home;
 
 /** The service: --url, else the one that runs on the home, else the default address. */
 export async function openSession(command: Command): Promise<Session> {

@@ -1,8 +1,8 @@
 /** `rela targets`: make targets without training, look at those that jobs have made, and write them as files for other trainers. */
-import { resolve } from 'node:path';
 import type { Targets } from '@rela/contracts';
 import { EXPORT_FORMATS, type ExportManifest, exportTargets } from '@rela/datasets';
 import type { RelaClient } from '@rela/sdk';
+import type { DataServer } from '@rela/storage';
 import { type Command, Option } from 'commander';
 import { createDisplay } from '../follow/display.js';
 import { followJob } from '../follow/follow-job.js';
@@ -10,12 +10,13 @@ import { BadResult, UsageError } from '../output/failure.js';
 import { formatTime } from '../output/format.js';
 import type { Output } from '../output/output.js';
 import { type Column, formatProperties, formatTable } from '../output/table.js';
+import { openExportPlace } from '../targets/export-place.js';
 import { openExportSource } from '../targets/export-source.js';
 import { findTargets } from '../targets/find-targets.js';
 import { given, parseCount } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { addListOptions, type ListOptions, moreNote } from './lists.js';
-import { openSession } from './session.js';
+import { configOf, type GlobalOptions, openSession, type Session } from './session.js';
 
 const COLUMNS: Column<Targets>[] = [
   { title: 'JOB', value: ({ jobId }) => jobId },
@@ -67,20 +68,27 @@ async function make(client: RelaClient, output: Output, dataset: string, options
   if (ended.status !== 'succeeded') throw new BadResult(`The job ${ended.status}.`);
 }
 
-async function write(client: RelaClient, output: Output, reference: string, options: ExportOptions) {
+async function write(
+  { client, output }: Session,
+  server: DataServer,
+  reference: string,
+  options: ExportOptions,
+) {
   const { format, shardSize, labels, k } = options;
   // A sample of a WebDataset is its image and what belongs to it.
   const images = options.images ?? (format === 'webdataset' && labels);
   if (images && !labels) throw new UsageError('--images need the labels: leave --no-labels out.');
-  const folder = resolve(options.output);
   const targets = await findTargets(client, reference, k);
   const display = output.json ? null : createDisplay(1);
+  let folder = '';
   try {
     const manifest = await untilInterrupted(
       'What is written stays: the same command goes on from there.',
-      async (signal) =>
-        exportTargets(await openExportSource(client, targets, signal), {
-          ...{ folder, format, shardSize, images, labels, signal },
+      async (signal) => {
+        const place = openExportPlace(options.output, server, signal);
+        folder = place.name;
+        return exportTargets(await openExportSource(client, targets, signal), {
+          ...{ place, format, shardSize, images, labels, signal },
           force: options.force === true,
           onProgress: (done, total) =>
             display?.show([
@@ -90,7 +98,8 @@ async function write(client: RelaClient, output: Output, reference: string, opti
                 text: `${done}/${total} rows`,
               },
             ]),
-        }),
+        });
+      },
     );
     display?.close();
     const files = manifest.shards.flatMap((shard) => shard.files);
@@ -141,7 +150,7 @@ export function addTargets(program: Command): void {
     .addOption(
       new Option('--format <format>', 'of the files').choices(EXPORT_FORMATS).makeOptionMandatory(true),
     )
-    .requiredOption('-o, --output <folder>', 'where to write them')
+    .requiredOption('-o, --output <folder>', 'where to write them: a folder, or s3://bucket/prefix')
     .option('--k <n>', 'which targets, where a job has several', parseCount)
     .option('--images', 'the images too; in a WebDataset they are unless --no-images says otherwise')
     .option('--no-images', 'targets and labels only')
@@ -149,7 +158,7 @@ export function addTargets(program: Command): void {
     .option('--shard-size <n>', 'most rows a shard', parseCount, 10_000)
     .option('--force', 'write over an earlier export')
     .action(async (reference: string, options: ExportOptions, command: Command) => {
-      const { client, output } = await openSession(command);
-      await write(client, output, reference, options);
+      const { s3 } = configOf(command.optsWithGlobals<GlobalOptions>());
+      await write(await openSession(command), s3, reference, options);
     });
 }

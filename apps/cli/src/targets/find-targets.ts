@@ -27,16 +27,32 @@ async function candidates(client: RelaClient, reference: string): Promise<Target
   }
 }
 
+const CHOOSING = /^(appraise|choose) /;
+const MAKING = /^(appraise|embed|join|reduce) /;
+
 /** What the job of the targets does, or has done, instead of having made them. */
 function reasonOf(targets: Targets, job: Job): string {
   if (targets.status === 'failed') return `the stage reduce failed: ${targets.error ?? 'no reason given'}`;
-  const before = stageProgress(job).filter(({ key }) => /^(embed|reduce) /.test(key));
+  return stageReason(job, MAKING, targets.status === 'cancelled');
+}
+
+function stageReason(job: Job, stages: RegExp, cancelled = job.status === 'cancelled'): string {
+  const before = stageProgress(job).filter(({ key }) => stages.test(key));
   const failed = before.find(({ state }) => state === 'failed');
   if (failed) return `the stage ${failed.label} failed: ${job.error ?? 'no reason given'}`;
-  if (targets.status === 'cancelled') return 'the job was cancelled before';
+  if (cancelled) return 'the job was cancelled before';
   const stage = before.find(({ state }) => state !== 'done');
   const at = stage ? `the stage ${stage.label} is at ${stage.text}` : 'their job has only begun';
   return `${at}. Wait for them with: rela jobs follow ${job.id}`;
+}
+
+/** The job, where it has not chosen a prior, so that nobody knows its targets yet; null of what will have none. */
+async function jobWithoutPrior(client: RelaClient, reference: string): Promise<Job | null> {
+  if (reference.startsWith('sha256:')) return null;
+  const run = reference.startsWith('run_') ? await client.runs.get(reference) : null;
+  if (run?.spec.rela === null) return null;
+  const job = await client.jobs.get(run?.jobId ?? reference);
+  return job.stages.some(({ kind, total, succeeded }) => kind === 'choose' && succeeded < total) ? job : null;
 }
 
 /**
@@ -49,6 +65,12 @@ export async function findTargets(
   k: number | undefined,
 ): Promise<MadeTargets> {
   const found = await candidates(client, reference);
+  const choosing = found.length === 0 ? await jobWithoutPrior(client, reference) : null;
+  if (choosing)
+    throw new ProblemError(
+      'not-ready',
+      `The targets of "${reference}" are not made: ${stageReason(choosing, CHOOSING)}`,
+    );
   if (found.length === 0)
     throw noSuch(
       reference,

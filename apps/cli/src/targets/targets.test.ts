@@ -89,11 +89,38 @@ it('asks which, where a job has several targets, and takes the ones that are cho
   expect(await findTargets(client, 'job_1', 512)).toMatchObject({ digest: digest('c') });
 });
 
+const run = (rela: object | null) => ({
+  ...{ id: 'run_1', jobId: 'job_1', name: 'a', status: 'queued', result: null, reused: false },
+  ...{ checkpoint: null, error: null, createdAt: targets.createdAt, startedAt: null, endedAt: null },
+  spec: { name: 'a', method: { name: 'byol' }, rela },
+});
+const noneOfRun = { '/v1/targets?run=run_1': { items: [], next: null } };
+
 it('says of a run that trains without ReLA that it has no targets', async () => {
-  const client = serving({ '/v1/targets?run=run_1': { items: [], next: null } });
+  const client = serving({ ...noneOfRun, '/v1/runs/run_1': run(null) });
   await expect(findTargets(client, 'run_1', undefined)).rejects.toMatchObject({
     code: 'not-found',
     message: expect.stringContaining('trains without ReLA'),
+  });
+});
+
+it('says of a job, and of its runs, that a prior is still to be chosen, or why none was', async () => {
+  const choosing = job({ stages: [stage('appraise', { total: 3, succeeded: 1 }), stage('choose')] });
+  const client = serving({
+    ...noneOfRun,
+    ...listed(),
+    '/v1/runs/run_1': run({}),
+    '/v1/jobs/job_1': choosing,
+  });
+  for (const reference of ['job_1', 'run_1'])
+    await expect(findTargets(client, reference, undefined)).rejects.toMatchObject({
+      code: 'not-ready',
+      message: expect.stringMatching(/the stage appraise is at 1\/3 .*rela jobs follow job_1/),
+    });
+  const none = { status: 'failed', error: 'No candidate.', stages: [stage('choose', { failed: 1 })] };
+  const failed = serving({ ...listed(), '/v1/jobs/job_1': job(none) });
+  await expect(findTargets(failed, 'job_1', undefined)).rejects.toMatchObject({
+    message: expect.stringContaining('the stage choose failed: No candidate.'),
   });
 });
 

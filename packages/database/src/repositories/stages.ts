@@ -8,6 +8,7 @@ import type {
   StageResult,
   StageStatus,
 } from '@rela/contracts';
+import { FILE_TYPES } from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
 import { Prisma, type Stage as StageTableRow } from '../generated/client.js';
 import { finishDataset, moveDataset } from '../state/dataset-state.js';
@@ -69,8 +70,6 @@ export interface FailOptions {
   retryable: boolean;
   maxAttempts: number;
 }
-
-const NPY_TYPE = 'application/x-npy';
 
 const LONGEST_BACKOFF_SECONDS = 60;
 const LOST_AT_ONCE = 100;
@@ -161,13 +160,20 @@ async function spreadResult(
           create: { digest: model, runId, bytes: modelBytes, width },
           update: {},
         });
+      for (const kept of [result, result.last, result.best])
+        if (kept)
+          await recordArtifact(tx, {
+            ...{ digest: kept.weights, bytes: kept.weightsBytes, mediaType: FILE_TYPES.safetensors },
+          });
       if (runId) await assembleResult(tx, runId);
       return;
     }
     case 'evaluate':
-      for (const { features, featuresBytes, labels, labelsBytes } of result.features ?? []) {
-        await recordArtifact(tx, { digest: features, bytes: featuresBytes, mediaType: NPY_TYPE });
-        await recordArtifact(tx, { digest: labels, bytes: labelsBytes, mediaType: NPY_TYPE });
+      for (const files of result.features ?? []) {
+        const mediaType = FILE_TYPES[files.format ?? 'npy'];
+        await recordArtifact(tx, { digest: files.features, bytes: files.featuresBytes, mediaType });
+        if (files.format !== 'parquet')
+          await recordArtifact(tx, { digest: files.labels, bytes: files.labelsBytes, mediaType });
       }
       if (runId) await assembleResult(tx, runId);
       return;

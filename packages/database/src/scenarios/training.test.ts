@@ -85,7 +85,7 @@ it('keeps the final checkpoint of a run alone, and tells those who go on from it
     ...resultOf('train'),
     checkpoint: { step: 30, digest: digestOf('30'), bytes: 30 },
     best: {
-      ...{ model: digestOf('best'), modelBytes: 7, weights: digestOf('best weights') },
+      ...{ model: digestOf('best'), modelBytes: 7, weights: digestOf('best weights'), weightsBytes: 6 },
       ...{ step: 20, epoch: 2, accuracy: 0.5 },
     },
   };
@@ -97,7 +97,11 @@ it('keeps the final checkpoint of a run alone, and tells those who go on from it
     result: { checkpoint: { step: 30 } },
   });
   expect((await database.runs.get(runId))?.result?.best).toEqual({
-    ...{ step: 20, epoch: 2, accuracy: 0.5, model: digestOf('best') },
+    ...{ step: 20, epoch: 2, accuracy: 0.5, model: digestOf('best'), weights: digestOf('best weights') },
+  });
+  expect((await database.runs.get(runId))?.result?.weights).toBe(digestOf('weights'));
+  expect(await database.artifacts.get(digestOf('best weights'))).toMatchObject({
+    ...{ bytes: 6, mediaType: 'application/x-safetensors' },
   });
   expect(await database.models.get(digestOf('best'))).toMatchObject({ runId, bytes: 7 });
   expect(await database.runs.training('run_nobody')).toBeNull();
@@ -127,7 +131,8 @@ it('puts the evaluations of a run together in the order of the plan, and knows t
   await succeed('evaluate-0-1', { accuracy: 0.4, task: tasks[1], finetune: took });
   await succeed('evaluate-0-0', { accuracy: 0.5, task: tasks[0] });
   const files = {
-    ...{ split: 'test', rows: 3, width: 2, features: digestOf('features'), featuresBytes: 152 },
+    ...{ format: 'npy', split: 'test', rows: 3, width: 2 },
+    ...{ features: digestOf('features'), featuresBytes: 152 },
     ...{ labels: digestOf('labels'), labelsBytes: 140 },
   };
   await succeed('evaluate-0', { features: [files] });

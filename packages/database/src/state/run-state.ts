@@ -108,8 +108,9 @@ function bestOf({
   epoch,
   accuracy,
   model,
+  weights,
 }: NonNullable<StageResultOf<'train'>['best']>): NonNullable<RunResult['best']> {
-  return { step, epoch, accuracy, model };
+  return { step, epoch, accuracy, model, weights };
 }
 
 /** What the evaluations beside the first one say, and the features that the first one kept. */
@@ -161,11 +162,12 @@ export async function assembleResult(tx: Transaction, id: string): Promise<void>
     finalLoss: train.finalLoss,
     waitShare: train.waitShare,
     model: train.model,
+    weights: train.weights,
     engine: train.engine,
     kernels: train.kernels,
     ...(train.endedBy ? { endedBy: train.endedBy } : {}),
     ...(train.returned ? { returned: train.returned } : {}),
-    ...(train.last ? { lastModel: train.last.model } : {}),
+    ...(train.last ? { lastModel: train.last.model, lastWeights: train.last.weights } : {}),
     ...(train.best ? { best: bestOf(train.best) } : {}),
     ...(train.validations ? { validations: train.validations } : {}),
     ...furtherResults(evaluates),

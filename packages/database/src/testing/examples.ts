@@ -75,6 +75,7 @@ const RESULTS: { [K in StageKind]: StageResultOf<K> } = {
       modelBytes: 1000,
       width: 128,
       weights: digestOf('weights'),
+      weightsBytes: 900,
     },
     ...{ seconds: 40, steps: 200, switchStep: 80, flops: 1e12, finalLoss: 0.25, waitShare: 0.01 },
     engine: 'compiled',

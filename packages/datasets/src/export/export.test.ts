@@ -2,12 +2,16 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { ProblemError } from '@rela/contracts';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import sharp from 'sharp';
 import { extract } from 'tar-stream';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { encodeShard, type ShardImage } from '../shards/format.js';
 import { type ExportOptions, exportTargets } from './export.js';
+import { bucketPlace, folderPlace, type WritableBucket } from './export-place.js';
 import type { ExportSource } from './source.js';
 
 const K = 3;
@@ -63,9 +67,11 @@ const grey = (value: number, label: number | null = null, name: string | null = 
   ...{ blob: Uint8Array.of(value, 1, 2, 3), shape: [2, 2, 1], label, name },
 });
 
-function run(source: ExportSource, more: Partial<ExportOptions> = {}) {
+type RunOptions = Partial<ExportOptions> & { folder?: string };
+
+function run(source: ExportSource, { folder: into = folder, ...more }: RunOptions = {}) {
   return exportTargets(source, {
-    ...{ folder, format: 'npy', shardSize: 2, images: false, labels: true, force: false },
+    ...{ place: folderPlace(into), format: 'npy', shardSize: 2, images: false, labels: true, force: false },
     ...more,
   });
 }
@@ -293,3 +299,64 @@ it('refuses targets that are not as many as the images', async () => {
     message: expect.stringContaining('3 floats, and 2 images'),
   });
 });
+
+/** A bucket in memory. `broken`: uploads of such keys fail. */
+class MemoryBucket implements WritableBucket {
+  readonly objects = new Map<string, Buffer>();
+  broken: RegExp | null = null;
+
+  async size(key: string) {
+    return this.objects.get(key)?.length ?? null;
+  }
+  async get(key: string) {
+    const found = this.objects.get(key);
+    return found ? { body: Readable.from([found]) } : null;
+  }
+  async put(key: string, written: string) {
+    this.objects.set(key, Buffer.from(written));
+  }
+  async upload(key: string, _bytes: number, body: Readable) {
+    const bytes = await buffer(body);
+    if (this.broken?.test(key)) throw new ProblemError('unavailable', `The bucket does not take ${key}.`);
+    this.objects.set(key, bytes);
+  }
+  async remove(key: string) {
+    this.objects.delete(key);
+  }
+}
+
+it.each(['npy', 'parquet', 'webdataset'] as const)(
+  'puts into a bucket the very files that a folder gets, and goes on there when it was cut short: %s',
+  async (format) => {
+    const source = sourceOf([[grey(1, 0, 'a'), grey(2, 1, 'b')], [grey(3, 0, 'c')]]);
+    const { shards } = await run(source, { format, images: true });
+    const bucket = new MemoryBucket();
+    const toBucket = (more: Partial<ExportOptions> = {}) =>
+      run(source, {
+        ...{ place: bucketPlace({ name: 's3://out/here', prefix: 'here', bucket }) },
+        ...{ format, images: true, ...more },
+      });
+    const scratch = join(folder, 'scratch');
+    await mkdir(scratch);
+    vi.stubEnv('TMPDIR', scratch);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    bucket.broken = new RegExp(shards[1]!.files[0]!);
+    await expect(toBucket()).rejects.toMatchObject({ code: 'unavailable' });
+    expect([...bucket.objects.keys()].sort()).toEqual(
+      ['unfinished.json', ...shards[0]!.files].map((name) => `here/${name}`).sort(),
+    );
+    bucket.broken = new RegExp(shards[0]!.files[0]!);
+    expect(await toBucket()).toMatchObject({ shards });
+    const files = ['targets.json', ...shards.flatMap((shard) => shard.files)];
+    expect([...bucket.objects.keys()].sort()).toEqual(files.map((name) => `here/${name}`).sort());
+    for (const name of files)
+      expect([name, bucket.objects.get(`here/${name}`)]).toEqual([name, await readFile(join(folder, name))]);
+    bucket.broken = null;
+    await expect(toBucket()).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringMatching(/^s3:\/\/out\/here holds an export already.*--force/),
+    });
+    expect(await toBucket({ force: true, shardSize: 3 })).toMatchObject({ shards: [{ count: 3 }] });
+    expect(await readdir(scratch)).toEqual([]);
+  },
+);

@@ -1,11 +1,13 @@
 /**
  * The efficient data set {(x_i, y_i)} of ReLA-D (arXiv 2405.14669) as files for trainers elsewhere. Memory: one shard of targets and
- * the rows that a format holds back; disk, beside the export: a copy of one shard of images where images are exported.
+ * the rows that a format holds back; disk, beside the export: a copy of one shard of images where images are exported, and on the way
+ * to a bucket one shard of the export.
  */
 import { ProblemError } from '@rela/contracts';
-import { ExportFolder, type ExportManifest } from './export-folder.js';
+import type { ExportPlace } from './export-place.js';
 import { npy } from './npy.js';
 import { parquet } from './parquet.js';
+import { type ExportManifest, PreparedExport } from './prepared-export.js';
 import { RowReader } from './rows.js';
 import type { ShardFormat } from './shard-format.js';
 import type { ExportSource } from './source.js';
@@ -15,7 +17,7 @@ const FORMATS = { npy, parquet, webdataset } satisfies Record<ExportManifest['fo
 export const EXPORT_FORMATS = Object.keys(FORMATS) as ExportManifest['format'][];
 
 export interface ExportOptions {
-  folder: string;
+  place: ExportPlace;
   format: ExportManifest['format'];
   /** Most rows a shard. */
   shardSize: number;
@@ -63,14 +65,15 @@ function explain(error: unknown, folder: string, done: string): unknown {
  * array of the format npy, `invalid-data` where source and targets do not fit; what the source throws; the reason of `signal`
  */
 export async function exportTargets(source: ExportSource, options: ExportOptions): Promise<ExportManifest> {
-  const { folder, format, shardSize, labels, images, signal, onProgress } = options;
-  const reader = new RowReader(source, options);
-  const manifest = planOf(source, options, reader.count);
+  const { place, format, shardSize, labels, images, signal, onProgress } = options;
   if (format === 'npy' && images && !source.imageSize)
     throw new ProblemError(
       'invalid-request',
       'The images of this data set differ in size and fit no array. Take the format parquet or webdataset, or leave the images out.',
     );
+  const folder = await place.scratch();
+  const reader = new RowReader(source, { labels, images, folder });
+  const manifest = planOf(source, options, reader.count);
   let written = 0;
   let rowsDone = 0;
   async function* counted(number: number) {
@@ -82,7 +85,7 @@ export async function exportTargets(source: ExportSource, options: ExportOptions
     }
   }
   try {
-    const prepared = await ExportFolder.prepare(folder, manifest, options.force);
+    const prepared = await PreparedExport.begin(place, manifest, options.force);
     for (const [number, { count }] of manifest.shards.entries()) {
       if (await prepared.has(number)) {
         rowsDone += count;
@@ -99,5 +102,6 @@ export async function exportTargets(source: ExportSource, options: ExportOptions
     throw explain(error, folder, `${written} of ${manifest.shards.length} shards`);
   } finally {
     await reader.close();
+    await place.close();
   }
 }

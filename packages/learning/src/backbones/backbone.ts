@@ -5,7 +5,7 @@ import type { Random } from '@rela/random';
 import type { Tensor2D, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import { createMobilenetV2, MOBILENET_V2_STAGES } from './mobilenet.js';
 import { createResnet, type ResnetShape } from './resnet.js';
-import { createVit } from './vit.js';
+import { createVit, type VitShape } from './vit.js';
 
 export interface Backbone {
   readonly spec: BackboneSpec;
@@ -58,6 +58,14 @@ const RESNETS: Record<Resnet, Pick<ResnetShape, 'block'> & { depths: number[]; f
   'resnet18-narrow': { block: 'basic', depths: [2, 2, 2, 2], first: 16 },
 };
 
+type Vit = Extract<BackboneSpec['name'], `vit-${string}`>;
+
+/** DeiT-Ti and DeiT-S of Touvron et al. (ICML 2021), table 1. */
+const VITS: Record<Vit, Pick<VitShape, 'width' | 'depth' | 'heads'>> = {
+  'vit-tiny': { width: 192, depth: 12, heads: 3 },
+  'vit-small': { width: 384, depth: 12, heads: 6 },
+};
+
 /** Pixels along the side of a patch: of ImageNet's images as in the paper, of small ones so that there are as many patches. */
 const PATCHES = { standard: 16, modified: 4 };
 
@@ -67,7 +75,8 @@ export function createBackbone(spec: BackboneSpec, image: { size: number; channe
   const stem = spec.stem === 'auto' ? fitting : spec.stem;
   switch (spec.name) {
     case 'vit-tiny':
-      return createVit({ spec, image, patch: PATCHES[stem], width: 192, depth: 12, heads: 3 });
+    case 'vit-small':
+      return createVit({ spec, image, patch: PATCHES[stem], ...VITS[spec.name] });
     case 'mobilenet-v2':
       return createMobilenetV2({
         ...{ spec, stem, channels: image.channels },

@@ -20,17 +20,25 @@ function parametersByTheEquations({ n, p, D, depth }: { n: number; p: number; D:
   return p * D + D + D + (n + 1) * D + depth * block + 2 * D;
 }
 
-it("has the number of parameters of DeiT-Ti, 5.7 million with a classifier of 1000, under timm's names", () => {
-  const backbone = createBackbone({ name: 'vit-tiny', stem: 'auto' }, { size: 224, channels: 3 });
-  const weights = backbone.init(createRandom(0));
-  const count = parameters(weights);
-  expect(count).toBe(parametersByTheEquations({ n: 14 ** 2, p: 16 * 16 * 3, D: 192, depth: 12 }));
-  // Touvron et al. 2021, table 1: 5 M; timm's deit_tiny_patch16_224 has 5,717,416 with the biases of 12 times 192 keys.
-  expect(count + 192 * 1000 + 1000 + 12 * 192).toBe(5_717_416);
-  expect(weights['blocks.11.attn.qkv.weight']!.shape).toEqual([192, 576]);
-  expect(weights.pos_embed!.shape).toEqual([1, 197, 192]);
-  expect(backbone.width).toBe(192);
-});
+// Touvron et al. 2021, table 1: 5 M and 22 M; timm's deit_tiny_patch16_224 and deit_small_patch16_224 have these with a classifier of
+// 1000 classes and the biases of their keys.
+it.each([
+  { name: 'vit-tiny', D: 192, parametersOfTimm: 5_717_416 },
+  { name: 'vit-small', D: 384, parametersOfTimm: 22_050_664 },
+] as const)(
+  "$name has the number of parameters that the equations and timm say, under timm's names",
+  (vit) => {
+    const { name, D, parametersOfTimm } = vit;
+    const backbone = createBackbone({ name, stem: 'auto' }, { size: 224, channels: 3 });
+    const weights = backbone.init(createRandom(0));
+    const count = parameters(weights);
+    expect(count).toBe(parametersByTheEquations({ n: 14 ** 2, p: 16 * 16 * 3, D, depth: 12 }));
+    expect(count + D * 1000 + 1000 + 12 * D).toBe(parametersOfTimm);
+    expect(weights['blocks.11.attn.qkv.weight']!.shape).toEqual([D, 3 * D]);
+    expect(weights.pos_embed!.shape).toEqual([1, 197, D]);
+    expect(backbone.width).toBe(D);
+  },
+);
 
 it('cuts images up to 64 pixels into patches of 4, larger ones into patches of 16', () => {
   const places = (pixels: number) =>

@@ -1,6 +1,6 @@
 /**
  * Vision transformers: Dosovitskiy et al., "An Image is Worth 16x16 Words" (ICLR 2021), section 3.1, with the sizes of DeiT-Ti
- * (Touvron et al., ICML 2021, table 1), under timm's names. The features are those of the class token, or the mean over the patches.
+ * and DeiT-S (Touvron et al., ICML 2021, table 1), under timm's names. The features are those of the class token, or the mean over the patches.
  */
 import type { BackboneSpec } from '@rela/contracts';
 import { type Tensors, tf } from '@rela/engine';

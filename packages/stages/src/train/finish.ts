@@ -30,19 +30,23 @@ export async function finish(
   const storeBackbone = async (weights: HostTensors): Promise<StoredWeights> => {
     const model = await store.write(exportBackbone(backbone, weights, { ...image, mean, std }));
     const file = await writeWeights(store, weights, training.backbone);
-    return { model: model.digest, modelBytes: model.bytes, weights: file.digest };
+    return {
+      ...{ model: model.digest, modelBytes: model.bytes },
+      ...{ weights: file.digest, weightsBytes: file.bytes },
+    };
   };
   const last = await storeBackbone(ending.last);
   const point = progression.validations[bestOf(progression.validations)];
   const best = ending.best && point ? { ...(await storeBackbone(ending.best)), ...point } : null;
   const returned = best && training.return === 'best' ? 'best' : 'last';
-  const { model, modelBytes, weights } = best && returned === 'best' ? best : last;
+  const { model, modelBytes, weights, weightsBytes } = best && returned === 'best' ? best : last;
   return {
     kind: 'train',
     model,
     modelBytes,
     width: backbone.width,
     weights,
+    weightsBytes,
     steps: progression.step,
     flops: progression.flops,
     finalLoss: progression.finalLoss,
