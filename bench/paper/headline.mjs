@@ -4,36 +4,23 @@
 import { relaPresets } from '@rela/contracts';
 import { curves } from './shared/charts.mjs';
 import { inLab } from './shared/lab.mjs';
+import { FULL, PRIOR, QUICK, scaledPrior } from './shared/setting.mjs';
+import { curveRows, lookRow, overSeeds, percent, toldOf } from './shared/shown.mjs';
 import { meanAndStd } from './shared/statistics.mjs';
 
-const backbone = { name: 'resnet18-narrow' };
-const FULL = {
-  setting: { train: 10_000, test: 10_000, imageSize: 14, backbone, batchSize: 64 },
-  seeds: [1, 2, 3],
-  epochs: 12,
-  prior: { recipe: 'mnist', train: 10_000, run: { method: { name: 'supervised' }, epochs: 2 } },
-  /** Of the control, in epochs between looks and in all: where it has no plateau by then, its end counts as one. */
-  control: { every: 3, atMost: 60 },
-};
-const QUICK = {
-  setting: { train: 1_280, test: 500, imageSize: 14, backbone, batchSize: 64 },
-  seeds: [1],
-  epochs: 2,
-  prior: { recipe: 'mnist', train: 1_280, run: { method: { name: 'supervised' }, epochs: 1 } },
-  control: { every: 1, atMost: 3 },
-};
+/** Of the control, in epochs between looks and in all: where it has no plateau by then, its end counts as one. */
+const CONTROL = { full: { every: 3, atMost: 75 }, quick: { every: 1, atMost: 3 } };
 const RATIOS = [0.5, 0.25, 0.1];
 /** What another half of its cost may add to a control at its plateau. */
 const PLATEAU = 0.003;
 /** Of the plateaued control's images, what a run with ReLA has to reach it. */
 const ROOM = 0.6;
 /** Shares of a run with ReLA at which it is looked at. */
-const EARLY = [0.04, 0.08, 0.12, 0.16, 0.24, 0.32, 0.5, 0.75, 1];
-const LATE = Array.from({ length: 12 }, (_, look) => (look + 1) / 12);
+const EARLY = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1];
+const LATE = Array.from({ length: 10 }, (_, look) => (look + 1) / 10);
 
 const MUST = { control: 0.35, plateau: 0.5 };
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
-const shownAs = ({ mean, std }, unit = percent) => `${unit(mean)} ± ${unit(std)}`;
+const shownAs = ({ mean, std }) => `${percent(mean)} ± ${percent(std)}`;
 const at = (looks, step) => looks.find((look) => look.step >= step);
 
 /** The first look behind which another half of its cost brings less than PLATEAU at any look; undefined before that is known. */
@@ -55,14 +42,11 @@ const reached = (looks, accuracy) =>
     (look, place) => place > 0 && look.accuracy >= accuracy && looks[place - 1].accuracy >= accuracy,
   );
 
-async function ofSeed(lab, seed, { epochs, prior, control: { every, atMost } }, say) {
-  const told = (name) => (look) =>
-    say(
-      `seed ${seed}, ${name}, step ${look.step}: probe ${percent(look.accuracy)}, kNN ${percent(look.knn)}, ${look.seconds.toFixed(0)} s`,
-    );
+async function ofSeed(lab, seed, { epochs, scale, control: { every, atMost } }, say) {
+  const told = (name) => toldOf(say, seed, name);
   const perEpoch = lab.stepsPerEpoch();
 
-  const knowing = await lab.prior({ ...prior, seed: 100 + seed });
+  const knowing = await lab.prior({ ...scaledPrior(PRIOR, scale), seed: 100 + seed });
   const ofDigits = await lab.targets(knowing);
   const priorSeconds = knowing.trainSeconds + ofDigits.seconds;
   const blank = await lab.prior({ run: null, seed: 100 + seed });
@@ -167,24 +151,9 @@ function claimsOf(found) {
   ];
 }
 
-const accuracyRow = (run, images, looks) => ({
-  run,
-  'images an epoch': images,
-  'linear probe': shownAs(meanAndStd(looks.map(({ accuracy }) => accuracy))),
-  kNN: shownAs(meanAndStd(looks.map(({ knn }) => knn))),
-  seconds: shownAs(meanAndStd(looks.map(({ seconds }) => seconds)), (value) => value.toFixed(0)),
-});
-
 function tablesOf(found, epochs) {
   const ends = (of) => found.map((seed) => of(seed).looks.at(-1));
-  const priorRow = (name) => ({
-    ...accuracyRow(
-      `the prior itself, ${name}`,
-      '–',
-      found.map(({ priors }) => ({ ...priors[name], seconds: 0 })),
-    ),
-    seconds: '–',
-  });
+  const accuracyRow = (name, images, looks) => lookRow(name, looks, { 'images an epoch': images });
   const toReach = (name, goal, preset) => ({
     preset: name,
     goal,
@@ -194,10 +163,16 @@ function tablesOf(found, epochs) {
   });
   return [
     {
+      title: 'The priors themselves',
+      rows: ['untrained', 'digits'].map((prior) => ({
+        prior,
+        'linear probe': overSeeds(found.map(({ priors }) => priors[prior].accuracy)),
+        kNN: overSeeds(found.map(({ priors }) => priors[prior].knn)),
+      })),
+    },
+    {
       title: `Accuracy after ${epochs} epochs`,
       rows: [
-        priorRow('untrained'),
-        priorRow('digits'),
         accuracyRow(
           'BYOL',
           '100 %',
@@ -251,14 +226,7 @@ function tablesOf(found, epochs) {
 
 /** Mean accuracy over cost; every seed is looked at after the same steps, as far as all of them went. */
 function figuresOf(found) {
-  const rows = (series, of) => {
-    const all = found.map(of);
-    const shared = Math.min(...all.map((looks) => looks.length));
-    return Array.from({ length: shared }, (_, place) => ({
-      ...{ series, x: meanAndStd(all.map((looks) => looks[place].seconds)).mean },
-      ...meanAndStd(all.map((looks) => looks[place].accuracy)),
-    }));
-  };
+  const rows = (series, of) => curveRows(series, found.map(of), { x: 'seconds', y: 'accuracy' });
   const title = 'Accuracy over cost';
   return {
     cost: curves(
@@ -274,7 +242,8 @@ function figuresOf(found) {
 }
 
 export async function study({ quick, say }) {
-  const { setting, seeds, ...plan } = quick ? QUICK : FULL;
+  const { setting, seeds, ...shared } = quick ? QUICK : FULL;
+  const plan = { ...shared, control: quick ? CONTROL.quick : CONTROL.full };
   const found = await inLab(setting, async (lab) => {
     const all = [];
     for (const seed of seeds) all.push(await ofSeed(lab, seed, plan, say));

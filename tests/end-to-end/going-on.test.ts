@@ -1,5 +1,5 @@
 /** Runs that begin with what others have trained: for longer, from their weights; and models that a run hands out. */
-import type { Job } from '@rela/contracts';
+import { type Job, relaPresets } from '@rela/contracts';
 import { RelaApiError } from '@rela/sdk';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { rela } from '../rela.js';
@@ -48,6 +48,19 @@ it('a finished run goes on by one command, and gives the model of the longer run
   // And once more, from a run that went on itself.
   const again = shortRun('c', { ...accelerated, epochs: 3, continueFrom: continued });
   expect(await resultOf(await runOf(await submit(again)))).toMatchObject({ steps: 12 });
+});
+
+it('a run keeps its targets beside the method, by name or written out, and goes on with them', async () => {
+  const named = await runOf(await submit(shortRun('named', { rela: 'recommended', epochs: 1 })));
+  const { spec, result } = await service.client.runs.get(named);
+  expect(spec.rela).toEqual(relaPresets.recommended);
+  expect(result!.switchStep).toBe(1);
+  const rela = { ...relaPresets.recommended, switch: { kind: 'static' as const, lambda: 0.5 } };
+  const written = await runOf(await submit(shortRun('written', { rela, epochs: 2 })));
+  const { items } = await service.client.runs.metrics(written);
+  expect(items.map(({ phase }) => phase)).toEqual([...Array(4).fill('rela'), ...Array(4).fill('method')]);
+  const longer = shortRun('longer', { rela, epochs: 3, continueFrom: written });
+  expect(await resultOf(await runOf(await submit(longer)))).toMatchObject({ steps: 12, switchStep: 5 });
 });
 
 it('what cannot go on is refused by the field that is in the way', async () => {

@@ -96,6 +96,14 @@ it('blends two priors into one target set, and reuses what each has embedded', a
   });
   const refused = await ended({ prior: { blend: [{ prior: 'random' }, { prior: 'collapsed' }] } });
   expect(refused.error).toContain('Prior "collapsed" carries nothing');
+  const { runs } = job;
+  const going = await rela(
+    ...['--home', service.service.home, 'runs', 'continue', runs[0]!.id, '--epochs', '2'],
+  );
+  expect(going.code).toBe(1);
+  expect(going.stderr).toContain(
+    `Submit a job with that blend as its prior and continueFrom: ${runs[0]!.id}`,
+  );
 });
 
 let chosen: Job;

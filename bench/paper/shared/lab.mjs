@@ -2,11 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DEFAULT_GATES } from '@rela/contracts';
 import { createEngine } from '@rela/engine';
-import { createRandomPrior } from '@rela/stages';
+import { appraisePrior, createRandomPrior, drawSample, EmbedderCache, floatRows } from '@rela/stages';
 import { openStore } from '@rela/storage';
-import { evaluated, haveData, targetsFrom, trained, trainingOf } from '../../experiment.mjs';
+import { evaluated, haveData, targetsFrom, toolsOf, trained, trainingOf } from '../../experiment.mjs';
 import { THREADS } from '../../ours.mjs';
+import { registerPrior } from '../../prior.mjs';
 import { curve } from './curve.mjs';
 
 /**
@@ -85,6 +87,26 @@ class Lab {
     const options = { training: this.training({}), manifest: await this.manifest(), engine: this.engine };
     const { accuracy, knn } = await evaluated({ ...options, model }, this.store);
     return { accuracy, knn };
+  }
+
+  /** What a sample of the images tells of a model as a prior, with its features: { rows [n, width], width, … } of an appraisal. */
+  async appraise({ model }, { images = 1024, seed = 0 } = {}) {
+    const prior = await registerPrior(await this.store.read(model), this.store);
+    const { splits } = await this.manifest();
+    const sample = drawSample(splits.train.shards, images, seed);
+    const input = {
+      kind: 'appraise',
+      name: model,
+      prior,
+      sample,
+      seed,
+      k: prior.width,
+      gates: DEFAULT_GATES,
+    };
+    const cache = new EmbedderCache(THREADS);
+    const appraisal = await appraisePrior({ ...input, refuse: false }, cache, toolsOf(this.store));
+    await cache.close();
+    return { ...appraisal, rows: floatRows(await this.store.read(appraisal.embeddings)) };
   }
 
   /** Accuracy over cost: see `curve`. */

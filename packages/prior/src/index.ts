@@ -1,6 +1,11 @@
 /** Everything about priors: inspection of model files, embeddings, and the exact PCA that makes targets of them. */
 export { type AppraisedSample, type Appraiser, appraiseSample } from './appraisal/appraise.js';
-export { type Compared, compareCandidates } from './appraisal/compare.js';
+export {
+  type Compared,
+  compareCandidates,
+  type Embedded,
+  representationDistance,
+} from './appraisal/compare.js';
 export { type BlendPart, blendFactors, sideBySide } from './blend.js';
 export { type Breath, breathing } from './breath.js';
 export { priorDigest } from './digest.js';

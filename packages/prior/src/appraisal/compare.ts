@@ -5,7 +5,7 @@ import { linearAlignment } from './measures.js';
 import { sampleTargets } from './sample-targets.js';
 import { transportDistance } from './transport-distance.js';
 
-interface Embedded {
+export interface Embedded {
   /** [n, m] */
   rows: Float32Array;
   width: number;
@@ -16,6 +16,19 @@ export interface Compared {
   distance: number;
   reached: number;
   alignment: number;
+}
+
+const targetsOf = async ({ rows, width }: Embedded, most: number, breath: Breath) =>
+  (await sampleTargets(rows, width, widestTarget(rows.length / width, most), breath)).targets;
+
+/** How far `to` is from `from` after the best linear transport, on one sample of images: see transport-distance.ts. */
+export async function representationDistance(
+  from: Embedded,
+  to: Embedded,
+  { most, breath }: { most: number; breath: Breath },
+): Promise<number> {
+  const count = from.rows.length / from.width;
+  return transportDistance(await targetsOf(from, most, breath), await targetsOf(to, most, breath), count);
 }
 
 /**
@@ -29,11 +42,9 @@ export async function compareCandidates(
   { most, breath }: { most: number; breath: Breath },
 ): Promise<Compared[]> {
   const count = student.rows.length / student.width;
-  const targetsOf = async ({ rows, width }: Embedded) =>
-    (await sampleTargets(rows, width, widestTarget(count, most), breath)).targets;
-  const features = await targetsOf(student);
+  const features = await targetsOf(student, most, breath);
   const targets: Float64Array[] = [];
-  for (const candidate of candidates) targets.push(await targetsOf(candidate));
+  for (const candidate of candidates) targets.push(await targetsOf(candidate, most, breath));
 
   const compared: Compared[] = [];
   for (const [index, candidate] of candidates.entries()) {

@@ -1,0 +1,183 @@
+// What a prior costs and brings (the paper's Figure 4c), and whether `prior: auto` would have known before training: every prior's targets,
+// trained on with ReLA, against the score by which a job chooses, its parts, and other measures of a representation.
+import { relaPresets } from '@rela/contracts';
+import { breathing, compareCandidates } from '@rela/prior';
+import { curves } from './shared/charts.mjs';
+import { inLab } from './shared/lab.mjs';
+import { FULL, PRIORS, QUICK, scaledPrior } from './shared/setting.mjs';
+import { lookRow, overSeeds, seconds, toldOf } from './shared/shown.mjs';
+import { meanAndStd, rankCorrelation } from './shared/statistics.mjs';
+
+const DATA_RATIO = 0.5;
+const NAMES = Object.keys(PRIORS);
+/** What is known before training, and whether more of it should be better. */
+const MEASURES = {
+  'score of prior: auto': ({ score }) => score,
+  'signal of a view': ({ signal }) => signal,
+  'distance of the others from it (Definition 4)': ({ distance }) => -distance,
+  'linear CKA with the others': ({ alignment }) => alignment,
+  'effective rank': ({ effectiveRank }) => effectiveRank,
+  'kNN in the sample, with labels': ({ knn }) => knn,
+};
+
+async function ofSeed(lab, seed, { epochs, scale }, say) {
+  const steps = epochs * lab.stepsPerEpoch({ dataRatio: DATA_RATIO });
+  const all = epochs * lab.stepsPerEpoch();
+  const control = await lab.curve(
+    { seed, rela: null, epochs },
+    { looks: [all], onLook: toldOf(say, seed, 'BYOL, 100 %') },
+  );
+  const found = {};
+  const appraised = [];
+  for (const name of NAMES) {
+    const prior = await lab.prior({ ...scaledPrior(name, scale), seed: 100 + seed });
+    const { targets, seconds: embedding } = await lab.targets(prior);
+    appraised.push(await lab.appraise(prior, { seed }));
+    const run = { seed, rela: relaPresets.faithful, dataRatio: DATA_RATIO, epochs };
+    const { looks } = await lab.curve(run, { targets, looks: [steps], onLook: toldOf(say, seed, name) });
+    found[name] = {
+      ...looks[0],
+      itself: await lab.judge(prior),
+      trainSeconds: prior.trainSeconds,
+      embedding,
+    };
+  }
+  const student = await lab.appraise(await lab.prior({ run: null, seed }), { seed });
+  const compared = await compareCandidates(appraised, student, { most: student.width, breath: breathing() });
+  for (const [place, name] of NAMES.entries()) {
+    const { rows: _, ...appraisal } = appraised[place];
+    found[name].known = { ...appraisal, ...compared[place] };
+  }
+  return { control: control.looks[0], priors: found };
+}
+
+export async function study({ quick, say }) {
+  const { setting, seeds, ...plan } = quick ? QUICK : FULL;
+  const found = await inLab(setting, async (lab) => {
+    const all = [];
+    for (const seed of seeds) all.push(await ofSeed(lab, seed, plan, say));
+    return all;
+  });
+  const of = (name, take) => found.map(({ priors }) => take(priors[name]));
+  const rankOf = (measure) =>
+    meanAndStd(
+      found.map(({ priors }) =>
+        rankCorrelation(
+          NAMES.map((name) => measure(priors[name].known)),
+          NAMES.map((name) => priors[name].accuracy),
+        ),
+      ),
+    );
+  const ranks = Object.entries(MEASURES).map(([name, measure]) => ({ name, ...rankOf(measure) }));
+  const shownRank = ({ mean, std }) => `${mean.toFixed(2)} ± ${std.toFixed(2)}`;
+  const [score] = ranks;
+  const chosen = found.map(({ priors }) => {
+    const by = (take) => NAMES.reduce((a, b) => (take(priors[b]) > take(priors[a]) ? b : a));
+    const taken = by(({ known }) => known.score);
+    const best = by(({ accuracy }) => accuracy);
+    return { taken, lost: priors[best].accuracy - priors[taken].accuracy };
+  });
+  const lost = meanAndStd(chosen.map((choice) => choice.lost));
+  const untrained = meanAndStd(
+    found.map(({ priors, control }) => priors.untrained.accuracy - control.accuracy),
+  );
+  const total = ({ seconds: own, trainSeconds, embedding }) => own + trainSeconds + embedding;
+  return {
+    title: 'What a prior costs and brings, and what is known of it before training',
+    seeds,
+    claims: [
+      {
+        claim: 'An untrained prior at half of the images is no worse than BYOL with all of them',
+        holds: untrained.mean >= 0,
+        shown: `${(100 * untrained.mean).toFixed(1)} ± ${(100 * untrained.std).toFixed(1)} points`,
+      },
+      {
+        claim: `The score of prior: auto ranks ${NAMES.length} priors as the accuracy after training does`,
+        holds: score.mean >= 0.7,
+        shown: `rank correlation ${shownRank(score)}`,
+      },
+      {
+        claim: 'Choosing by it loses no more than half a point against the best prior',
+        holds: lost.mean <= 0.005,
+        shown: `${(100 * lost.mean).toFixed(1)} ± ${(100 * lost.std).toFixed(1)} points; taken: ${chosen.map(({ taken }) => taken).join('; ')}`,
+      },
+    ],
+    tables: [
+      {
+        title: `ReLA, faithful, ${plan.epochs} epochs of half of the images, by prior`,
+        rows: [
+          lookRow(
+            'BYOL, 100 %',
+            found.map(({ control }) => control),
+            {
+              'the prior itself': '–',
+              'prior, training': '–',
+              'prior, targets': '–',
+            },
+          ),
+          ...NAMES.map((name) =>
+            lookRow(
+              name,
+              of(name, (prior) => prior),
+              {
+                'the prior itself': overSeeds(of(name, ({ itself }) => itself.accuracy)),
+                'prior, training': overSeeds(
+                  of(name, ({ trainSeconds }) => trainSeconds),
+                  seconds,
+                ),
+                'prior, targets': overSeeds(
+                  of(name, ({ embedding }) => embedding),
+                  seconds,
+                ),
+              },
+            ),
+          ),
+        ],
+      },
+      {
+        title: 'Before training: rank correlation with the accuracy after it, over priors',
+        rows: ranks.map((rank) => ({ measure: rank.name, 'rank correlation': shownRank(rank) })),
+      },
+      {
+        title: 'What was known',
+        rows: NAMES.map((name) => ({
+          prior: name,
+          ...Object.fromEntries(
+            Object.entries(MEASURES).map(([title, measure]) => [
+              title,
+              overSeeds(
+                of(name, ({ known }) => Math.abs(measure(known))),
+                (value) => value.toFixed(2),
+              ),
+            ]),
+          ),
+        })),
+      },
+    ],
+    figures: {
+      accuracy: curves(
+        NAMES.map((series) => ({
+          ...{ series, x: meanAndStd(of(series, total)).mean },
+          ...meanAndStd(of(series, ({ accuracy }) => accuracy)),
+        })),
+        { title: 'Accuracy by cost, prior included', x: 'seconds', y: 'linear probe', legend: 'prior' },
+      ),
+      ranking: curves(
+        NAMES.map((series) => ({
+          ...{ series, x: meanAndStd(of(series, ({ known }) => known.score)).mean },
+          ...meanAndStd(of(series, ({ accuracy }) => accuracy)),
+        })),
+        { title: 'Accuracy after training by score before', x: 'score', y: 'linear probe', legend: 'prior' },
+      ),
+    },
+    numbers: {
+      ...{
+        setting,
+        ...plan,
+        preset: relaPresets.faithful,
+        rankCorrelation: Object.fromEntries(ranks.map(({ name, mean, std }) => [name, { mean, std }])),
+      },
+      runs: found,
+    },
+  };
+}
