@@ -36,7 +36,7 @@ async function moved(sides: number[], perm: number[]): Promise<{ ops: string[]; 
 
 const b = block ?? 16;
 const CASES: { what: string; sides: number[]; perm: number[]; ops: string[] }[] = [
-  { what: 'rows', sides: [4, 3, 10, 11, 4 * b], perm: [1, 0, 2, 3, 4], ops: ['Gather'] },
+  { what: 'rows', sides: [4, 3, 20, 11, 4 * b], perm: [1, 0, 2, 3, 4], ops: ['Gather'] },
   {
     what: 'tiles',
     sides: [4, b, 3, 10, 11, b],
