@@ -8,6 +8,8 @@ import { overSeeds } from './shared/shown.mjs';
 import { meanAndStd, rankCorrelation } from './shared/statistics.mjs';
 
 const TRAINED = ['byol', 'simclr', 'vicreg', 'supervised'];
+/** Of a prior's features: the sample has dozens of images for each. */
+const DIRECTIONS = 32;
 const NAMES = Object.keys(PRIORS);
 
 async function ofSeed(lab, seed, { epochs, scale }, say) {
@@ -28,7 +30,7 @@ async function ofSeed(lab, seed, { epochs, scale }, say) {
     distances[name] = {};
     for (const prior of NAMES)
       distances[name][prior] = await representationDistance(priors[prior], to, {
-        most: to.width,
+        most: DIRECTIONS,
         breath: breathing(),
       });
     say(

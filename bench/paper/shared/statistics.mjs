@@ -13,8 +13,10 @@ function ranks(values) {
   return values.map((value) => (order.indexOf(value) + order.lastIndexOf(value)) / 2 + 1);
 }
 
+/** Pearson's; 0 where one of the two does not vary, and so tells nothing of the other. */
 export function correlation(a, b) {
   const [x, y] = [meanAndStd(a), meanAndStd(b)];
+  if (x.std === 0 || y.std === 0) return 0;
   const shared = a.reduce((sum, value, at) => sum + (value - x.mean) * (b[at] - y.mean), 0);
   return shared / ((a.length - 1) * x.std * y.std);
 }

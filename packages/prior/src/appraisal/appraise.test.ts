@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { breathing } from '../breath.js';
 import { seeded } from '../testing/models.js';
 import { type AppraisedSample, appraiseSample } from './appraise.js';
-import { compareCandidates } from './compare.js';
+import { compareCandidates, representationDistance } from './compare.js';
 import { effectiveRank, linearAlignment } from './measures.js';
 import { transportDistance } from './transport-distance.js';
 
@@ -138,6 +138,25 @@ it('the transport distance is near 0 from a turned copy and 1 from noise', async
   expect(await transportDistance(factors, turned, IMAGES)).toBeLessThan(0.03);
   expect(await transportDistance(jitter, turned, IMAGES)).toBeGreaterThan(0.9);
   expect(await linearAlignment(factors, turned, IMAGES)).toBeCloseTo(1, 10);
+});
+
+it('a representation is as far from another as the share of its variance that the other does not tell', async () => {
+  const known = { rows: Float32Array.from(factors), width: FACTORS };
+  // Beside all factors one dimension of noise, with a fourth of the variance of all and moved.
+  const width = FACTORS + 1;
+  const loud = Math.sqrt(FACTORS / 3);
+  const unknown = normals('unknown', IMAGES);
+  const rows = Float32Array.from({ length: IMAGES * width }, (_, index) => {
+    const [image, column] = [Math.floor(index / width), index % width];
+    return column < FACTORS ? factors[image * FACTORS + column]! : 5 + loud * unknown[image]!;
+  });
+  const distance = await representationDistance(
+    known,
+    { rows, width },
+    { most: FACTORS, breath: breathing() },
+  );
+  expect(distance).toBeGreaterThan(0.2);
+  expect(distance).toBeLessThan(0.4);
 });
 
 it('of candidates the one that tells what the others know has the best score, noise the worst', async () => {

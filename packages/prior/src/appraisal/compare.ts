@@ -2,7 +2,7 @@
 import type { Breath } from '../breath.js';
 import { widestTarget } from './appraise.js';
 import { linearAlignment } from './measures.js';
-import { sampleTargets } from './sample-targets.js';
+import { centre, meanOf, sampleTargets } from './sample-targets.js';
 import { transportDistance } from './transport-distance.js';
 
 export interface Embedded {
@@ -21,14 +21,19 @@ export interface Compared {
 const targetsOf = async ({ rows, width }: Embedded, most: number, breath: Breath) =>
   (await sampleTargets(rows, width, widestTarget(rows.length / width, most), breath)).targets;
 
-/** How far `to` is from `from` after the best linear transport, on one sample of images: see transport-distance.ts. */
+/**
+ * How far `to` is from `from` after the best linear transport, on one sample of images: see transport-distance.ts. A direction of `to`
+ * counts by its variance, as in Definition 4.
+ * @param most leading directions of `from` that are used; many more images than that tell W from noise
+ */
 export async function representationDistance(
   from: Embedded,
   to: Embedded,
   { most, breath }: { most: number; breath: Breath },
 ): Promise<number> {
   const count = from.rows.length / from.width;
-  return transportDistance(await targetsOf(from, most, breath), await targetsOf(to, most, breath), count);
+  const moved = centre(to.rows, meanOf(to.rows, to.width));
+  return transportDistance(await targetsOf(from, most, breath), moved, count);
 }
 
 /**

@@ -35,8 +35,7 @@ export async function sampleTargets(
   breath: Breath,
 ): Promise<SampleTargets> {
   const count = rows.length / width;
-  const mean = new Float64Array(width);
-  for (let index = 0; index < rows.length; index++) mean[index % width]! += rows[index]! / count;
+  const mean = meanOf(rows, width);
   const centred = centre(rows, mean);
   const dual = count < width;
   const side = dual ? count : width;
@@ -74,7 +73,15 @@ export async function sampleTargets(
   };
 }
 
-function centre(rows: Float32Array, mean: Float64Array): Float64Array {
+/** Of every dimension of rows [n, m] → [m] */
+export function meanOf(rows: Float32Array, width: number): Float64Array {
+  const count = rows.length / width;
+  const mean = new Float64Array(width);
+  for (let index = 0; index < rows.length; index++) mean[index % width]! += rows[index]! / count;
+  return mean;
+}
+
+export function centre(rows: Float32Array, mean: Float64Array): Float64Array {
   return Float64Array.from(rows, (value, index) => value - mean[index % mean.length]!);
 }
 

@@ -9,7 +9,7 @@ const RIDGE = 0.1;
 
 /**
  * Fitted on every other image, measured on those between; then the other way round.
- * @param from [n, p], every dimension of mean 0 and variance 1 or 0 @param to [n, q], likewise
+ * @param from [n, p], every dimension of mean 0 and variance 1 or 0 @param to [n, q], of mean 0
  */
 export async function transportDistance(
   from: Float64Array,
