@@ -39,14 +39,11 @@ it('shows why efficient data are efficient: claims, figures and numbers from run
   expect(await readFile(join(folder, 'gaussian-spread.svg'), 'utf8')).toMatch(/^<svg /);
 }, 300_000);
 
-// So short are their runs that nothing follows from the accuracies: that they are made, looked at and written is what can be shown.
+// So short are their runs that nothing follows from the accuracies: that they are made, looked at and written is what can be shown. The other studies are made of the same parts, and take longer.
 it.each<[string, string[]]>([
   ['headline', ['costToControl', 'costToPlateau', 'runs', 'presets']],
   ['switch', ['runs']],
-  ['dynamics', ['runs', 'presets']],
-  ['cost', ['runs', 'rankCorrelation']],
   ['similarity', ['runs']],
-  ['methods', ['runs', 'preset']],
 ])(
   'makes the runs of paper:%s anew, and a page with claims, tables and figures of them',
   async (study, numbers) => {

@@ -16,8 +16,13 @@ const PLATEAU = 0.003;
 /** Of the plateaued control's images, what a run with ReLA has to reach it. */
 const ROOM = 0.6;
 /** Shares of a run with ReLA at which it is looked at. */
-const EARLY = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1];
-const LATE = Array.from({ length: 10 }, (_, look) => (look + 1) / 10);
+const LOOKS = {
+  full: {
+    early: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1],
+    late: Array.from({ length: 10 }, (_, look) => (look + 1) / 10),
+  },
+  quick: { early: [0.5, 1], late: [0.5, 1] },
+};
 
 const MUST = { control: 0.35, plateau: 0.5 };
 const shownAs = ({ mean, std }) => `${percent(mean)} ± ${percent(std)}`;
@@ -42,7 +47,12 @@ const reached = (looks, accuracy) =>
     (look, place) => place > 0 && look.accuracy >= accuracy && looks[place - 1].accuracy >= accuracy,
   );
 
-async function ofSeed(lab, seed, { epochs, scale, control: { every, atMost } }, say) {
+async function ofSeed(
+  lab,
+  seed,
+  { epochs, scale, control: { every, atMost }, shares: { early, late } },
+  say,
+) {
   const told = (name) => toldOf(say, seed, name);
   const perEpoch = lab.stepsPerEpoch();
 
@@ -80,13 +90,13 @@ async function ofSeed(lab, seed, { epochs, scale, control: { every, atMost } }, 
   const short = { recommended: [], faithful: [] };
   for (const ratio of RATIOS)
     for (const [name, rela] of Object.entries({ recommended, faithful })) {
-      const shares = ratio === RATIOS[0] ? EARLY : [1];
+      const shares = ratio === RATIOS[0] ? early : [1];
       short[name].push(
         await run(`${name} at ${percent(ratio)}`, { ratio, length: epochs, rela, targets, shares }),
       );
     }
   const length = Math.ceil((ROOM * plateau.step) / perEpoch / RATIOS[0]);
-  const toPlateau = { ratio: RATIOS[0], length, shares: LATE };
+  const toPlateau = { ratio: RATIOS[0], length, shares: late };
   const long = {
     recommended: await run('recommended, long', { ...toPlateau, rela: recommended, targets }),
     faithful: await run('faithful, long', { ...toPlateau, rela: faithful, targets }),
@@ -243,7 +253,8 @@ function figuresOf(found) {
 
 export async function study({ quick, say }) {
   const { setting, seeds, ...shared } = quick ? QUICK : FULL;
-  const plan = { ...shared, control: quick ? CONTROL.quick : CONTROL.full };
+  const size = quick ? 'quick' : 'full';
+  const plan = { ...shared, control: CONTROL[size], shares: LOOKS[size] };
   const found = await inLab(setting, async (lab) => {
     const all = [];
     for (const seed of seeds) all.push(await ofSeed(lab, seed, plan, say));
