@@ -11,7 +11,7 @@ import { registerPrior } from './prior.mjs';
 /** What the demo has fetched need not be fetched again. */
 const downloads = fileURLToPath(new URL('../.rela/demo/downloads', import.meta.url));
 /** As train workers have it: apps/train-worker/src/child.ts. */
-const LOADER_THREADS = 1;
+export const LOADER_THREADS = 1;
 
 export const toolsOf = (store) => ({
   store,

@@ -85,7 +85,7 @@ async function showClaims() {
   const study = name.slice(PAPER.length);
   const { study: make } = await import(`./paper/${study}.mjs`);
   const { machine } = await import('./machine.mjs');
-  const { writeStudy } = await import('./paper/shared/write.mjs');
+  const { writeStudy } = await import('./paper/laboratory/write.mjs');
   const answer = await make({ quick, say });
   const folder = out ?? here(quick ? './results/quick' : './results');
   const files = await writeStudy(folder, study, answer, { machine: machine(), quick });
@@ -94,7 +94,7 @@ async function showClaims() {
     print(asJson({ study, title, quick, seeds, machine: machine(), claims, ...numbers }));
     return;
   }
-  const { markdownTable } = await import('./paper/shared/write.mjs');
+  const { markdownTable } = await import('./paper/laboratory/write.mjs');
   print(title);
   for (const { claim, holds, shown } of claims)
     print(`${holds ? 'holds' : 'DOES NOT HOLD'}: ${claim}. ${shown}`);

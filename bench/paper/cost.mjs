@@ -2,11 +2,11 @@
 // trained on with ReLA, against the score by which a job chooses, its parts, and other measures of a representation.
 import { relaPresets } from '@rela/contracts';
 import { breathing, compareCandidates } from '@rela/prior';
-import { curves } from './shared/charts.mjs';
-import { inLab } from './shared/lab.mjs';
-import { FULL, PRIORS, QUICK, scaledPrior } from './shared/setting.mjs';
-import { lookRow, overSeeds, seconds, toldOf } from './shared/shown.mjs';
-import { meanAndStd, rankCorrelation } from './shared/statistics.mjs';
+import { curves } from './laboratory/charts.mjs';
+import { bySeed } from './laboratory/lab.mjs';
+import { PRIORS } from './laboratory/setting.mjs';
+import { lookRow, overSeeds, points, seconds, toldOf } from './laboratory/shown.mjs';
+import { meanAndStd, rankCorrelation } from './laboratory/statistics.mjs';
 
 const DATA_RATIO = 0.5;
 const NAMES = Object.keys(PRIORS);
@@ -20,7 +20,7 @@ const MEASURES = {
   'kNN in the sample, with labels': ({ knn }) => knn,
 };
 
-async function ofSeed(lab, seed, { epochs, scale }, say) {
+async function ofSeed(lab, seed, { epochs }, say) {
   const steps = epochs * lab.stepsPerEpoch({ dataRatio: DATA_RATIO });
   const all = epochs * lab.stepsPerEpoch();
   const control = await lab.curve(
@@ -30,7 +30,7 @@ async function ofSeed(lab, seed, { epochs, scale }, say) {
   const found = {};
   const appraised = [];
   for (const name of NAMES) {
-    const prior = await lab.prior({ ...scaledPrior(name, scale), seed: 100 + seed });
+    const prior = await lab.prior(name, seed);
     const { targets, seconds: embedding } = await lab.targets(prior);
     appraised.push(await lab.appraise(prior, { seed }));
     const run = { seed, rela: relaPresets.faithful, dataRatio: DATA_RATIO, epochs };
@@ -42,7 +42,7 @@ async function ofSeed(lab, seed, { epochs, scale }, say) {
       embedding,
     };
   }
-  const student = await lab.appraise(await lab.prior({ run: null, seed }), { seed });
+  const student = await lab.appraise(await lab.untrained(seed), { seed });
   const compared = await compareCandidates(appraised, student, { most: student.width, breath: breathing() });
   for (const [place, name] of NAMES.entries()) {
     const { rows: _, ...appraisal } = appraised[place];
@@ -52,12 +52,7 @@ async function ofSeed(lab, seed, { epochs, scale }, say) {
 }
 
 export async function study({ quick, say }) {
-  const { setting, seeds, ...plan } = quick ? QUICK : FULL;
-  const found = await inLab(setting, async (lab) => {
-    const all = [];
-    for (const seed of seeds) all.push(await ofSeed(lab, seed, plan, say));
-    return all;
-  });
+  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed);
   const of = (name, take) => found.map(({ priors }) => take(priors[name]));
   const rankOf = (measure) =>
     meanAndStd(
@@ -89,7 +84,7 @@ export async function study({ quick, say }) {
       {
         claim: 'An untrained prior at half of the images is no worse than BYOL with all of them',
         holds: untrained.mean >= 0,
-        shown: `${(100 * untrained.mean).toFixed(1)} ± ${(100 * untrained.std).toFixed(1)} points`,
+        shown: points(untrained),
       },
       {
         claim: `The score of prior: auto ranks ${NAMES.length} priors as the accuracy after training does`,
@@ -99,7 +94,7 @@ export async function study({ quick, say }) {
       {
         claim: 'Choosing by it loses no more than half a point against the best prior',
         holds: lost.mean <= 0.005,
-        shown: `${(100 * lost.mean).toFixed(1)} ± ${(100 * lost.std).toFixed(1)} points; taken: ${chosen.map(({ taken }) => taken).join('; ')}`,
+        shown: `${points(lost)}; taken: ${chosen.map(({ taken }) => taken).join('; ')}`,
       },
     ],
     tables: [

@@ -1,10 +1,10 @@
 // Accuracy over cost, with and without ReLA (the paper's Figure 5): every epoch's backbone, by linear probe and kNN.
 import { relaPresets } from '@rela/contracts';
-import { curves } from './shared/charts.mjs';
-import { inLab } from './shared/lab.mjs';
-import { FULL, PRIOR, QUICK, scaledPrior } from './shared/setting.mjs';
-import { curveRows, lookRow, toldOf } from './shared/shown.mjs';
-import { meanAndStd } from './shared/statistics.mjs';
+import { curves } from './laboratory/charts.mjs';
+import { bySeed } from './laboratory/lab.mjs';
+import { PRIOR } from './laboratory/setting.mjs';
+import { curveRows, lookRow, points, toldOf } from './laboratory/shown.mjs';
+import { meanAndStd } from './laboratory/statistics.mjs';
 
 const LOOKS = 6;
 
@@ -16,8 +16,8 @@ const RUNS = {
 };
 const [CONTROL, , FAITHFUL, RECOMMENDED] = Object.keys(RUNS);
 
-async function ofSeed(lab, seed, { epochs, scale }, say) {
-  const prior = await lab.prior({ ...scaledPrior(PRIOR, scale), seed: 100 + seed });
+async function ofSeed(lab, seed, { epochs }, say) {
+  const prior = await lab.prior(PRIOR, seed);
   const { targets } = await lab.targets(prior);
   const found = {};
   for (const [name, run] of Object.entries(RUNS)) {
@@ -32,17 +32,11 @@ async function ofSeed(lab, seed, { epochs, scale }, say) {
 }
 
 export async function study({ quick, say }) {
-  const { setting, seeds, ...plan } = quick ? QUICK : FULL;
-  const found = await inLab(setting, async (lab) => {
-    const all = [];
-    for (const seed of seeds) all.push(await ofSeed(lab, seed, plan, say));
-    return all;
-  });
+  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed);
   const all = (name) => found.map((runs) => runs[name]);
   const ahead = (name) => {
     const gaps = found.map((runs) => runs[name].at(-1).accuracy - runs[CONTROL].at(-1).accuracy);
-    const { mean, std } = meanAndStd(gaps);
-    return { mean, shown: `${(100 * mean).toFixed(1)} ± ${(100 * std).toFixed(1)} points` };
+    return meanAndStd(gaps);
   };
   /** ReLA's first look against the control's at the least cost that is no less. */
   const earlier = meanAndStd(
@@ -64,17 +58,17 @@ export async function study({ quick, say }) {
       {
         claim: 'ReLA is ahead from the start, at equal operations',
         holds: earlier.mean > 0,
-        shown: `at its first look: ${(100 * earlier.mean).toFixed(1)} ± ${(100 * earlier.std).toFixed(1)} points`,
+        shown: `at its first look: ${points(earlier)}`,
       },
       {
         claim: 'At half of the images, the faithful preset ends no worse than BYOL with all of them',
         holds: ahead(FAITHFUL).mean >= 0,
-        shown: ahead(FAITHFUL).shown,
+        shown: points(ahead(FAITHFUL)),
       },
       {
         claim: 'So does the recommended one',
         holds: ahead(RECOMMENDED).mean >= 0,
-        shown: ahead(RECOMMENDED).shown,
+        shown: points(ahead(RECOMMENDED)),
       },
     ],
     tables: [

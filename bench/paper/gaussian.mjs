@@ -3,8 +3,8 @@
 // moved by ρ towards the ideal ones, P(y = 1 | x). What counts is its distance to the ideal model on samples of the original spread.
 import { compile, tf } from '@rela/engine';
 import { createRandom } from '@rela/random';
-import { curves, samples, surfaceWithWays } from './shared/charts.mjs';
-import { correlation, meanAndStd, rankCorrelation } from './shared/statistics.mjs';
+import { curves, samples, surfaceWithWays } from './laboratory/charts.mjs';
+import { correlation, meanAndStd, rankCorrelation } from './laboratory/statistics.mjs';
 
 /** The classes lie at ±(1, 1) · MEAN, with this spread. They overlap, so that labels are noisy. */
 const MEAN = 0.5;

@@ -2,11 +2,11 @@
 // controls BYOL alone: with the same number of epochs, and trained to its plateau. Cost is seconds on this machine, those of the prior
 // included: its training, the embedding of the images, and the reduction to targets.
 import { relaPresets } from '@rela/contracts';
-import { curves } from './shared/charts.mjs';
-import { inLab } from './shared/lab.mjs';
-import { FULL, PRIOR, QUICK, scaledPrior } from './shared/setting.mjs';
-import { curveRows, lookRow, overSeeds, percent, toldOf } from './shared/shown.mjs';
-import { meanAndStd } from './shared/statistics.mjs';
+import { curves } from './laboratory/charts.mjs';
+import { bySeed } from './laboratory/lab.mjs';
+import { PRIOR } from './laboratory/setting.mjs';
+import { curveRows, lookRow, overSeeds, percent, points, toldOf } from './laboratory/shown.mjs';
+import { meanAndStd } from './laboratory/statistics.mjs';
 
 /** Of the control, in epochs between looks and in all: where it has no plateau by then, its end counts as one. */
 const CONTROL = { full: { every: 3, atMost: 75 }, quick: { every: 1, atMost: 3 } };
@@ -26,7 +26,6 @@ const LOOKS = {
 
 const MUST = { control: 0.35, plateau: 0.5 };
 const shownAs = ({ mean, std }) => `${percent(mean)} ± ${percent(std)}`;
-const at = (looks, step) => looks.find((look) => look.step >= step);
 
 /** The first look behind which another half of its cost brings less than PLATEAU at any look; undefined before that is known. */
 function plateauOf(looks, from) {
@@ -47,19 +46,14 @@ const reached = (looks, accuracy) =>
     (look, place) => place > 0 && look.accuracy >= accuracy && looks[place - 1].accuracy >= accuracy,
   );
 
-async function ofSeed(
-  lab,
-  seed,
-  { epochs, scale, control: { every, atMost }, shares: { early, late } },
-  say,
-) {
+async function ofSeed(lab, seed, { epochs, control: { every, atMost }, shares: { early, late } }, say) {
   const told = (name) => toldOf(say, seed, name);
   const perEpoch = lab.stepsPerEpoch();
 
-  const knowing = await lab.prior({ ...scaledPrior(PRIOR, scale), seed: 100 + seed });
+  const knowing = await lab.prior(PRIOR, seed);
   const ofDigits = await lab.targets(knowing);
   const priorSeconds = knowing.trainSeconds + ofDigits.seconds;
-  const blank = await lab.prior({ run: null, seed: 100 + seed });
+  const blank = await lab.prior('untrained', seed);
   const ofNothing = await lab.targets(blank);
   const priors = { digits: await lab.judge(knowing), untrained: await lab.judge(blank) };
 
@@ -72,17 +66,19 @@ async function ofSeed(
       onLook: told('control'),
     },
   );
-  const plateau = plateauOf(control, first) ?? control.at(-1);
+  const goal = control.find(({ step }) => step >= first);
+  const found = plateauOf(control, first);
+  const plateau = found ?? control.at(-1);
 
   /** A run of so many epochs at a ratio, looked at where the shares of it are. */
   const run = async (name, { ratio, length, rela, targets = null, shares }) => {
     const steps = length * lab.stepsPerEpoch({ dataRatio: ratio });
     const looks = [...new Set(shares.map((share) => Math.max(1, Math.round(share * steps))))];
-    const found = await lab.curve(
+    const made = await lab.curve(
       { seed, rela, dataRatio: ratio, epochs: length },
       { targets, looks, onLook: told(name) },
     );
-    return { ...found, ratio };
+    return { ...made, ratio };
   };
   const { recommended, faithful } = relaPresets;
   const { targets } = ofDigits;
@@ -109,11 +105,10 @@ async function ofSeed(
       const look = reached(looks, accuracy);
       return look ? (look[share] + (share === 'seconds' ? extra : 0)) / of[share] : null;
     };
-    const target = at(control, first);
     return {
       control: {
-        recommended: spent(short.recommended[0].looks, target.accuracy, { extra: priorSeconds, of: target }),
-        faithful: spent(short.faithful[0].looks, target.accuracy, { extra: priorSeconds, of: target }),
+        recommended: spent(short.recommended[0].looks, goal.accuracy, { extra: priorSeconds, of: goal }),
+        faithful: spent(short.faithful[0].looks, goal.accuracy, { extra: priorSeconds, of: goal }),
       },
       plateau: {
         recommended: spent(long.recommended.looks, plateau.accuracy, { extra: priorSeconds, of: plateau }),
@@ -124,7 +119,7 @@ async function ofSeed(
   };
   return {
     ...{ seed, priors, priorSeconds: { training: knowing.trainSeconds, targets: ofDigits.seconds } },
-    ...{ control, first: at(control, first), plateau, hasPlateau: plateauOf(control, first) !== undefined },
+    ...{ control, first: goal, plateau, hasPlateau: found !== undefined },
     ...{ half, short, long, seconds: costs('seconds'), flops: costs('flops') },
   };
 }
@@ -146,7 +141,7 @@ function claimsOf(found) {
       claim:
         'With half of the images an epoch and as many epochs, ReLA is no worse than BYOL with all of them',
       holds: ahead.mean >= 0,
-      shown: `the recommended preset at 50 % against the control: ${(100 * ahead.mean).toFixed(1)} ± ${(100 * ahead.std).toFixed(1)} points`,
+      shown: `the recommended preset at 50 % against the control: ${points(ahead)}`,
     },
     {
       claim: `ReLA reaches the control of as many epochs at ${percent(MUST.control)} of its seconds or less`,
@@ -252,14 +247,9 @@ function figuresOf(found) {
 }
 
 export async function study({ quick, say }) {
-  const { setting, seeds, ...shared } = quick ? QUICK : FULL;
   const size = quick ? 'quick' : 'full';
-  const plan = { ...shared, control: CONTROL[size], shares: LOOKS[size] };
-  const found = await inLab(setting, async (lab) => {
-    const all = [];
-    for (const seed of seeds) all.push(await ofSeed(lab, seed, plan, say));
-    return all;
-  });
+  const further = { control: CONTROL[size], shares: LOOKS[size] };
+  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed, further);
   return {
     title: 'The accuracy of BYOL at a part of its cost',
     seeds,

@@ -1,9 +1,9 @@
 // The headline for every method: its accuracy alone and with ReLA at half of the images, and the share of its cost at which ReLA has reached it.
 import { MethodSpec, relaPresets } from '@rela/contracts';
-import { inLab } from './shared/lab.mjs';
-import { FULL, PRIOR, QUICK, scaledPrior } from './shared/setting.mjs';
-import { overSeeds, toldOf } from './shared/shown.mjs';
-import { meanAndStd } from './shared/statistics.mjs';
+import { bySeed } from './laboratory/lab.mjs';
+import { PRIOR } from './laboratory/setting.mjs';
+import { overSeeds, points, toldOf } from './laboratory/shown.mjs';
+import { meanAndStd } from './laboratory/statistics.mjs';
 
 const METHODS = MethodSpec.options.map(({ shape }) => shape.name.value);
 /** MAE hides patches: it takes a backbone that has some, and so does what it is compared with. */
@@ -14,8 +14,11 @@ const LOOKS = [0.1, 0.25, 0.5, 1];
 /** Of the epochs of the other studies: there are nine methods. */
 const SHARE = 0.5;
 
-async function ofSeed(lab, seed, { epochs, scale }, say) {
-  const prior = await lab.prior({ ...scaledPrior(PRIOR, scale), seed: 100 + seed });
+const epochsOf = ({ epochs }) => Math.max(1, Math.round(SHARE * epochs));
+
+async function ofSeed(lab, seed, plan, say) {
+  const epochs = epochsOf(plan);
+  const prior = await lab.prior(PRIOR, seed);
   const { targets, seconds } = await lab.targets(prior);
   const priorSeconds = prior.trainSeconds + seconds;
   const found = {};
@@ -44,13 +47,8 @@ async function ofSeed(lab, seed, { epochs, scale }, say) {
 }
 
 export async function study({ quick, say }) {
-  const { setting, seeds, epochs: whole, scale } = quick ? QUICK : FULL;
-  const epochs = Math.max(1, Math.round(SHARE * whole));
-  const found = await inLab(setting, async (lab) => {
-    const all = [];
-    for (const seed of seeds) all.push(await ofSeed(lab, seed, { epochs, scale }, say));
-    return all;
-  });
+  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed);
+  const epochs = epochsOf(plan);
   const of = (name, take) => found.map((methods) => take(methods[name]));
   const shares = (name, key) => {
     const values = of(name, (method) => method[key]);
@@ -70,7 +68,7 @@ export async function study({ quick, say }) {
       {
         claim: 'With ReLA and half of the images every method ends no worse than alone with all of them',
         holds: ahead.length === METHODS.length,
-        shown: `${ahead.length} of ${METHODS.length}: ${gaps.map(({ name, mean, std }) => `${name} ${(100 * mean).toFixed(1)} ± ${(100 * std).toFixed(1)}`).join(', ')} points`,
+        shown: `${ahead.length} of ${METHODS.length}: ${gaps.map((gap) => `${gap.name} ${points(gap)}`).join(', ')}`,
       },
     ],
     tables: [
@@ -109,6 +107,6 @@ export async function study({ quick, say }) {
         ],
       },
     },
-    numbers: { setting, epochs, scale, preset: relaPresets.recommended, dataRatio: DATA_RATIO, runs: found },
+    numbers: { setting, epochs, preset: relaPresets.recommended, dataRatio: DATA_RATIO, runs: found },
   };
 }

@@ -1,31 +1,30 @@
 // How near priors are to trained models (the paper's Definition 4 and Figure 4a): the distance between their representations after the best
 // linear transport, on images that it was not fitted to. Rows: priors; columns: models that were trained on the data in other ways.
 import { breathing, representationDistance } from '@rela/prior';
-import { heatmap } from './shared/charts.mjs';
-import { inLab } from './shared/lab.mjs';
-import { FULL, PRIORS, QUICK, scaledPrior } from './shared/setting.mjs';
-import { overSeeds } from './shared/shown.mjs';
-import { meanAndStd, rankCorrelation } from './shared/statistics.mjs';
+import { heatmap } from './laboratory/charts.mjs';
+import { bySeed } from './laboratory/lab.mjs';
+import { PRIORS } from './laboratory/setting.mjs';
+import { overSeeds } from './laboratory/shown.mjs';
+import { meanAndStd, rankCorrelation } from './laboratory/statistics.mjs';
 
 const TRAINED = ['byol', 'simclr', 'vicreg', 'supervised'];
 /** Of a prior's features: the sample has dozens of images for each. */
 const DIRECTIONS = 32;
 const NAMES = Object.keys(PRIORS);
 
-async function ofSeed(lab, seed, { epochs, scale }, say) {
+async function ofSeed(lab, seed, { epochs }, say) {
   const appraise = (model) => lab.appraise(model, { seed });
   const priors = {};
   const accuracies = {};
   for (const name of NAMES) {
-    const prior = await lab.prior({ ...scaledPrior(name, scale), seed: 100 + seed });
+    const prior = await lab.prior(name, seed);
     priors[name] = await appraise(prior);
     accuracies[name] = (await lab.judge(prior)).accuracy;
   }
   const distances = {};
   for (const name of TRAINED) {
     const run = { method: { name }, epochs, dataRatio: 1 };
-    const { train } = lab.setting;
-    const model = await lab.prior({ recipe: 'fashion-mnist', train, run, seed });
+    const model = await lab.trained({ run, seed });
     const to = await appraise(model);
     distances[name] = {};
     for (const prior of NAMES)
@@ -41,12 +40,7 @@ async function ofSeed(lab, seed, { epochs, scale }, say) {
 }
 
 export async function study({ quick, say }) {
-  const { setting, seeds, ...plan } = quick ? QUICK : FULL;
-  const found = await inLab(setting, async (lab) => {
-    const all = [];
-    for (const seed of seeds) all.push(await ofSeed(lab, seed, plan, say));
-    return all;
-  });
+  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed);
   const at = (prior, name) => found.map(({ distances }) => distances[name][prior]);
   const mean = (prior) =>
     meanAndStd(found.map(({ distances }) => meanAndStd(TRAINED.map((name) => distances[name][prior])).mean));

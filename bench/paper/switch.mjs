@@ -1,11 +1,11 @@
 // When to leave the ReLA loss (the paper's Figure 4b): static λ from 0 to 1 against the adaptive rule, the one that scales with the run, and
 // the blend that does not leave it.
 import { relaPresets } from '@rela/contracts';
-import { curves } from './shared/charts.mjs';
-import { inLab } from './shared/lab.mjs';
-import { FULL, PRIOR, QUICK, scaledPrior } from './shared/setting.mjs';
-import { lookRow, percent, toldOf } from './shared/shown.mjs';
-import { meanAndStd } from './shared/statistics.mjs';
+import { curves } from './laboratory/charts.mjs';
+import { bySeed } from './laboratory/lab.mjs';
+import { PRIOR } from './laboratory/setting.mjs';
+import { lookRow, percent, points, toldOf } from './laboratory/shown.mjs';
+import { meanAndStd } from './laboratory/statistics.mjs';
 
 const LAMBDAS = [0, 0.2, 0.4, 0.6, 0.8, 1];
 const DATA_RATIO = 0.5;
@@ -18,8 +18,8 @@ const others = [
   ['recommended: blend', relaPresets.recommended],
 ];
 
-async function ofSeed(lab, seed, { epochs, scale }, say) {
-  const prior = await lab.prior({ ...scaledPrior(PRIOR, scale), seed: 100 + seed });
+async function ofSeed(lab, seed, { epochs }, say) {
+  const prior = await lab.prior(PRIOR, seed);
   const { targets } = await lab.targets(prior);
   const steps = epochs * lab.stepsPerEpoch({ dataRatio: DATA_RATIO });
   const found = {};
@@ -36,12 +36,7 @@ async function ofSeed(lab, seed, { epochs, scale }, say) {
 }
 
 export async function study({ quick, say }) {
-  const { setting, seeds, ...plan } = quick ? QUICK : FULL;
-  const found = await inLab(setting, async (lab) => {
-    const all = [];
-    for (const seed of seeds) all.push(await ofSeed(lab, seed, plan, say));
-    return all;
-  });
+  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed);
   const accuracyOf = (name) => meanAndStd(found.map((rules) => rules[name].accuracy));
   const rated = statics.map(([name], place) => ({ name, lambda: LAMBDAS[place], ...accuracyOf(name) }));
   const best = rated.reduce((a, b) => (b.mean > a.mean ? b : a));
@@ -49,7 +44,7 @@ export async function study({ quick, say }) {
     const gap = meanAndStd(found.map((rules) => rules[name].accuracy - rules[best.name].accuracy));
     return {
       ...gap,
-      shown: `${(100 * gap.mean).toFixed(1)} ± ${(100 * gap.std).toFixed(1)} points against ${best.name}`,
+      shown: `${points(gap)} against ${best.name}`,
     };
   };
   const [adaptive, scaled, blend] = others.map(([name]) => against(name));

@@ -10,6 +10,9 @@ export function overSeeds(values, unit = percent) {
   return `${unit(mean)} ± ${unit(std)}`;
 }
 
+/** A difference of accuracies over seeds, { mean, std }. */
+export const points = ({ mean, std }) => `${(100 * mean).toFixed(1)} ± ${(100 * std).toFixed(1)} points`;
+
 /** A row of looks at one step, one look a seed. */
 export const lookRow = (name, looks, further = {}) => ({
   run: name,

@@ -10,16 +10,26 @@ import { evaluated, haveData, targetsFrom, toolsOf, trained, trainingOf } from '
 import { THREADS } from '../../ours.mjs';
 import { registerPrior } from '../../prior.mjs';
 import { curve } from './curve.mjs';
+import { FULL, PRIORS, QUICK } from './setting.mjs';
+
+const PRIOR_SEEDS = 100;
 
 /**
- * @param setting { train, test, imageSize, backbone, batchSize }: images of Fashion-MNIST, and what all runs share
- * @param work gets the lab
+ * Makes a study's runs for every seed, in full or in the short mode.
+ * @param ofSeed gets the lab, the seed and what the study plans with, and gives what it found
+ * @param further what the study plans with beside the epochs
+ * @returns { setting, seeds, plan, found }, `found` one a seed
  */
-export async function inLab(setting, work) {
+export async function bySeed({ quick, say }, ofSeed, further = {}) {
+  const { setting, seeds, scale, epochs } = quick ? QUICK : FULL;
+  const plan = { epochs, ...further };
   const folder = await mkdtemp(join(tmpdir(), 'rela-study-'));
   const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: 'fixed' });
   try {
-    return await work(new Lab(setting, openStore(folder), engine));
+    const lab = new Lab({ ...setting, scale }, openStore(folder), engine);
+    const found = [];
+    for (const seed of seeds) found.push(await ofSeed(lab, seed, plan, say));
+    return { setting: lab.setting, seeds, plan, found };
   } finally {
     await engine.dispose();
     await rm(folder, { recursive: true, force: true });
@@ -57,21 +67,28 @@ class Lab {
     return Math.floor(Math.floor(dataRatio * this.setting.train) / batchSize);
   }
 
-  /**
-   * A prior: a run on other images, or `run: null` for weights that were never trained.
-   * @returns { model, trainSeconds }
-   */
-  async prior({ recipe, train, run, seed }) {
-    const { imageSize: size, backbone } = this.setting;
-    if (run === null) {
-      const source = { kind: 'random', backbone: { stem: 'auto', ...backbone }, imageSize: size };
-      const bytes = await createRandomPrior({ ...source, channels: 1, seed });
-      return { model: (await this.store.write(bytes)).digest, trainSeconds: 0 };
-    }
+  /** The model of a run, on other images where it has a recipe. @returns { model, trainSeconds } */
+  async trained({ recipe, train, run, seed }) {
     const manifest = await this.manifest({ recipe, train });
     const options = { training: this.training({ ...run, seed }), manifest, engine: this.engine };
     const { model, seconds } = await trained(options, this.store);
     return { model, trainSeconds: seconds };
+  }
+
+  /** Weights that were never trained, the same network as the runs'. */
+  async untrained(seed) {
+    const { imageSize: size, backbone } = this.setting;
+    const source = { kind: 'random', backbone: { stem: 'auto', ...backbone }, imageSize: size };
+    const bytes = await createRandomPrior({ ...source, channels: 1, seed });
+    return { model: (await this.store.write(bytes)).digest, trainSeconds: 0 };
+  }
+
+  /** One of PRIORS, smaller where the study is; its seeds are not those of the runs. */
+  prior(name, seed) {
+    const prior = PRIORS[name];
+    if (prior.run === null) return this.untrained(PRIOR_SEEDS + seed);
+    const train = Math.max(128, Math.round(this.setting.scale * prior.train));
+    return this.trained({ ...prior, train, seed: PRIOR_SEEDS + seed });
   }
 
   /** @returns the targets of the study's images by a prior, and what they took: { targets, seconds } */

@@ -1,10 +1,8 @@
 // Accuracy over cost of one run: the train stage, paused at given steps as a queue would pause it, for a look by linear probe and kNN.
 import { createBackbone, exportBackbone } from '@rela/learning';
 import { readCheckpoint, train } from '@rela/stages';
-import { evaluated, toolsOf } from '../../experiment.mjs';
+import { evaluated, LOADER_THREADS, toolsOf } from '../../experiment.mjs';
 
-/** As train workers have it: apps/train-worker/src/child.ts. */
-const LOADER_THREADS = 1;
 const BACKBONE = 'backbone.';
 
 /** The run's backbone at a checkpoint, as ONNX. */

@@ -24,9 +24,3 @@ export const PRIORS = {
 };
 /** The one that knows no clothes and is cheap: the prior where only one is asked for. */
 export const PRIOR = 'digits, with labels';
-
-/** A prior's run, smaller where the study is. */
-export const scaledPrior = (name, scale) => {
-  const prior = PRIORS[name];
-  return prior.run === null ? prior : { ...prior, train: Math.max(128, Math.round(scale * prior.train)) };
-};
