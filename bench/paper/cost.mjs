@@ -2,6 +2,7 @@
 // trained on with ReLA, against the score by which a job chooses, its parts, and other measures of a representation.
 import { relaPresets } from '@rela/contracts';
 import { breathing, compareCandidates } from '@rela/prior';
+import { rankCandidates } from '@rela/stages';
 import { curves } from './laboratory/charts.mjs';
 import { bySeed } from './laboratory/lab.mjs';
 import { PRIORS } from './laboratory/setting.mjs';
@@ -46,7 +47,7 @@ async function ofSeed(lab, seed, { epochs }, say) {
   const compared = await compareCandidates(appraised, student, { most: student.width, breath: breathing() });
   for (const [place, name] of NAMES.entries()) {
     const { rows: _, ...appraisal } = appraised[place];
-    found[name].known = { ...appraisal, ...compared[place] };
+    found[name].known = { ...appraisal, ...compared[place], name };
   }
   return { control: control.looks[0], priors: found };
 }
@@ -67,9 +68,11 @@ export async function study({ quick, say }) {
   const shownRank = ({ mean, std }) => `${mean.toFixed(2)} ± ${std.toFixed(2)}`;
   const [score] = ranks;
   const chosen = found.map(({ priors }) => {
-    const by = (take) => NAMES.reduce((a, b) => (take(priors[b]) > take(priors[a]) ? b : a));
-    const taken = by(({ known }) => known.score);
-    const best = by(({ accuracy }) => accuracy);
+    const { name: taken } = rankCandidates(
+      NAMES.map((name) => priors[name].known),
+      'score',
+    );
+    const best = NAMES.reduce((a, b) => (priors[b].accuracy > priors[a].accuracy ? b : a));
     return { taken, lost: priors[best].accuracy - priors[taken].accuracy };
   });
   const lost = meanAndStd(chosen.map((choice) => choice.lost));
@@ -92,7 +95,7 @@ export async function study({ quick, say }) {
         shown: `rank correlation ${shownRank(score)}`,
       },
       {
-        claim: 'Choosing by it loses no more than half a point against the best prior',
+        claim: 'The choice of a job among them loses no more than half a point against the best prior',
         holds: lost.mean <= 0.005,
         shown: `${points(lost)}; taken: ${chosen.map(({ taken }) => taken).join('; ')}`,
       },
