@@ -1,7 +1,7 @@
 // `npm run bench -- NAME [--json]`: one measured question, answered by the ratio of two sides that take turns in one run.
-// `npm run bench -- paper:NAME [--quick] [--json] [--out FOLDER]`: a claim of the paper, shown by runs made there and then.
+// `npm run bench -- paper:NAME [--quick] [--resume] [--json] [--out FOLDER]`: a claim of the paper, shown by runs made there and then.
 import { spawnSync } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { env } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -24,6 +24,7 @@ function readArguments() {
       options: {
         json: { type: 'boolean', default: false },
         quick: { type: 'boolean', default: false },
+        resume: { type: 'boolean', default: false },
         out: { type: 'string' },
       },
     });
@@ -36,12 +37,12 @@ function readArguments() {
 const {
   // What of a question is asked follows its name, for those that have parts.
   positionals: [name, ...parts],
-  values: { json, quick, out },
+  values: { json, quick, resume, out },
 } = readArguments();
 
 if (!name || !(await names()).includes(name)) {
   process.stderr.write(
-    `npm run bench -- NAME [--json], or paper:NAME [--quick] [--json] [--out FOLDER], where NAME is one of: ${(await names()).join(', ')}\n`,
+    `npm run bench -- NAME [--json], or paper:NAME [--quick] [--resume] [--json] [--out FOLDER], where NAME is one of: ${(await names()).join(', ')}\n`,
   );
   process.exit(1);
 }
@@ -85,13 +86,28 @@ async function showClaims() {
   const study = name.slice(PAPER.length);
   const { study: make } = await import(`./paper/${study}.mjs`);
   const { machine } = await import('./machine.mjs');
-  const { writeStudy } = await import('./paper/laboratory/write.mjs');
-  const answer = await make({ quick, say });
+  const { PlannedOtherwise, readStudy, writeStudy } = await import('./paper/laboratory/write.mjs');
   const folder = out ?? here(quick ? './results/quick' : './results');
-  const files = await writeStudy(folder, study, answer, { machine: machine(), quick });
-  const { title, seeds, claims, tables, numbers } = answer;
+  const keep = (answer) => writeStudy(folder, study, answer, { machine: machine(), quick });
+  const earlier = resume ? await readStudy(folder, study) : null;
+  const answer = await make({ quick, say, earlier, keep }).catch((error) => {
+    if (!(error instanceof PlannedOtherwise)) throw error;
+    say(error.message);
+    return null;
+  });
+  if (answer === null) {
+    process.exitCode = 1;
+    return;
+  }
+  const files = await keep(answer);
+  const { title, claims, tables } = answer;
   if (json) {
-    print(asJson({ study, title, quick, seeds, machine: machine(), claims, ...numbers }));
+    print(
+      await readFile(
+        files.find((file) => file.endsWith('.json')),
+        'utf8',
+      ),
+    );
     return;
   }
   const { markdownTable } = await import('./paper/laboratory/write.mjs');

@@ -101,9 +101,9 @@ describe('the pages', () => {
     expect(await read('docs/configuration.md')).toBe(stdout);
   });
 
-  it('about training has the figures of the bench: run `node docs/training.mjs`', async () => {
-    const { stdout } = await run(process.execPath, ['docs/training.mjs', '--print'], { cwd: root });
-    expect(await read('docs/training.md')).toBe(stdout);
+  it.each(['training', 'claims'])('%s has the figures of the bench: run `node docs/%s.mjs`', async (page) => {
+    const { stdout } = await run(process.execPath, [`docs/${page}.mjs`, '--print'], { cwd: root });
+    expect(await read(`docs/${page}.md`)).toBe(stdout);
   });
 
   it('link to pages and files that exist', async () => {
@@ -113,6 +113,8 @@ describe('the pages', () => {
         'getting-started',
         'jobs',
         'methods',
+        'training',
+        'claims',
         'priors',
         'datasets',
         'engines',

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,8 +22,8 @@ interface Answer {
 }
 
 /** The study's short mode: what it prints, which is what it writes. */
-async function shortly(study: string): Promise<Answer> {
-  const options = [`paper:${study}`, '--quick', '--json', '--out', folder];
+async function shortly(study: string, ...further: string[]): Promise<Answer> {
+  const options = [`paper:${study}`, '--quick', '--json', '--out', folder, ...further];
   const { stdout } = await run(process.execPath, [bench, ...options]);
   const answer: Answer = JSON.parse(stdout);
   expect(JSON.parse(await readFile(join(folder, `${study}.json`), 'utf8')).claims).toEqual(answer.claims);
@@ -59,6 +59,15 @@ it.each<[string, string[]]>([
     const figures = (await readdir(folder)).filter((file) => file.endsWith('.svg'));
     expect(figures.length).toBeGreaterThan(0);
     for (const figure of figures) expect(await readFile(join(folder, figure), 'utf8')).toMatch(/^<svg /);
+
+    // What is there is not made again: the runs are those of before, seconds and all.
+    const numbersOf = async () => JSON.parse(await readFile(join(folder, `${study}.json`), 'utf8'));
+    const before = await numbersOf();
+    await shortly(study, '--resume');
+    expect(await numbersOf()).toEqual(before);
+    const planned = { ...before.planned, epochs: before.planned.epochs + 1 };
+    await writeFile(join(folder, `${study}.json`), JSON.stringify({ ...before, planned }));
+    await expect(shortly(study, '--resume')).rejects.toThrow(/planned otherwise .* leave out --resume/);
   },
   900_000,
 );

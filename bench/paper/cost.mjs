@@ -21,6 +21,8 @@ const MEASURES = {
   'kNN in the sample, with labels': ({ knn }) => knn,
 };
 
+const planOf = () => ({ dataRatio: DATA_RATIO, priors: PRIORS, preset: relaPresets.faithful });
+
 async function ofSeed(lab, seed, { epochs }, say) {
   const steps = epochs * lab.stepsPerEpoch({ dataRatio: DATA_RATIO });
   const all = epochs * lab.stepsPerEpoch();
@@ -52,8 +54,7 @@ async function ofSeed(lab, seed, { epochs }, say) {
   return { control: control.looks[0], priors: found };
 }
 
-export async function study({ quick, say }) {
-  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed);
+function answerOf({ plan, found }) {
   const of = (name, take) => found.map(({ priors }) => take(priors[name]));
   const rankOf = (measure) =>
     meanAndStd(
@@ -82,7 +83,6 @@ export async function study({ quick, say }) {
   const total = ({ seconds: own, trainSeconds, embedding }) => own + trainSeconds + embedding;
   return {
     title: 'What a prior costs and brings, and what is known of it before training',
-    seeds,
     claims: [
       {
         claim: 'An untrained prior at half of the images is no worse than BYOL with all of them',
@@ -170,12 +170,10 @@ export async function study({ quick, say }) {
     },
     numbers: {
       ...{
-        setting,
-        ...plan,
-        preset: relaPresets.faithful,
         rankCorrelation: Object.fromEntries(ranks.map(({ name, mean, std }) => [name, { mean, std }])),
       },
-      runs: found,
     },
   };
 }
+
+export const study = bySeed(ofSeed, answerOf, planOf);

@@ -2,7 +2,7 @@
 import { relaPresets } from '@rela/contracts';
 import { curves } from './laboratory/charts.mjs';
 import { bySeed } from './laboratory/lab.mjs';
-import { PRIOR } from './laboratory/setting.mjs';
+import { PRIOR, PRIORS } from './laboratory/setting.mjs';
 import { curveRows, lookRow, points, toldOf } from './laboratory/shown.mjs';
 import { meanAndStd } from './laboratory/statistics.mjs';
 
@@ -15,6 +15,8 @@ const RUNS = {
   'ReLA, recommended, 50 %': { rela: relaPresets.recommended, dataRatio: 0.5 },
 };
 const [CONTROL, , FAITHFUL, RECOMMENDED] = Object.keys(RUNS);
+
+const planOf = () => ({ prior: PRIORS[PRIOR], compared: RUNS, looks: LOOKS });
 
 async function ofSeed(lab, seed, { epochs }, say) {
   const prior = await lab.prior(PRIOR, seed);
@@ -31,8 +33,7 @@ async function ofSeed(lab, seed, { epochs }, say) {
   return found;
 }
 
-export async function study({ quick, say }) {
-  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed);
+function answerOf({ plan, found }) {
   const all = (name) => found.map((runs) => runs[name]);
   const ahead = (name) => {
     const gaps = found.map((runs) => runs[name].at(-1).accuracy - runs[CONTROL].at(-1).accuracy);
@@ -53,7 +54,6 @@ export async function study({ quick, say }) {
     );
   return {
     title: 'Training with and without ReLA',
-    seeds,
     claims: [
       {
         claim: 'ReLA is ahead from the start, at equal operations',
@@ -83,6 +83,7 @@ export async function study({ quick, say }) {
       },
     ],
     figures: { probe: figure('accuracy', 'linear probe'), knn: figure('knn', 'kNN') },
-    numbers: { setting, ...plan, presets: relaPresets, runs: found },
   };
 }
+
+export const study = bySeed(ofSeed, answerOf, planOf);

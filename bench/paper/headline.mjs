@@ -4,40 +4,51 @@
 import { relaPresets } from '@rela/contracts';
 import { curves } from './laboratory/charts.mjs';
 import { bySeed } from './laboratory/lab.mjs';
-import { PRIOR } from './laboratory/setting.mjs';
+import { PRIOR, PRIORS } from './laboratory/setting.mjs';
 import { curveRows, lookRow, overSeeds, percent, points, toldOf } from './laboratory/shown.mjs';
 import { meanAndStd } from './laboratory/statistics.mjs';
 
-/** Of the control, in epochs between looks and in all: where it has no plateau by then, its end counts as one. */
-const CONTROL = { full: { every: 3, atMost: 75 }, quick: { every: 1, atMost: 3 } };
+/** Of the control, in epochs between looks, of which those of a run with ReLA are a multiple, and in all: where it has no plateau by then, its end counts as one. */
+const CONTROL = { full: { every: 4, atMost: 76 }, quick: { every: 1, atMost: 3 } };
 const RATIOS = [0.5, 0.25, 0.1];
 /** What another half of its cost may add to a control at its plateau. */
 const PLATEAU = 0.003;
 /** Of the plateaued control's images, what a run with ReLA has to reach it. */
-const ROOM = 0.6;
+const ROOM = 0.5;
+/** Share of that which it uses even where it has reached it: to be seen beyond it. */
+const BEYOND = 0.4;
 /** Shares of a run with ReLA at which it is looked at. */
 const LOOKS = {
-  full: {
-    early: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1],
-    late: Array.from({ length: 10 }, (_, look) => (look + 1) / 10),
-  },
+  full: { early: [0.05, 0.1, 0.2, 0.5, 1], late: [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1] },
   quick: { early: [0.5, 1], late: [0.5, 1] },
 };
 
 const MUST = { control: 0.35, plateau: 0.5 };
 const shownAs = ({ mean, std }) => `${percent(mean)} ± ${percent(std)}`;
 
-/** The first look behind which another half of its cost brings less than PLATEAU at any look; undefined before that is known. */
+/** The first look behind which another half of its cost brings less than PLATEAU at any look; null before that is known. */
 function plateauOf(looks, from) {
   const end = looks.at(-1).step;
-  return looks.find(
-    ({ step, accuracy }) =>
-      step >= from &&
-      1.5 * step <= end &&
-      looks.every(
-        (later) => later.step <= step || later.step > 1.5 * step || later.accuracy < accuracy + PLATEAU,
-      ),
-  );
+  const isLast = ({ step, accuracy }) =>
+    step >= from &&
+    1.5 * step <= end &&
+    looks.every(
+      (later) => later.step <= step || later.step > 1.5 * step || later.accuracy < accuracy + PLATEAU,
+    );
+  return looks.find(isLast) ?? null;
+}
+
+/**
+ * What ReLA has to reach: the control of as many epochs, and the one at its plateau. Looks are noisy, so the latter costs what it cost to
+ * get to the plateau, and has the accuracy of the best look of all, those behind it too.
+ */
+function goalsOf(control, from) {
+  const [best] = control.toSorted((a, b) => b.accuracy - a.accuracy);
+  const plateau = plateauOf(control, from) ?? control.at(-1);
+  return {
+    first: control.find(({ step }) => step >= from),
+    plateau: { ...plateau, accuracy: best.accuracy, knn: best.knn },
+  };
 }
 
 /** The second of the first two looks in a row that are no worse; undefined where there are none. One look alone may be luck. */
@@ -46,37 +57,49 @@ const reached = (looks, accuracy) =>
     (look, place) => place > 0 && look.accuracy >= accuracy && looks[place - 1].accuracy >= accuracy,
   );
 
+const planOf = ({ quick }) => {
+  const size = quick ? 'quick' : 'full';
+  return {
+    control: CONTROL[size],
+    shares: LOOKS[size],
+    room: ROOM,
+    beyond: BEYOND,
+    prior: PRIORS[PRIOR],
+    presets: relaPresets,
+  };
+};
+
 async function ofSeed(lab, seed, { epochs, control: { every, atMost }, shares: { early, late } }, say) {
   const told = (name) => toldOf(say, seed, name);
   const perEpoch = lab.stepsPerEpoch();
 
   const knowing = await lab.prior(PRIOR, seed);
   const ofDigits = await lab.targets(knowing);
-  const priorSeconds = knowing.trainSeconds + ofDigits.seconds;
   const blank = await lab.prior('untrained', seed);
   const ofNothing = await lab.targets(blank);
   const priors = { digits: await lab.judge(knowing), untrained: await lab.judge(blank) };
 
-  const first = epochs * perEpoch;
   const { looks: control } = await lab.curve(
     { seed, rela: null, epochs: atMost },
     {
       looks: Array.from({ length: atMost / every }, (_, look) => (look + 1) * every * perEpoch),
-      stop: (looks) => plateauOf(looks, first) !== undefined,
+      stop: (looks) => plateauOf(looks, epochs * perEpoch) !== null,
       onLook: told('control'),
     },
   );
-  const goal = control.find(({ step }) => step >= first);
-  const found = plateauOf(control, first);
-  const plateau = found ?? control.at(-1);
+  const { plateau } = goalsOf(control, epochs * perEpoch);
 
   /** A run of so many epochs at a ratio, looked at where the shares of it are. */
-  const run = async (name, { ratio, length, rela, targets = null, shares }) => {
+  const run = async (name, { ratio, length, rela, targets = null, shares, goal = null }) => {
     const steps = length * lab.stepsPerEpoch({ dataRatio: ratio });
     const looks = [...new Set(shares.map((share) => Math.max(1, Math.round(share * steps))))];
     const made = await lab.curve(
       { seed, rela, dataRatio: ratio, epochs: length },
-      { targets, looks, onLook: told(name) },
+      {
+        ...{ targets, looks, onLook: told(name) },
+        stop: (seen) =>
+          goal !== null && seen.at(-1).step >= BEYOND * steps && reached(seen, goal) !== undefined,
+      },
     );
     return { ...made, ratio };
   };
@@ -92,7 +115,7 @@ async function ofSeed(lab, seed, { epochs, control: { every, atMost }, shares: {
       );
     }
   const length = Math.ceil((ROOM * plateau.step) / perEpoch / RATIOS[0]);
-  const toPlateau = { ratio: RATIOS[0], length, shares: late };
+  const toPlateau = { ratio: RATIOS[0], length, shares: late, goal: plateau.accuracy };
   const long = {
     recommended: await run('recommended, long', { ...toPlateau, rela: recommended, targets }),
     faithful: await run('faithful, long', { ...toPlateau, rela: faithful, targets }),
@@ -100,28 +123,33 @@ async function ofSeed(lab, seed, { epochs, control: { every, atMost }, shares: {
       ...{ ...toPlateau, rela: recommended, targets: ofNothing.targets },
     }),
   };
+  const spent = { training: knowing.trainSeconds, targets: ofDigits.seconds, blank: ofNothing.seconds };
+  return { perEpoch, priors, priorSeconds: spent, control, half, short, long };
+}
+
+/** What a seed's runs come to: the controls, and the shares of their cost at which ReLA has reached them. */
+function judged({ perEpoch, control, short, long, priorSeconds, ...rest }, epochs) {
+  const { first, plateau } = goalsOf(control, epochs * perEpoch);
+  const { training, targets, blank } = priorSeconds;
   const costs = (share) => {
-    const spent = (looks, accuracy, { extra, of }) => {
-      const look = reached(looks, accuracy);
-      return look ? (look[share] + (share === 'seconds' ? extra : 0)) / of[share] : null;
+    const spent = (looks, goal, before = training + targets) => {
+      const look = reached(looks, goal.accuracy);
+      return look ? (look[share] + (share === 'seconds' ? before : 0)) / goal[share] : null;
     };
     return {
       control: {
-        recommended: spent(short.recommended[0].looks, goal.accuracy, { extra: priorSeconds, of: goal }),
-        faithful: spent(short.faithful[0].looks, goal.accuracy, { extra: priorSeconds, of: goal }),
+        recommended: spent(short.recommended[0].looks, first),
+        faithful: spent(short.faithful[0].looks, first),
       },
       plateau: {
-        recommended: spent(long.recommended.looks, plateau.accuracy, { extra: priorSeconds, of: plateau }),
-        faithful: spent(long.faithful.looks, plateau.accuracy, { extra: priorSeconds, of: plateau }),
-        untrained: spent(long.untrained.looks, plateau.accuracy, { extra: ofNothing.seconds, of: plateau }),
+        recommended: spent(long.recommended.looks, plateau),
+        faithful: spent(long.faithful.looks, plateau),
+        untrained: spent(long.untrained.looks, plateau, blank),
       },
     };
   };
-  return {
-    ...{ seed, priors, priorSeconds: { training: knowing.trainSeconds, targets: ofDigits.seconds } },
-    ...{ control, first: goal, plateau, hasPlateau: found !== undefined },
-    ...{ half, short, long, seconds: costs('seconds'), flops: costs('flops') },
-  };
+  const shares = { seconds: costs('seconds'), flops: costs('flops') };
+  return { ...rest, control, short, long, first, plateau, ...shares };
 }
 
 /** Of the seeds that reached it; null where one did not. */
@@ -246,23 +274,19 @@ function figuresOf(found) {
   };
 }
 
-export async function study({ quick, say }) {
-  const size = quick ? 'quick' : 'full';
-  const further = { control: CONTROL[size], shares: LOOKS[size] };
-  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed, further);
+function answerOf({ plan: { epochs }, found }) {
+  const all = found.map((runs) => judged(runs, epochs));
   return {
     title: 'The accuracy of BYOL at a part of its cost',
-    seeds,
-    claims: claimsOf(found),
-    tables: tablesOf(found, plan.epochs),
-    figures: figuresOf(found),
+    claims: claimsOf(all),
+    tables: tablesOf(all, epochs),
+    figures: figuresOf(all),
     numbers: {
-      setting,
-      ...plan,
-      presets: relaPresets,
-      costToControl: share(found, ({ seconds }) => seconds.control.recommended),
-      costToPlateau: share(found, ({ seconds }) => seconds.plateau.recommended),
-      runs: found,
+      costToControl: share(all, ({ seconds }) => seconds.control.recommended),
+      costToPlateau: share(all, ({ seconds }) => seconds.plateau.recommended),
+      sharesOfCost: all.map(({ seconds, flops }) => ({ seconds, flops })),
     },
   };
 }
+
+export const study = bySeed(ofSeed, answerOf, planOf);

@@ -1,7 +1,7 @@
 // The headline for every method: its accuracy alone and with ReLA at half of the images, and the share of its cost at which ReLA has reached it.
 import { MethodSpec, relaPresets } from '@rela/contracts';
 import { bySeed } from './laboratory/lab.mjs';
-import { PRIOR } from './laboratory/setting.mjs';
+import { PRIOR, PRIORS } from './laboratory/setting.mjs';
 import { overSeeds, points, toldOf } from './laboratory/shown.mjs';
 import { meanAndStd } from './laboratory/statistics.mjs';
 
@@ -14,10 +14,12 @@ const LOOKS = [0.1, 0.25, 0.5, 1];
 /** Of the epochs of the other studies: there are nine methods. */
 const SHARE = 0.5;
 
-const epochsOf = ({ epochs }) => Math.max(1, Math.round(SHARE * epochs));
+const planOf = ({ epochs }) => ({
+  ...{ epochs: Math.max(1, Math.round(SHARE * epochs)), dataRatio: DATA_RATIO, looks: LOOKS },
+  ...{ preset: relaPresets.recommended, prior: PRIORS[PRIOR], methods: METHODS, backbones: BACKBONES },
+});
 
-async function ofSeed(lab, seed, plan, say) {
-  const epochs = epochsOf(plan);
+async function ofSeed(lab, seed, { epochs }, say) {
   const prior = await lab.prior(PRIOR, seed);
   const { targets, seconds } = await lab.targets(prior);
   const priorSeconds = prior.trainSeconds + seconds;
@@ -46,9 +48,7 @@ async function ofSeed(lab, seed, plan, say) {
   return found;
 }
 
-export async function study({ quick, say }) {
-  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed);
-  const epochs = epochsOf(plan);
+function answerOf({ plan, found }) {
   const of = (name, take) => found.map((methods) => take(methods[name]));
   const shares = (name, key) => {
     const values = of(name, (method) => method[key]);
@@ -63,7 +63,6 @@ export async function study({ quick, say }) {
   const ahead = gaps.filter(({ mean }) => mean >= 0);
   return {
     title: 'Every method with ReLA',
-    seeds,
     claims: [
       {
         claim: 'With ReLA and half of the images every method ends no worse than alone with all of them',
@@ -73,7 +72,7 @@ export async function study({ quick, say }) {
     ],
     tables: [
       {
-        title: `After ${epochs} epochs, by linear probe`,
+        title: `After ${plan.epochs} epochs, by linear probe`,
         rows: METHODS.map((name) => ({
           method: name,
           'alone, 100 %': overSeeds(of(name, ({ control }) => control.accuracy)),
@@ -107,6 +106,7 @@ export async function study({ quick, say }) {
         ],
       },
     },
-    numbers: { setting, epochs, preset: relaPresets.recommended, dataRatio: DATA_RATIO, runs: found },
   };
 }
+
+export const study = bySeed(ofSeed, answerOf, planOf);

@@ -8,9 +8,9 @@ import { overSeeds } from './laboratory/shown.mjs';
 import { meanAndStd, rankCorrelation } from './laboratory/statistics.mjs';
 
 const TRAINED = ['byol', 'simclr', 'vicreg', 'supervised'];
-/** Of a prior's features: the sample has dozens of images for each. */
-const DIRECTIONS = 32;
 const NAMES = Object.keys(PRIORS);
+
+const planOf = () => ({ priors: PRIORS, trained: TRAINED });
 
 async function ofSeed(lab, seed, { epochs }, say) {
   const appraise = (model) => lab.appraise(model, { seed });
@@ -28,10 +28,7 @@ async function ofSeed(lab, seed, { epochs }, say) {
     const to = await appraise(model);
     distances[name] = {};
     for (const prior of NAMES)
-      distances[name][prior] = await representationDistance(priors[prior], to, {
-        most: DIRECTIONS,
-        breath: breathing(),
-      });
+      distances[name][prior] = await representationDistance(priors[prior], to, breathing());
     say(
       `seed ${seed}, ${name}: ${NAMES.map((prior) => `${prior} ${distances[name][prior].toFixed(3)}`).join(', ')}`,
     );
@@ -39,8 +36,7 @@ async function ofSeed(lab, seed, { epochs }, say) {
   return { distances, accuracies };
 }
 
-export async function study({ quick, say }) {
-  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed);
+function answerOf({ found }) {
   const at = (prior, name) => found.map(({ distances }) => distances[name][prior]);
   const mean = (prior) =>
     meanAndStd(found.map(({ distances }) => meanAndStd(TRAINED.map((name) => distances[name][prior])).mean));
@@ -58,7 +54,6 @@ export async function study({ quick, say }) {
   const decimals = (value) => value.toFixed(3);
   return {
     title: 'How near priors are to trained models',
-    seeds,
     claims: [
       {
         claim: 'A trained prior is nearer to trained models than an untrained one',
@@ -94,6 +89,7 @@ export async function study({ quick, say }) {
         },
       ),
     },
-    numbers: { setting, ...plan, runs: found },
   };
 }
+
+export const study = bySeed(ofSeed, answerOf, planOf);

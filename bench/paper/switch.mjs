@@ -3,7 +3,7 @@
 import { relaPresets } from '@rela/contracts';
 import { curves } from './laboratory/charts.mjs';
 import { bySeed } from './laboratory/lab.mjs';
-import { PRIOR } from './laboratory/setting.mjs';
+import { PRIOR, PRIORS } from './laboratory/setting.mjs';
 import { lookRow, percent, points, toldOf } from './laboratory/shown.mjs';
 import { meanAndStd } from './laboratory/statistics.mjs';
 
@@ -17,6 +17,12 @@ const others = [
   ['scaled to the run', leaving({ kind: 'scaled', threshold: 0.995 })],
   ['recommended: blend', relaPresets.recommended],
 ];
+
+const planOf = () => ({
+  dataRatio: DATA_RATIO,
+  prior: PRIORS[PRIOR],
+  rules: Object.fromEntries([...statics, ...others]),
+});
 
 async function ofSeed(lab, seed, { epochs }, say) {
   const prior = await lab.prior(PRIOR, seed);
@@ -35,8 +41,7 @@ async function ofSeed(lab, seed, { epochs }, say) {
   return found;
 }
 
-export async function study({ quick, say }) {
-  const { setting, seeds, plan, found } = await bySeed({ quick, say }, ofSeed);
+function answerOf({ plan, found }) {
   const accuracyOf = (name) => meanAndStd(found.map((rules) => rules[name].accuracy));
   const rated = statics.map(([name], place) => ({ name, lambda: LAMBDAS[place], ...accuracyOf(name) }));
   const best = rated.reduce((a, b) => (b.mean > a.mean ? b : a));
@@ -51,7 +56,6 @@ export async function study({ quick, say }) {
   const never = rated[0];
   return {
     title: 'When to leave the ReLA loss',
-    seeds,
     claims: [
       {
         claim: 'Training with the ReLA loss for a part of the run is better than without it (λ = 0)',
@@ -94,6 +98,7 @@ export async function study({ quick, say }) {
         { title: 'Accuracy by when the ReLA loss is left', x: 'λ', y: 'linear probe', legend: 'rule' },
       ),
     },
-    numbers: { setting, ...plan, runs: found },
   };
 }
+
+export const study = bySeed(ofSeed, answerOf, planOf);

@@ -96,14 +96,18 @@ it('blends two priors into one target set, and reuses what each has embedded', a
   });
   const refused = await ended({ prior: { blend: [{ prior: 'random' }, { prior: 'collapsed' }] } });
   expect(refused.error).toContain('Prior "collapsed" carries nothing');
-  const { runs } = job;
-  const going = await rela(
-    ...['--home', service.service.home, 'runs', 'continue', runs[0]!.id, '--epochs', '2'],
+});
+
+it('a run on a blend goes on by one command, with the same priors and weights', async () => {
+  const job = await ended({ prior: { blend: [{ prior: 'random', weight: 2 }, { prior: 'small' }] } });
+  expect(job.blend!.map(({ weight }) => weight)).toEqual([2, 1]);
+  const { code, stdout } = await rela(
+    ...['--home', service.service.home, '--json', 'runs', 'continue', job.runs[0]!.id, '--epochs', '2'],
   );
-  expect(going.code).toBe(1);
-  expect(going.stderr).toContain(
-    `Submit a job with that blend as its prior and continueFrom: ${runs[0]!.id}`,
-  );
+  expect(code).toBe(0);
+  const continued = await service.client.jobs.wait((JSON.parse(stdout) as Job).id);
+  expect(continued).toMatchObject({ status: 'succeeded', blend: job.blend });
+  expect(stagesOf(continued)).toMatchObject({ embed: { reused: 8 }, reduce: { reused: 1 } });
 });
 
 let chosen: Job;

@@ -7,33 +7,58 @@ import { createEngine } from '@rela/engine';
 import { appraisePrior, createRandomPrior, drawSample, EmbedderCache, floatRows } from '@rela/stages';
 import { openStore } from '@rela/storage';
 import { evaluated, haveData, targetsFrom, toolsOf, trained, trainingOf } from '../../experiment.mjs';
+import { machine } from '../../machine.mjs';
 import { THREADS } from '../../ours.mjs';
 import { registerPrior } from '../../prior.mjs';
 import { curve } from './curve.mjs';
 import { FULL, PRIORS, QUICK } from './setting.mjs';
+import { PlannedOtherwise } from './write.mjs';
 
 const PRIOR_SEEDS = 100;
 
 /**
- * Makes a study's runs for every seed, in full or in the short mode.
+ * A study that makes its runs for every seed, in full or in the short mode. What it has so far is kept whenever a seed ends, so that one
+ * that was interrupted goes on.
  * @param ofSeed gets the lab, the seed and what the study plans with, and gives what it found
- * @param further what the study plans with beside the epochs
- * @returns { setting, seeds, plan, found }, `found` one a seed
+ * @param answerOf makes the answer of { plan, found }, `found` one a seed; see write.mjs
+ * @param further what the study plans with beside the epochs: a function of { quick, epochs }
  */
-export async function bySeed({ quick, say }, ofSeed, further = {}) {
-  const { setting, seeds, scale, epochs } = quick ? QUICK : FULL;
-  const plan = { epochs, ...further };
-  const folder = await mkdtemp(join(tmpdir(), 'rela-study-'));
-  const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: 'fixed' });
-  try {
-    const lab = new Lab({ ...setting, scale }, openStore(folder), engine);
-    const found = [];
-    for (const seed of seeds) found.push(await ofSeed(lab, seed, plan, say));
-    return { setting: lab.setting, seeds, plan, found };
-  } finally {
-    await engine.dispose();
-    await rm(folder, { recursive: true, force: true });
-  }
+export const bySeed =
+  (ofSeed, answerOf, further = () => ({})) =>
+  async ({ quick, say, earlier = null, keep = () => undefined }) => {
+    const { setting: given, seeds, scale, epochs } = quick ? QUICK : FULL;
+    const setting = { ...given, scale };
+    const plan = { epochs, ...further({ quick, epochs }) };
+    const planned = { setting, ...plan };
+    const found = runsOf(earlier, planned);
+    const answer = () => {
+      const { numbers = {}, ...rest } = answerOf({ plan, found });
+      return { ...rest, seeds: found.map(({ seed }) => seed), numbers: { planned, ...numbers, runs: found } };
+    };
+    const folder = await mkdtemp(join(tmpdir(), 'rela-study-'));
+    const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: 'fixed' });
+    try {
+      const lab = new Lab(setting, openStore(folder), engine);
+      for (const seed of seeds) {
+        if (found.some((one) => one.seed === seed)) continue;
+        found.push({ seed, machine: machine(), ...(await ofSeed(lab, seed, plan, say)) });
+        await keep(answer());
+      }
+      return answer();
+    } finally {
+      await engine.dispose();
+      await rm(folder, { recursive: true, force: true });
+    }
+  };
+
+/** The runs of an answer that was written before, to go on from. @throws PlannedOtherwise */
+function runsOf(earlier, planned) {
+  if (earlier === null) return [];
+  if (JSON.stringify(earlier.planned) !== JSON.stringify(planned))
+    throw new PlannedOtherwise(
+      'The results that are there were planned otherwise (setting, epochs, presets); leave out --resume to make them anew.',
+    );
+  return earlier.runs;
 }
 
 class Lab {

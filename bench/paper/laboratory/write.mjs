@@ -1,5 +1,5 @@
 // Puts the answer of a study where it is read: figures, the numbers behind them, and a page with its claims and tables.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { draw } from './charts.mjs';
 
@@ -49,4 +49,16 @@ export async function writeStudy(folder, name, answer, { machine, quick }) {
     files[`${name}-${figure}.svg`] = await draw(specification);
   for (const [file, text] of Object.entries(files)) await writeFile(join(folder, file), text);
   return Object.keys(files).map((file) => join(folder, file));
+}
+
+/** A study cannot go on from the results that are there. */
+export class PlannedOtherwise extends Error {}
+
+/** The numbers that `writeStudy` wrote; null where there are none. */
+export async function readStudy(folder, name) {
+  const text = await readFile(join(folder, `${name}.json`), 'utf8').catch((error) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  return text === null ? null : JSON.parse(text);
 }

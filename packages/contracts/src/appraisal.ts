@@ -116,12 +116,12 @@ export const Candidate = Appraisal.extend({
     .number()
     .nullable()
     .describe(
-      'of the other candidates from this one after the best linear transport, weighted by their signal; 0: it tells all that they tell',
+      'of all candidates, itself included, from the 32 leading directions of this one after the best linear transport, weighted by their signal; 0: it tells all that they tell',
     ),
   reached: z
     .number()
     .nullable()
-    .describe('share of its targets that features of the untrained backbone tell already, linearly'),
+    .describe('share of its variance that features of the untrained backbone tell already, linearly'),
   alignment: z.number().nullable().describe('linear CKA with the other candidates, mean'),
 }).meta({ id: 'Candidate' });
 export type Candidate = z.infer<typeof Candidate>;

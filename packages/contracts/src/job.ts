@@ -1,7 +1,7 @@
 /** Jobs: what a client submits. One dataset, one prior where ReLA is used, and runs, or targets to train with elsewhere. */
 import { z } from 'zod';
 import { Appraisal, AutoPrior, BlendPrior, DEFAULT_GATES, Gates, PriorChoice } from './appraisal.js';
-import { Name, Reference, Timestamp } from './identifiers.js';
+import { Digest, Name, Reference, Timestamp } from './identifiers.js';
 import { Progress } from './progress.js';
 import { RunSpec } from './training.js';
 
@@ -64,6 +64,12 @@ export const Job = z
     status: JobStatus,
     datasetId: z.string(),
     priorId: z.string().nullable().describe('null also while it is being chosen, and of a blend'),
+    blend: z
+      .array(z.object({ prior: Digest, weight: z.number() }))
+      .nullable()
+      .describe(
+        'priors whose embeddings make the targets together, as a request names them; null of one prior',
+      ),
     appraisals: z.array(Appraisal).describe('what a sample of the images tells of the priors'),
     choice: PriorChoice.nullable().describe('which of several candidates is used, and why'),
     warnings: z.array(z.string()),

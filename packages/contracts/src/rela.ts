@@ -62,7 +62,7 @@ export const relaPresets = {
   recommended: {
     switch: { kind: 'static', lambda: 0.15 },
     transport: 'learned',
-    blend: { weight: 0.5, schedule: 'constant', final: 0 },
+    blend: { weight: 3, schedule: 'constant', final: 0 },
   },
 } as const satisfies Record<string, RelaSpec>;
 export type RelaPreset = keyof typeof relaPresets;

@@ -80,9 +80,15 @@ export const ReduceInput = z.object({
   prior: Digest,
   k: z.int().positive().describe('target width'),
   blend: z
-    .array(z.object({ width: z.int().positive(), weight: z.number().positive() }))
+    .array(
+      z.object({
+        prior: Digest.optional().describe('absent in stages planned before it was told'),
+        width: z.int().positive(),
+        weight: z.number().positive(),
+      }),
+    )
     .optional()
-    .describe('widths of the embeddings that lie side by side, and their shares of the variance'),
+    .describe('priors whose embeddings lie side by side, widths of those, and their shares of the variance'),
   embedKeys: z.array(z.string()).describe('result keys of the embed stages, in the order of the shards'),
 });
 export const TrainInput = z.object({

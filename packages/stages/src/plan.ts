@@ -298,7 +298,7 @@ export function planStages(
         prior: targetsFrom.digest,
         k,
         ...(blend.length > 0
-          ? { blend: blend.map((part) => ({ width: part.prior.width, weight: part.weight })) }
+          ? { blend: blend.map(({ prior, weight }) => ({ prior: prior.digest, width: prior.width, weight })) }
           : {}),
         embedKeys: sources.map((source) => source.resultKey),
       },

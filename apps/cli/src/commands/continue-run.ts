@@ -1,5 +1,5 @@
 /** `rela runs continue`: a finished run for longer, as a job of its own. */
-import { type Job, ProblemError, type Run } from '@rela/contracts';
+import type { Job, Run } from '@rela/contracts';
 import type { JobInput, RelaClient } from '@rela/sdk';
 import type { Command } from 'commander';
 import { parseNumber } from './arguments.js';
@@ -12,17 +12,12 @@ interface ContinueOptions {
 
 /** The job that goes on with `run`: the same data, prior and training, and more epochs. */
 async function continueRun(client: RelaClient, run: Run, { epochs, name }: ContinueOptions): Promise<Job> {
-  const { datasetId, priorId } = await client.jobs.get(run.jobId);
+  const { datasetId, priorId, blend } = await client.jobs.get(run.jobId);
   const { init: _init, ...spec } = run.spec;
-  if (spec.rela && priorId === null)
-    throw new ProblemError(
-      'invalid-request',
-      `The targets of run ${run.id} come from a blend of priors, and its job does not say with which weights. Submit a job with that blend as its prior and continueFrom: ${run.id} in its run.`,
-    );
   const longer = { ...spec, name: name ?? run.name, epochs, continueFrom: run.id };
   return client.jobs.create({
     dataset: datasetId,
-    ...(spec.rela ? { prior: priorId } : {}),
+    ...(spec.rela ? { prior: blend ? { blend } : priorId } : {}),
     runs: [longer],
   } as JobInput);
 }

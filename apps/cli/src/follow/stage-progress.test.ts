@@ -11,6 +11,7 @@ function jobOf(...stages: Partial<StageSummary>[]): Job {
     datasetId: 'ds_1',
     priorId: null,
     appraisals: [],
+    blend: null,
     choice: null,
     warnings: [],
     runs: [{ id: 'run_1', name: 'control', status: 'running' }],

@@ -33,7 +33,7 @@ export async function openExportSource(
   signal: AbortSignal,
 ): Promise<ExportSource> {
   const { artifacts } = client;
-  const remake = `The targets ${digest} are gone from the storage of the service. Run their job ${jobId} again, or: rela targets make ${datasetId} --prior ${prior} --k ${k}`;
+  const remake = `The targets ${digest} are gone from the storage of the service. Submit their job ${jobId} again, or, where it has one prior: rela targets make ${datasetId} --prior ${prior} --k ${k}`;
   const lost = `Images of the data set ${datasetId} are gone from the storage of the service. Register the data set again; or write the targets alone, without --images and with --no-labels.`;
   const read = (artifact: string) => orGone(remake, () => artifacts.read(artifact, { signal }));
   const targets = await readManifest(TargetsManifest, await read(digest), digest);

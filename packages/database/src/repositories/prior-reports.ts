@@ -1,11 +1,11 @@
-/** What jobs found out about priors before they used them, as two queries for any number of jobs. */
-import { Appraisal, type Job, PriorChoice } from '@rela/contracts';
+/** What jobs found out about priors before they used them, as three queries for any number of jobs. */
+import { Appraisal, type Job, PriorChoice, ReduceInput } from '@rela/contracts';
 import type { Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 
-export type PriorReport = Pick<Job, 'appraisals' | 'choice' | 'warnings'>;
+export type PriorReport = Pick<Job, 'appraisals' | 'blend' | 'choice' | 'warnings'>;
 
-export const NOTHING_KNOWN: PriorReport = { appraisals: [], choice: null, warnings: [] };
+export const NOTHING_KNOWN: PriorReport = { appraisals: [], blend: null, choice: null, warnings: [] };
 
 /** Reports by job id; a job without one has nothing to tell. */
 export async function reportPriors(prisma: Transaction, jobIds: string[]): Promise<Map<string, PriorReport>> {
@@ -23,9 +23,13 @@ export async function reportPriors(prisma: Transaction, jobIds: string[]): Promi
     orderBy: { sequence: 'asc' },
     select: { jobId: true, payload: true },
   });
+  const reduces = await prisma.stage.findMany({
+    where: { jobId: { in: jobIds }, kind: 'reduce' },
+    select: { jobId: true, input: true },
+  });
   const reports = new Map<string, PriorReport>();
   const reportOf = (jobId: string): PriorReport => {
-    const report = reports.get(jobId) ?? { appraisals: [], choice: null, warnings: [] };
+    const report = reports.get(jobId) ?? { ...NOTHING_KNOWN, appraisals: [], warnings: [] };
     reports.set(jobId, report);
     return report;
   };
@@ -33,6 +37,11 @@ export async function reportPriors(prisma: Transaction, jobIds: string[]): Promi
     if (jobId === null) continue;
     if (kind === 'choose') reportOf(jobId).choice = PriorChoice.parse(result);
     else reportOf(jobId).appraisals.push(Appraisal.parse(result));
+  }
+  for (const { jobId, input } of reduces) {
+    const { blend } = ReduceInput.parse(input);
+    const parts = blend?.flatMap(({ prior, weight }) => (prior ? [{ prior, weight }] : [])) ?? [];
+    if (jobId !== null && parts.length > 0) reportOf(jobId).blend = parts;
   }
   for (const { jobId, payload } of warnings)
     reportOf(jobId).warnings.push((payload as { text: string }).text);

@@ -150,13 +150,24 @@ it('a representation is as far from another as the share of its variance that th
     const [image, column] = [Math.floor(index / width), index % width];
     return column < FACTORS ? factors[image * FACTORS + column]! : 5 + loud * unknown[image]!;
   });
-  const distance = await representationDistance(
-    known,
-    { rows, width },
-    { most: FACTORS, breath: breathing() },
-  );
+  const distance = await representationDistance(known, { rows, width }, breathing());
   expect(distance).toBeGreaterThan(0.2);
   expect(distance).toBeLessThan(0.4);
+});
+
+it('wide candidates are told apart by few images: the one that knows most is the nearest, noise is far', async () => {
+  const WIDE = 96;
+  const wide = (seed: string, to: number) => {
+    const hidden = noise(seed, IMAGES, WIDE);
+    const rows = embed(factors, WIDE, { to }).map((value, index) => 2 * value + hidden[index]!);
+    return { rows, width: WIDE, signal: 0.5 };
+  };
+  const candidates = [wide('all', FACTORS), wide('some', 2), wide('none', 0)];
+  const compared = await compareCandidates(candidates, candidates[2]!, { most: WIDE, breath: breathing() });
+  const [all, some, none] = compared.map(({ score }) => score);
+  expect(all).toBeGreaterThan(1.2 * some!);
+  expect(some).toBeGreaterThan(1.2 * none!);
+  expect(all).toBeGreaterThan(0.2);
 });
 
 it('of candidates the one that tells what the others know has the best score, noise the worst', async () => {

@@ -18,27 +18,31 @@ export interface Compared {
   alignment: number;
 }
 
-const targetsOf = async ({ rows, width }: Embedded, most: number, breath: Breath) =>
-  (await sampleTargets(rows, width, widestTarget(rows.length / width, most), breath)).targets;
+/**
+ * Leading directions of a representation that others are told from. More would be told apart from noise only in samples of many more
+ * images than candidates are asked for: with widths of hundreds every distance became 1 and every score 0.
+ */
+const DIRECTIONS = 32;
+
+const leading = async ({ rows, width }: Embedded, breath: Breath, most = DIRECTIONS) =>
+  (await sampleTargets(rows, width, widestTarget(rows.length / width, Math.min(most, DIRECTIONS)), breath))
+    .targets;
+
+const moved = ({ rows, width }: Embedded) => centre(rows, meanOf(rows, width));
 
 /**
- * How far `to` is from `from` after the best linear transport, on one sample of images: see transport-distance.ts. A direction of `to`
- * counts by its variance, as in Definition 4.
- * @param most leading directions of `from` that are used; many more images than that tell W from noise
+ * How far `to` is from `from` after the best linear transport, on one sample of images: see transport-distance.ts. Of `from` the 32
+ * leading directions count, of `to` every direction by its variance, as in Definition 4.
  */
-export async function representationDistance(
-  from: Embedded,
-  to: Embedded,
-  { most, breath }: { most: number; breath: Breath },
-): Promise<number> {
+export async function representationDistance(from: Embedded, to: Embedded, breath: Breath): Promise<number> {
   const count = from.rows.length / from.width;
-  const moved = centre(to.rows, meanOf(to.rows, to.width));
-  return transportDistance(await targetsOf(from, most, breath), moved, count);
+  return transportDistance(await leading(from, breath), moved(to), count);
 }
 
 /**
  * One entry a candidate. The score is `signal · (1 − distance)`: the share of a target that a student can reach at all, times the
- * share of what the others know that it tells. With no other to compare with, the distance is 0.
+ * share of what all candidates know, itself included, that it tells. So all are measured by the same yardstick: left out of its own, the
+ * one that knows most would be measured by those that know less, and they by it.
  * @param student features of the untrained backbone @param most widest target that the runs take
  */
 export async function compareCandidates(
@@ -47,25 +51,25 @@ export async function compareCandidates(
   { most, breath }: { most: number; breath: Breath },
 ): Promise<Compared[]> {
   const count = student.rows.length / student.width;
-  const features = await targetsOf(student, most, breath);
+  const features = await leading(student, breath);
   const targets: Float64Array[] = [];
-  for (const candidate of candidates) targets.push(await targetsOf(candidate, most, breath));
+  for (const candidate of candidates) targets.push(await leading(candidate, breath, most));
 
   const compared: Compared[] = [];
+  const all = candidates.reduce((sum, { signal }) => sum + signal, 0);
   for (const [index, candidate] of candidates.entries()) {
     const own = targets[index]!;
-    let [missed, weights, alignment] = [0, 0, 0];
-    for (const [other, { signal }] of candidates.entries()) {
-      if (other === index) continue;
+    let [missed, alignment] = [0, 0];
+    for (const [other, another] of candidates.entries()) {
       await breath();
-      missed += signal * (await transportDistance(own, targets[other]!, count));
-      weights += signal;
-      alignment += (await linearAlignment(own, targets[other]!, count)) / (candidates.length - 1);
+      missed += another.signal * (await transportDistance(own, moved(another), count));
+      if (other !== index)
+        alignment += (await linearAlignment(own, targets[other]!, count)) / (candidates.length - 1);
     }
-    const distance = weights > 0 ? missed / weights : 0;
+    const distance = all > 0 ? missed / all : 1;
     compared.push({
       ...{ score: candidate.signal * (1 - distance), distance, alignment },
-      reached: 1 - (await transportDistance(features, own, count)),
+      reached: 1 - (await transportDistance(features, moved(candidate), count)),
     });
   }
   return compared;
