@@ -1,5 +1,5 @@
 // `npm run bench -- NAME [--json]`: one measured question, answered by the ratio of two sides that take turns in one run.
-// `npm run bench -- paper:NAME [--quick] [--resume] [--json] [--out FOLDER]`: a claim of the paper, shown by runs made there and then.
+// `npm run bench -- paper:NAME [--quick] [--resume] [--seeds N] [--json] [--out FOLDER]`: a claim of the paper, shown by runs made there and then.
 import { spawnSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { env } from 'node:process';
@@ -25,6 +25,7 @@ function readArguments() {
         json: { type: 'boolean', default: false },
         quick: { type: 'boolean', default: false },
         resume: { type: 'boolean', default: false },
+        seeds: { type: 'string' },
         out: { type: 'string' },
       },
     });
@@ -37,12 +38,12 @@ function readArguments() {
 const {
   // What of a question is asked follows its name, for those that have parts.
   positionals: [name, ...parts],
-  values: { json, quick, resume, out },
+  values: { json, quick, resume, seeds, out },
 } = readArguments();
 
 if (!name || !(await names()).includes(name)) {
   process.stderr.write(
-    `npm run bench -- NAME [--json], or paper:NAME [--quick] [--resume] [--json] [--out FOLDER], where NAME is one of: ${(await names()).join(', ')}\n`,
+    `npm run bench -- NAME [--json], or paper:NAME [--quick] [--resume] [--seeds N] [--json] [--out FOLDER], where NAME is one of: ${(await names()).join(', ')}\n`,
   );
   process.exit(1);
 }
@@ -89,8 +90,14 @@ async function showClaims() {
   const { PlannedOtherwise, readStudy, writeStudy } = await import('./paper/laboratory/write.mjs');
   const folder = out ?? here(quick ? './results/quick' : './results');
   const keep = (answer) => writeStudy(folder, study, answer, { machine: machine(), quick });
+  const most = seeds === undefined ? undefined : Number(seeds);
+  if (most !== undefined && !(Number.isInteger(most) && most > 0)) {
+    say(`--seeds says how many seeds are made, 1 or more; "${seeds}" is no such number.`);
+    process.exitCode = 1;
+    return;
+  }
   const earlier = resume ? await readStudy(folder, study) : null;
-  const answer = await make({ quick, say, earlier, keep }).catch((error) => {
+  const answer = await make({ quick, say, most, earlier, keep }).catch((error) => {
     if (!(error instanceof PlannedOtherwise)) throw error;
     say(error.message);
     return null;

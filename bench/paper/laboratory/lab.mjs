@@ -25,7 +25,7 @@ const PRIOR_SEEDS = 100;
  */
 export const bySeed =
   (ofSeed, answerOf, further = () => ({})) =>
-  async ({ quick, say, earlier = null, keep = () => undefined }) => {
+  async ({ quick, say, most = Number.POSITIVE_INFINITY, earlier = null, keep = () => undefined }) => {
     const { setting: given, seeds, scale, epochs } = quick ? QUICK : FULL;
     const setting = { ...given, scale };
     const plan = { epochs, ...further({ quick, epochs }) };
@@ -39,7 +39,7 @@ export const bySeed =
     const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: 'fixed' });
     try {
       const lab = new Lab(setting, openStore(folder), engine);
-      for (const seed of seeds) {
+      for (const seed of seeds.slice(0, most)) {
         if (found.some((one) => one.seed === seed)) continue;
         found.push({ seed, machine: machine(), ...(await ofSeed(lab, seed, plan, say)) });
         await keep(answer());
