@@ -41,7 +41,7 @@ it('shows why efficient data are efficient: claims, figures and numbers from run
 
 // So short are their runs that nothing follows from the accuracies: that they are made, looked at and written is what can be shown. The other studies are made of the same parts, and take longer.
 it.each<[string, string[]]>([
-  ['headline', ['costToControl', 'costToPlateau', 'runs', 'presets']],
+  ['headline', ['costToControl', 'costToPlateau', 'planned', 'runs']],
   ['switch', ['runs']],
   ['similarity', ['runs']],
 ])(
