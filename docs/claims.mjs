@@ -20,7 +20,7 @@ async function section(study) {
   const figures = files.filter((file) => file.startsWith(`${study}-`) && file.endsWith('.svg')).sort();
   return [
     `## ${title}`,
-    `\`npm run bench -- paper:${study}\`, ${seeds.length} seeds. [Tables](${RESULTS}/${study}.md), [numbers](${RESULTS}/${study}.json).`,
+    `\`npm run bench -- paper:${study}\`, seeds ${seeds.join(', ')}. [Tables](${RESULTS}/${study}.md), [numbers](${RESULTS}/${study}.json).`,
     table(['claim', 'holds here', 'shown by'], rows),
     ...figures.map((figure) => `![${figure.slice(study.length + 1, -4)}](${RESULTS}/${figure})`),
   ].join('\n\n');
