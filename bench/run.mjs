@@ -87,7 +87,9 @@ async function showClaims() {
   const study = name.slice(PAPER.length);
   const { study: make } = await import(`./paper/${study}.mjs`);
   const { machine } = await import('./machine.mjs');
-  const { PlannedOtherwise, readStudy, writeStudy } = await import('./paper/laboratory/write.mjs');
+  const { markdownTable, PlannedOtherwise, readStudy, writeStudy } = await import(
+    './paper/laboratory/write.mjs'
+  );
   const folder = out ?? here(quick ? './results/quick' : './results');
   const keep = (answer) => writeStudy(folder, study, answer, { machine: machine(), quick });
   const most = seeds === undefined ? undefined : Number(seeds);
@@ -117,7 +119,6 @@ async function showClaims() {
     );
     return;
   }
-  const { markdownTable } = await import('./paper/laboratory/write.mjs');
   print(title);
   for (const { claim, holds, shown } of claims)
     print(`${holds ? 'holds' : 'DOES NOT HOLD'}: ${claim}. ${shown}`);

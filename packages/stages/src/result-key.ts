@@ -5,7 +5,8 @@ import type { StageKind } from '@rela/contracts';
 /**
  * Raised when a stage computes other numbers than before from the same input, so that old results are not taken. Of `embed` and
  * `evaluate`: 2 since convolutions of a prior are rewritten (`packages/prior`), which moves embeddings by rounding errors. Of `reduce`:
- * 2 since its products are ONNX Runtime's, which moves targets likewise. Of `choose`: 2 since candidates are compared by their variance. Of `train`: 3 since its weight files are state dicts.
+ * 2 since its products are ONNX Runtime's, which moves targets likewise. Of `choose`: 2 since candidates are compared by their variance.
+ * Of `train`: 3 since its weight files are state dicts.
  */
 const REVISION: Record<StageKind, number> = {
   ...{ ingest: 1, appraise: 1, choose: 2, embed: 2, join: 1, reduce: 2, train: 3, evaluate: 2 },

@@ -1,5 +1,5 @@
 /** What jobs found out about priors before they used them, as three queries for any number of jobs. */
-import { Appraisal, type Job, PriorChoice, ReduceInput } from '@rela/contracts';
+import { Appraisal, type Job, PriorChoice, type StageInputOf } from '@rela/contracts';
 import type { Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 
@@ -23,10 +23,12 @@ export async function reportPriors(prisma: Transaction, jobIds: string[]): Promi
     orderBy: { sequence: 'asc' },
     select: { jobId: true, payload: true },
   });
-  const reduces = await prisma.stage.findMany({
-    where: { jobId: { in: jobIds }, kind: 'reduce' },
-    select: { jobId: true, input: true },
-  });
+  // Not the whole inputs: they name every shard.
+  const blends = await prisma.$queryRaw<
+    { jobId: string; blend: NonNullable<StageInputOf<'reduce'>['blend']> }[]
+  >`
+    SELECT job_id AS "jobId", input->'blend' AS blend
+    FROM stage WHERE job_id = ANY(${jobIds}) AND kind = 'reduce' AND input ? 'blend'`;
   const reports = new Map<string, PriorReport>();
   const reportOf = (jobId: string): PriorReport => {
     const report = reports.get(jobId) ?? { ...NOTHING_KNOWN, appraisals: [], warnings: [] };
@@ -38,10 +40,9 @@ export async function reportPriors(prisma: Transaction, jobIds: string[]): Promi
     if (kind === 'choose') reportOf(jobId).choice = PriorChoice.parse(result);
     else reportOf(jobId).appraisals.push(Appraisal.parse(result));
   }
-  for (const { jobId, input } of reduces) {
-    const { blend } = ReduceInput.parse(input);
-    const parts = blend?.flatMap(({ prior, weight }) => (prior ? [{ prior, weight }] : [])) ?? [];
-    if (jobId !== null && parts.length > 0) reportOf(jobId).blend = parts;
+  for (const { jobId, blend } of blends) {
+    const parts = blend.flatMap(({ prior, weight }) => (prior ? [{ prior, weight }] : []));
+    if (parts.length > 0) reportOf(jobId).blend = parts;
   }
   for (const { jobId, payload } of warnings)
     reportOf(jobId).warnings.push((payload as { text: string }).text);

@@ -54,6 +54,7 @@ export async function compareCandidates(
   const features = await leading(student, breath);
   const targets: Float64Array[] = [];
   for (const candidate of candidates) targets.push(await leading(candidate, breath, most));
+  const embeddings = candidates.map(moved);
 
   const compared: Compared[] = [];
   const all = candidates.reduce((sum, { signal }) => sum + signal, 0);
@@ -62,14 +63,14 @@ export async function compareCandidates(
     let [missed, alignment] = [0, 0];
     for (const [other, another] of candidates.entries()) {
       await breath();
-      missed += another.signal * (await transportDistance(own, moved(another), count));
+      missed += another.signal * (await transportDistance(own, embeddings[other]!, count));
       if (other !== index)
         alignment += (await linearAlignment(own, targets[other]!, count)) / (candidates.length - 1);
     }
     const distance = all > 0 ? missed / all : 1;
     compared.push({
       ...{ score: candidate.signal * (1 - distance), distance, alignment },
-      reached: 1 - (await transportDistance(features, moved(candidate), count)),
+      reached: 1 - (await transportDistance(features, embeddings[index]!, count)),
     });
   }
   return compared;
