@@ -5,7 +5,7 @@ import { DatasetCreate, TargetsManifest, Training } from '@rela/contracts';
 import { ingest } from '@rela/datasets';
 import { createBackbone } from '@rela/learning';
 import { EmbedderCache, embedShard, evaluate, readJson, reduceTargets, train } from '@rela/stages';
-import { THREADS } from './ours.mjs';
+import { PROCESSORS } from './machine.mjs';
 import { registerPrior } from './prior.mjs';
 
 /** What the demo has fetched need not be fetched again. */
@@ -53,7 +53,7 @@ export async function trained({ training, manifest, targets = null, engine }, st
 /** The targets of the training images from a trained model. @returns a TargetsManifest */
 export async function targetsFrom(model, { training, manifest }, store) {
   const prior = await registerPrior(await store.read(model), store);
-  const cache = new EmbedderCache(THREADS);
+  const cache = new EmbedderCache(PROCESSORS);
   const embeds = [];
   for (const shard of manifest.splits.train.shards)
     embeds.push(await embedShard({ kind: 'embed', shard, prior }, cache, toolsOf(store)));
@@ -66,4 +66,4 @@ export async function targetsFrom(model, { training, manifest }, store) {
 
 /** @returns accuracy of the linear probe and of kNN */
 export const evaluated = ({ training, manifest, model, engine }, store) =>
-  evaluate({ training, manifest, model, engine, threads: THREADS, scratch: tmpdir() }, toolsOf(store));
+  evaluate({ training, manifest, model, engine, threads: PROCESSORS, scratch: tmpdir() }, toolsOf(store));

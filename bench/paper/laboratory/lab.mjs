@@ -7,8 +7,7 @@ import { createEngine } from '@rela/engine';
 import { appraisePrior, createRandomPrior, drawSample, EmbedderCache, floatRows } from '@rela/stages';
 import { openStore } from '@rela/storage';
 import { evaluated, haveData, targetsFrom, toolsOf, trained, trainingOf } from '../../experiment.mjs';
-import { machine } from '../../machine.mjs';
-import { THREADS } from '../../ours.mjs';
+import { machine, PROCESSORS } from '../../machine.mjs';
 import { registerPrior } from '../../prior.mjs';
 import { curve } from './curve.mjs';
 import { FULL, PRIORS, QUICK } from './setting.mjs';
@@ -36,7 +35,7 @@ export const bySeed =
       return { ...rest, seeds: found.map(({ seed }) => seed), numbers: { planned, ...numbers, runs: found } };
     };
     const folder = await mkdtemp(join(tmpdir(), 'rela-study-'));
-    const engine = await createEngine({ engine: 'compiled', threads: THREADS, plan: 'fixed' });
+    const engine = await createEngine({ engine: 'compiled', threads: PROCESSORS, plan: 'fixed' });
     try {
       const lab = new Lab(setting, openStore(folder), engine);
       for (const seed of seeds.slice(0, most)) {
@@ -145,7 +144,7 @@ class Lab {
       k: prior.width,
       gates: DEFAULT_GATES,
     };
-    const cache = new EmbedderCache(THREADS);
+    const cache = new EmbedderCache(PROCESSORS);
     const appraisal = await appraisePrior({ ...input, refuse: false }, cache, toolsOf(this.store));
     await cache.close();
     return { ...appraisal, rows: floatRows(await this.store.read(appraisal.embeddings)) };

@@ -20,7 +20,7 @@ function page(name, { title, claims, tables, figures }, { machine, flags }) {
   const { cpu, processors, memoryGiB, system, node } = machine;
   const parts = [
     `# ${title}`,
-    `Made by \`npm run bench -- paper:${name}${flags}\` on ${processors} processors (${cpu}), ${memoryGiB} GiB, ${system}, Node ${node}. Written by the run itself; not to be edited.`,
+    `Made by \`npm run bench -- paper:${name}${flags}\` on ${processors} ${processors === 1 ? 'processor' : 'processors'} (${cpu}), ${memoryGiB} GiB, ${system}, Node ${node}. Written by the run itself; not to be edited.`,
     markdownTable(
       claims.map(({ claim, holds, shown }) => ({
         claim,
