@@ -34,12 +34,13 @@ export const bySeed =
       const { numbers = {}, ...rest } = answerOf({ plan, found });
       return { ...rest, seeds: found.map(({ seed }) => seed), numbers: { planned, ...numbers, runs: found } };
     };
+    const missing = seeds.slice(0, most).filter((seed) => !found.some((one) => one.seed === seed));
+    if (missing.length === 0) return answer();
     const folder = await mkdtemp(join(tmpdir(), 'rela-study-'));
     const engine = await createEngine({ engine: 'compiled', threads: PROCESSORS, plan: 'fixed' });
     try {
       const lab = new Lab(setting, openStore(folder), engine);
-      for (const seed of seeds.slice(0, most)) {
-        if (found.some((one) => one.seed === seed)) continue;
+      for (const seed of missing) {
         found.push({ seed, machine: machine(), ...(await ofSeed(lab, seed, plan, say)) });
         await keep(answer());
       }

@@ -16,11 +16,21 @@ export function markdownTable(rows) {
   ].join('\n');
 }
 
-function page(name, { title, claims, tables, figures }, { machine, flags }) {
-  const { cpu, processors, memoryGiB, system, node } = machine;
+const described = ({ cpu, processors, memoryGiB, system, node }) =>
+  `${processors} ${processors === 1 ? 'processor' : 'processors'} (${cpu}), ${memoryGiB} GiB, ${system}, Node ${node}`;
+
+/** Where the seeds were made: those that several sessions added may be from several machines. */
+function placesOf(seeds, machines) {
+  const places = [...new Set(machines.map(described))];
+  if (places.length === 1) return `on ${places[0]}`;
+  const of = (place) => seeds.filter((_, at) => described(machines[at]) === place);
+  return places.map((place) => `seeds ${of(place).join(', ')} on ${place}`).join('; ');
+}
+
+function page(name, { title, seeds, claims, tables, figures }, { machines, flags }) {
   const parts = [
     `# ${title}`,
-    `Made by \`npm run bench -- paper:${name}${flags}\` on ${processors} ${processors === 1 ? 'processor' : 'processors'} (${cpu}), ${memoryGiB} GiB, ${system}, Node ${node}. Written by the run itself; not to be edited.`,
+    `Made by \`npm run bench -- paper:${name}${flags}\`, ${placesOf(seeds, machines)}. Written by the run itself; not to be edited.`,
     markdownTable(
       claims.map(({ claim, holds, shown }) => ({
         claim,
@@ -36,14 +46,16 @@ function page(name, { title, claims, tables, figures }, { machine, flags }) {
 
 /**
  * @param answer { title, seeds, claims: [{ claim, holds, shown }], tables: [{ title, rows }], figures: { name: specification }, numbers }
+ * @param options.machine of the runs that do not say on which they were made
  * @returns the files that were written
  */
 export async function writeStudy(folder, name, answer, { machine, quick }) {
   await mkdir(folder, { recursive: true });
   const { title, seeds, claims, numbers } = answer;
+  const machines = seeds.map((_, at) => numbers.runs?.[at]?.machine ?? machine);
   const files = {
-    [`${name}.json`]: `${JSON.stringify({ study: name, title, quick, seeds, machine, claims, ...numbers }, null, 2)}\n`,
-    [`${name}.md`]: page(name, answer, { machine, flags: quick ? ' --quick' : '' }),
+    [`${name}.json`]: `${JSON.stringify({ study: name, title, quick, seeds, machine: machines[0], claims, ...numbers }, null, 2)}\n`,
+    [`${name}.md`]: page(name, answer, { machines, flags: quick ? ' --quick' : '' }),
   };
   for (const [figure, specification] of Object.entries(answer.figures))
     files[`${name}-${figure}.svg`] = await draw(specification);
