@@ -34,15 +34,15 @@ async function ofSeed(lab, seed, { epochs }, say) {
   const appraised = [];
   for (const name of NAMES) {
     const prior = await lab.prior(name, seed);
-    const { targets, seconds: embedding } = await lab.targets(prior);
+    const { targets, making } = await lab.targets(prior);
     appraised.push(await lab.appraise(prior, { seed }));
     const run = { seed, rela: relaPresets.faithful, dataRatio: DATA_RATIO, epochs };
     const { looks } = await lab.curve(run, { targets, looks: [steps], onLook: toldOf(say, seed, name) });
     found[name] = {
       ...looks[0],
       itself: await lab.judge(prior),
-      trainSeconds: prior.trainSeconds,
-      embedding,
+      trainSeconds: prior.training.seconds,
+      embedding: making.seconds,
     };
   }
   const student = await lab.appraise(await lab.untrained(seed), { seed });
@@ -158,7 +158,12 @@ function answerOf({ plan, found }) {
           ...{ series, x: meanAndStd(of(series, total)).mean },
           ...meanAndStd(of(series, ({ accuracy }) => accuracy)),
         })),
-        { title: 'Accuracy by cost, prior included', x: 'seconds', y: 'linear probe', legend: 'prior' },
+        {
+          title: 'Accuracy by cost, prior included',
+          x: 'processor seconds',
+          y: 'linear probe',
+          legend: 'prior',
+        },
       ),
       ranking: curves(
         NAMES.map((series) => ({

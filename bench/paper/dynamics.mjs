@@ -50,7 +50,7 @@ function answerOf({ plan, found }) {
   const figure = (y, title) =>
     curves(
       Object.keys(RUNS).flatMap((name) => curveRows(name, all(name), { x: 'seconds', y })),
-      { title: 'Accuracy over cost', x: 'train seconds', y: title, legend: 'run' },
+      { title: 'Accuracy over cost', x: 'processor seconds of training', y: title, legend: 'run' },
     );
   return {
     title: 'Training with and without ReLA',

@@ -21,8 +21,8 @@ const planOf = ({ epochs }) => ({
 
 async function ofSeed(lab, seed, { epochs }, say) {
   const prior = await lab.prior(PRIOR, seed);
-  const { targets, seconds } = await lab.targets(prior);
-  const priorSeconds = prior.trainSeconds + seconds;
+  const { targets, making } = await lab.targets(prior);
+  const priorSeconds = prior.training.seconds + making.seconds;
   const found = {};
   for (const name of METHODS) {
     const backbone = BACKBONES[name] ?? lab.setting.backbone;
@@ -79,7 +79,7 @@ function answerOf({ plan, found }) {
           'with ReLA, 50 %': overSeeds(of(name, ({ rela }) => rela.at(-1).accuracy)),
           'kNN, alone': overSeeds(of(name, ({ control }) => control.knn)),
           'kNN, with ReLA': overSeeds(of(name, ({ rela }) => rela.at(-1).knn)),
-          'seconds to reach it, prior included': shares(name, 'share'),
+          'processor seconds to reach it, prior included': shares(name, 'share'),
           'operations to reach it': shares(name, 'shareOfOperations'),
         })),
       },

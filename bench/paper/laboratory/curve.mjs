@@ -2,6 +2,7 @@
 import { createBackbone, exportBackbone } from '@rela/learning';
 import { readCheckpoint, train } from '@rela/stages';
 import { evaluated, LOADER_THREADS, toolsOf } from '../../experiment.mjs';
+import { processorSeconds } from '../../processor-seconds.mjs';
 
 const BACKBONE = 'backbone.';
 
@@ -17,21 +18,22 @@ async function modelAt(digest, { training, manifest }, store) {
 }
 
 /**
- * Seconds of a part of a run without those in which its step was made again after a pause, which is the study's doing and not the run's.
- * @param timeline [{ step, seconds }] of the steps of the part
+ * What a part of a run took, without the seconds in which its step was made again after a pause, which is the study's doing and not the
+ * run's.
+ * @param clock of its steps, counted from its start
  */
-function secondsOf(timeline, { isResumed, before }) {
-  const [first, last] = [timeline[0], timeline.at(-1)];
-  if (!isResumed || timeline.length < 2) return last.seconds - before;
-  const between = (last.seconds - first.seconds) / (timeline.length - 1);
-  return between * timeline.length;
+function tookOf(clock, { isResumed }) {
+  const [first, last] = [clock[0], clock.at(-1)];
+  if (!isResumed || clock.length < 2) return last;
+  return ((last - first) / (clock.length - 1)) * clock.length;
 }
 
 /**
  * @param options.looks steps after which the backbone is judged, in order; the last ends the run
  * @param options.stop told every look so far; true ends the run there
  * @param options.onLook called with every look
- * @returns { looks: [{ step, seconds, flops, accuracy, knn }], switchStep }: seconds and operations of the training, the pauses left out
+ * @returns { looks: [{ step, seconds, wallSeconds, flops, accuracy, knn }], switchStep }: processor seconds, seconds by the clock and
+ * operations of the training, the pauses left out
  */
 export async function curve(
   { training, manifest, targets = null, engine, looks, stop = () => false, onLook = () => undefined },
@@ -41,14 +43,16 @@ export async function curve(
   let checkpoints = [];
   let switchStep = null;
   let seconds = 0;
-  let paused = 0;
+  let wallSeconds = 0;
   for (const at of looks) {
     const pause = new AbortController();
     let last = null;
-    const timeline = [];
+    const clocks = { processor: [], wall: [] };
+    const began = { processor: process.cpuUsage(), wall: performance.now() };
     const observer = {
-      metric: ({ step, seconds }) => {
-        timeline.push({ step, seconds });
+      metric: ({ step }) => {
+        clocks.processor.push(processorSeconds(began.processor));
+        clocks.wall.push((performance.now() - began.wall) / 1000);
         if (step >= at) pause.abort(pause);
       },
       switched: (step) => {
@@ -71,9 +75,10 @@ export async function curve(
     const model = await modelAt(last.digest, { training, manifest }, store);
     const { accuracy, knn } = await evaluated({ training, manifest, model, engine }, store);
     const { step, flops } = progression;
-    seconds += secondsOf(timeline, { isResumed: seen.length > 0, before: paused });
-    paused = progression.seconds;
-    seen.push({ step, seconds, flops, accuracy, knn });
+    const isResumed = seen.length > 0;
+    seconds += tookOf(clocks.processor, { isResumed });
+    wallSeconds += tookOf(clocks.wall, { isResumed });
+    seen.push({ step, seconds, wallSeconds, flops, accuracy, knn });
     onLook(seen.at(-1));
     if (stop(seen)) break;
   }

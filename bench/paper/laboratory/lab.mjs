@@ -9,6 +9,7 @@ import { openStore } from '@rela/storage';
 import { evaluated, haveData, targetsFrom, toolsOf, trained, trainingOf } from '../../experiment.mjs';
 import { machine, PROCESSORS } from '../../machine.mjs';
 import { registerPrior } from '../../prior.mjs';
+import { processorSeconds } from '../../processor-seconds.mjs';
 import { curve } from './curve.mjs';
 import { FULL, PRIORS, QUICK } from './setting.mjs';
 import { PlannedOtherwise } from './write.mjs';
@@ -61,6 +62,14 @@ function runsOf(earlier, planned) {
   return earlier.runs;
 }
 
+/** @returns what `work` gives, and what it took: { given, cost: { seconds, wallSeconds } }, processor seconds and seconds by the clock */
+async function measured(work) {
+  const [processor, wall] = [process.cpuUsage(), performance.now()];
+  const given = await work();
+  const wallSeconds = (performance.now() - wall) / 1000;
+  return { given, cost: { seconds: processorSeconds(processor), wallSeconds } };
+}
+
 class Lab {
   #data = new Map();
 
@@ -92,12 +101,12 @@ class Lab {
     return Math.floor(Math.floor(dataRatio * this.setting.train) / batchSize);
   }
 
-  /** The model of a run, on other images where it has a recipe. @returns { model, trainSeconds } */
+  /** The model of a run, on other images where it has a recipe. @returns { model, training: { seconds, wallSeconds } } */
   async trained({ recipe, train, run, seed }) {
     const manifest = await this.manifest({ recipe, train });
     const options = { training: this.training({ ...run, seed }), manifest, engine: this.engine };
-    const { model, seconds } = await trained(options, this.store);
-    return { model, trainSeconds: seconds };
+    const { given, cost } = await measured(() => trained(options, this.store));
+    return { model: given.model, training: cost };
   }
 
   /** Weights that were never trained, the same network as the runs'. */
@@ -105,7 +114,7 @@ class Lab {
     const { imageSize: size, backbone } = this.setting;
     const source = { kind: 'random', backbone: { stem: 'auto', ...backbone }, imageSize: size };
     const bytes = await createRandomPrior({ ...source, channels: 1, seed });
-    return { model: (await this.store.write(bytes)).digest, trainSeconds: 0 };
+    return { model: (await this.store.write(bytes)).digest, training: { seconds: 0, wallSeconds: 0 } };
   }
 
   /** One of PRIORS, smaller where the study is; its seeds are not those of the runs. */
@@ -116,12 +125,13 @@ class Lab {
     return this.trained({ ...prior, train, seed: PRIOR_SEEDS + seed });
   }
 
-  /** @returns the targets of the study's images by a prior, and what they took: { targets, seconds } */
+  /** @returns the targets of the study's images by a prior, and what they took: { targets, making: { seconds, wallSeconds } } */
   async targets({ model }) {
-    const started = performance.now();
     const manifest = await this.manifest();
-    const targets = await targetsFrom(model, { training: this.training({}), manifest }, this.store);
-    return { targets, seconds: (performance.now() - started) / 1000 };
+    const { given, cost } = await measured(() =>
+      targetsFrom(model, { training: this.training({}), manifest }, this.store),
+    );
+    return { targets: given, making: cost };
   }
 
   /** Linear probe and kNN of any model on the study's images: { accuracy, knn }. */

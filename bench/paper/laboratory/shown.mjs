@@ -19,7 +19,7 @@ export const lookRow = (name, looks, further = {}) => ({
   ...further,
   'linear probe': overSeeds(looks.map(({ accuracy }) => accuracy)),
   kNN: overSeeds(looks.map(({ knn }) => knn)),
-  'train seconds': overSeeds(
+  'processor seconds': overSeeds(
     looks.map((look) => look.seconds),
     seconds,
   ),
