@@ -14,6 +14,7 @@ import { compileValidator } from './http/validation.js';
 import { documentRoutes } from './openapi/document.js';
 import { artifactRoutes } from './routes/artifacts.js';
 import { datasetRoutes } from './routes/datasets.js';
+import { deadLetterRoutes } from './routes/dead-letters.js';
 import { eventRoutes } from './routes/events.js';
 import { healthRoutes } from './routes/health.js';
 import { jobRoutes } from './routes/jobs.js';
@@ -80,6 +81,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     runRoutes,
     modelRoutes,
     targetRoutes,
+    deadLetterRoutes,
   ])
     await app.register(plugin, context);
   return app;

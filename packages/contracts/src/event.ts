@@ -1,7 +1,7 @@
 /** Events: what happened to a job, in order, without gaps. They are the body of the event stream. */
 import { z } from 'zod';
 import { Timestamp } from './identifiers.js';
-import { JobStatus } from './job.js';
+import { JobStatus, RunStatus } from './job.js';
 import { StageKind, StageStatus } from './stage.js';
 
 const about = {
@@ -18,7 +18,7 @@ export const JobEvent = z
       type: z.literal('run'),
       runId: z.string(),
       name: z.string(),
-      status: JobStatus,
+      status: RunStatus,
       error: z.string().nullable(),
     }),
     z.object({

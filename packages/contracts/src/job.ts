@@ -5,7 +5,11 @@ import { Digest, Name, Reference, Timestamp } from './identifiers.js';
 import { Progress } from './progress.js';
 import { RunSpec } from './training.js';
 
-export const JobStatus = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']);
+export const RunStatus = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']);
+export type RunStatus = z.infer<typeof RunStatus>;
+
+/** A paused job keeps what it has done; what ran goes on from its last checkpoint when the job is resumed. */
+export const JobStatus = z.enum(['queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled']);
 export type JobStatus = z.infer<typeof JobStatus>;
 
 export const PriorRequest = z.union([Reference, AutoPrior, BlendPrior]);
@@ -40,10 +44,23 @@ export const JobCreate = z
   .meta({ id: 'JobCreate' });
 export type JobCreate = z.infer<typeof JobCreate>;
 
+export const JobRetry = z
+  .strictObject({
+    from: z
+      .string()
+      .max(64)
+      .optional()
+      .describe(
+        'id of a stage, or a kind such as "train": that, and all that builds on it, is made again from the start and without earlier results. Absent: what failed or was cancelled goes on from its checkpoints',
+      ),
+  })
+  .meta({ id: 'JobRetry' });
+export type JobRetry = z.infer<typeof JobRetry>;
+
 export const JobRunSummary = z.object({
   id: z.string(),
   name: z.string(),
-  status: JobStatus,
+  status: RunStatus,
 });
 
 export const StageSummary = z.object({

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { FeatureFiles, FinetuneResult, TransferResult } from './evaluation.js';
 import { Digest, Timestamp } from './identifiers.js';
-import { JobStatus } from './job.js';
+import { RunStatus } from './job.js';
 import { EndedBy, ValidationPoint } from './optimization.js';
 import { Kernels, RunSpec } from './training.js';
 
@@ -59,7 +59,7 @@ export const Run = z
     id: z.string(),
     jobId: z.string(),
     name: z.string(),
-    status: JobStatus,
+    status: RunStatus,
     spec: RunSpec,
     result: RunResult.nullable(),
     reused: z.boolean().describe('taken from an earlier run with equal data, targets and training'),

@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { Appraisal, Gates, PriorChoice } from './appraisal.js';
 import { DatasetCreate, ShardReference } from './dataset.js';
 import { EvaluateTask, FeatureFiles, FinetuneResult } from './evaluation.js';
-import { Digest } from './identifiers.js';
+import { Digest, Timestamp } from './identifiers.js';
 import { JobCreate } from './job.js';
 import { EndedBy, ValidationPoint } from './optimization.js';
 import { Preprocessing, Prior } from './prior.js';
+import { Progress } from './progress.js';
 import { BackboneSpec, Kernels, Training } from './training.js';
 
 export const StageKind = z.enum([
@@ -21,7 +22,15 @@ export const StageKind = z.enum([
 ]);
 export type StageKind = z.infer<typeof StageKind>;
 
-export const StageStatus = z.enum(['waiting', 'queued', 'running', 'succeeded', 'failed', 'cancelled']);
+export const StageStatus = z.enum([
+  'waiting',
+  'queued',
+  'running',
+  'paused',
+  'succeeded',
+  'failed',
+  'cancelled',
+]);
 export type StageStatus = z.infer<typeof StageStatus>;
 
 /** A prior as an embedding worker needs it. */
@@ -220,6 +229,40 @@ export const StageResult = z.discriminatedUnion('kind', [
 ]);
 export type StageResult = z.infer<typeof StageResult>;
 export type StageResultOf<K extends StageKind> = Extract<StageResult, { kind: K }>;
+
+/** A stage as users see it. */
+export const JobStage = z
+  .object({
+    id: z.string(),
+    runId: z.string().nullable(),
+    kind: StageKind,
+    status: StageStatus,
+    attempt: z.int().describe('tries so far; one that was handed back in good order does not count'),
+    reused: z.boolean().describe('taken from an earlier result'),
+    progress: Progress.nullable(),
+    error: z.string().nullable(),
+    deadAt: Timestamp.nullable().describe('given up after as many tries as it may have'),
+    startedAt: Timestamp.nullable(),
+    endedAt: Timestamp.nullable(),
+  })
+  .meta({ id: 'JobStage' });
+export type JobStage = z.infer<typeof JobStage>;
+
+/** A stage that was given up after as many tries as it may have, whatever it was given. */
+export const DeadLetter = z
+  .object({
+    stageId: z.string(),
+    jobId: z.string().nullable().describe('null of a stage that reads a dataset'),
+    runId: z.string().nullable(),
+    datasetId: z.string().nullable(),
+    kind: StageKind,
+    attempts: z.int(),
+    worker: z.string().nullable().describe('host and process of the last try'),
+    error: z.string().describe('of the last try'),
+    at: Timestamp,
+  })
+  .meta({ id: 'DeadLetter' });
+export type DeadLetter = z.infer<typeof DeadLetter>;
 
 /** What travels through the queue: names only; the worker reads the rest from Postgres. */
 export const StageMessage = z.object({

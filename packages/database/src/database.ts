@@ -3,6 +3,7 @@ import { whenAvailable } from './available.js';
 import { connect, type Transaction, translating } from './connection.js';
 import { createArtifacts, createModels } from './repositories/artifacts.js';
 import { createDatasets } from './repositories/datasets.js';
+import { createDeadLetters } from './repositories/dead-letters.js';
 import { createEvents } from './repositories/events.js';
 import { createIdempotency } from './repositories/idempotency.js';
 import { createJobs } from './repositories/jobs.js';
@@ -31,6 +32,7 @@ export interface Database {
   jobs: ReturnType<typeof createJobs>;
   runs: ReturnType<typeof createRuns>;
   stages: ReturnType<typeof createStages>;
+  deadLetters: ReturnType<typeof createDeadLetters>;
   targets: ReturnType<typeof createTargets>;
   outbox: ReturnType<typeof createOutbox>;
   events: ReturnType<typeof createEvents>;
@@ -76,6 +78,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     jobs: translating(createJobs(connection)),
     runs: translating(createRuns(connection)),
     stages: translating(createStages(connection, { maxAttempts: options.maxAttempts ?? 5 })),
+    deadLetters: translating(createDeadLetters(connection)),
     targets: translating(createTargets(connection)),
     outbox: translating(createOutbox(connection, listener)),
     events: translating(createEvents(connection, listener)),

@@ -1,6 +1,7 @@
 /** The client: one object a service address, with one member a resource of the REST API. */
 import { ArtifactsApi } from './resources/artifacts.js';
 import { DatasetsApi } from './resources/datasets.js';
+import { DeadLettersApi } from './resources/dead-letters.js';
 import { HealthApi } from './resources/health.js';
 import { JobsApi } from './resources/jobs.js';
 import { ModelsApi } from './resources/models.js';
@@ -35,6 +36,7 @@ export class RelaClient {
   readonly runs: RunsApi;
   readonly models: ModelsApi;
   readonly targets: TargetsApi;
+  readonly deadLetters: DeadLettersApi;
   readonly health: HealthApi;
 
   constructor(options: ClientOptions) {
@@ -46,6 +48,7 @@ export class RelaClient {
     this.runs = new RunsApi(transport);
     this.models = new ModelsApi(transport);
     this.targets = new TargetsApi(transport);
+    this.deadLetters = new DeadLettersApi(transport);
     this.health = new HealthApi(transport);
   }
 }

@@ -30,6 +30,7 @@ const sequences = (updates: JobUpdate[]) =>
 it('goes on with the next event after a connection that broke, without a repetition', async () => {
   server = await serve((request, response, before) => {
     if (before === 2) return sendJson(response, 503, problem('unavailable'));
+    if (before === 4) return response.writeHead(204).end();
     openStream(response);
     const last = Number(request.headers['last-event-id'] ?? 0);
     // The second connection repeats an event that the first one gave.
@@ -49,15 +50,31 @@ it('goes on with the next event after a connection that broke, without a repetit
     '2',
     '3',
     '3',
+    '4',
   ]);
 });
 
 it('ends with the last event of the job, though the connection stays open', async () => {
-  server = await serve((_request, response) => {
+  server = await serve((_request, response, before) => {
+    if (before > 0) return response.writeHead(204).end();
     openStream(response);
     sendEvent(response, jobEvent(1, 'cancelled'));
   });
   expect(sequences(await follow(server.url))).toEqual([1]);
+});
+
+it('goes on where a job that had ended was sent again, and needs nobody to say that it had ended', async () => {
+  server = await serve((request, response) => {
+    const last = Number(request.headers['last-event-id'] ?? 0);
+    if (last === 3) return request.socket.destroy();
+    openStream(response);
+    if (last === 0) sendEvent(response, jobEvent(1, 'failed'));
+    if (last === 1) {
+      sendEvent(response, jobEvent(2, 'queued'));
+      sendEvent(response, jobEvent(3, 'succeeded'));
+    }
+  });
+  expect(sequences(await follow(server.url))).toEqual([1, 2, 3]);
 });
 
 it('ends where the service says that there is nothing more', async () => {
@@ -67,7 +84,8 @@ it('ends where the service says that there is nothing more', async () => {
 });
 
 it('gives progress between the events', async () => {
-  server = await serve((_request, response) => {
+  server = await serve((_request, response, before) => {
+    if (before > 0) return response.writeHead(204).end();
     openStream(response).write(`: hello\n\nevent: progress\ndata: ${JSON.stringify(job('running'))}\n\n`);
     sendEvent(response, jobEvent(1, 'succeeded'));
     response.end();

@@ -1,5 +1,5 @@
 /** Follows a job's event stream to its end, over as many connections as it takes. */
-import { Job, JobEvent } from '@rela/contracts';
+import { Job, JobEvent, type JobStatus } from '@rela/contracts';
 import type { EventSourceMessage } from 'eventsource-parser';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { backoffDelay, sleep } from './backoff.js';
@@ -24,13 +24,7 @@ export type JobUpdate = JobEvent | JobProgress;
 const SECOND = 1000;
 const DEFAULT_PATIENCE = 60;
 
-/** True for the event after which nothing happens to a job. */
-function isFinal(event: JobEvent): boolean {
-  return (
-    event.type === 'job' &&
-    (event.status === 'succeeded' || event.status === 'failed' || event.status === 'cancelled')
-  );
-}
+const ENDED: readonly JobStatus[] = ['succeeded', 'failed', 'cancelled'];
 
 function parseUpdate(message: EventSourceMessage): JobUpdate {
   const data: unknown = JSON.parse(message.data);
@@ -73,6 +67,7 @@ export async function* followJob(
   let last = options.lastEventId ?? 0;
   let failures = 0;
   let failingSince: number | null = null;
+  let isOver = false;
   for (;;) {
     try {
       const response = await transport.open({
@@ -91,10 +86,14 @@ export async function* followJob(
           if (update.sequence <= last) continue;
           last = update.sequence;
         }
+        if (update.type === 'job') isOver = ENDED.includes(update.status);
         yield update;
-        if (update.type !== 'progress' && isFinal(update)) return;
+        if (isOver) break;
       }
+      // A job that has ended may have been sent again since: the answer to the next request says so, or 204.
+      if (isOver) continue;
     } catch (error) {
+      if (isOver && isTransient(error)) return;
       failingSince ??= Date.now();
       if (!isTransient(error) || Date.now() - failingSince > patience) throw error;
     }

@@ -3,12 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ProblemError, type StageResult } from '@rela/contracts';
+import { ProblemError, type StageResult, Training } from '@rela/contracts';
 import {
   type Database,
   type EmbeddedPostgres,
   migrate,
   openDatabase,
+  type Stage,
   startEmbeddedPostgres,
 } from '@rela/database';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -61,11 +62,11 @@ const manifest = {
   splits: { train: { count: 2, shards: [] }, test: null },
 };
 
-async function attempt(ingest: StageHandler, shutdown = new AbortController().signal): Promise<void> {
+async function attempt(handler: StageHandler, shutdown = new AbortController().signal): Promise<void> {
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const options: AttemptOptions = {
     database,
-    handlers: { ingest },
+    handlers: { ingest: handler, train: handler },
     worker: 'test',
     leaseSeconds: 5,
     maxAttempts: 3,
@@ -116,6 +117,34 @@ it('a stage that the worker gives back at shutdown is queued and has cost no att
   shutdown.abort();
   await running;
   expect(await stage()).toMatchObject({ status: 'queued', error: null });
+});
+
+it('an attempt whose job is paused is told to stop, and its stage is paused, not queued', async () => {
+  const { datasetId } = await stage();
+  const training = Training.parse({ method: { name: 'byol' } });
+  const { id } = await database.jobs.create({
+    ...{ name: null, datasetId: datasetId!, priorId: null, reuse: false },
+    runs: [{ ...training, name: 'only' }],
+    stages: [
+      {
+        ...{ ref: 'train', kind: 'train', runRef: 0, resultKey: 'train', dependsOn: [], after: [] },
+        input: { kind: 'train', dataset: digest, training, reduceKey: null },
+      },
+    ],
+  });
+  [{ id: stageId, dispatch }] = (await database.stages.listByJob(id)) as [Stage];
+  let reason: unknown;
+  const handler: StageHandler = async (_, { signal }) =>
+    waitUntilStopped(signal).catch((error: unknown) => {
+      reason = error;
+      throw error;
+    });
+  const running = attempt(handler);
+  await sleep(300);
+  await database.jobs.pause(id);
+  await running;
+  expect(reason).toMatchObject({ reason: 'paused' });
+  expect(await stage()).toMatchObject({ status: 'paused', attempt: 0, error: null });
 });
 
 it('an attempt that lost its stage to another worker is told to stop and changes nothing', async () => {

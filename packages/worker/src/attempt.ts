@@ -3,7 +3,7 @@
  *
  *   message ─▶ claim ─▶ running ─┬─ result ──────────▶ succeed
  *                │               ├─ error ───────────▶ fail (queued again, or failed)
- *            (stale: drop)       ├─ stop: shutdown ──▶ release (queued again, costs no attempt)
+ *            (stale: drop)       ├─ stop: shutdown, paused ──▶ release (costs no attempt)
  *                                └─ stop: cancelled, lost ─▶ nothing is written
  *
  * Every write carries the claim's fencing number; the database refuses the writes of an attempt that was replaced.
@@ -107,7 +107,8 @@ async function endBadly(
 ): Promise<void> {
   if (error instanceof StageStopped) {
     log.info({ ...about, reason: error.reason }, 'stopped');
-    if (error.reason === 'shutdown') await database.stages.release(claim);
+    if (error.reason === 'shutdown' || error.reason === 'paused')
+      await database.whenAvailable(() => database.stages.release(claim));
     // A cancelled attempt has ended: what waits for it to end may go on.
     if (error.reason === 'cancelled')
       await database.stages.fail(claim, { error: 'cancelled', retryable: false, maxAttempts });

@@ -7,6 +7,8 @@ export type StopReason =
   | 'cancelled'
   /** Another worker has the stage now: nothing may be written any more. */
   | 'lost'
+  /** The job is paused: save a checkpoint and hand the stage back. */
+  | 'paused'
   /** This worker is shutting down: save a checkpoint and hand the stage back. */
   | 'shutdown';
 

@@ -1,5 +1,5 @@
 /** The event stream of one client: server-sent events (HTML standard, section 9.2), read from the database by cursor. */
-import type { Job, JobEvent, JobStatus } from '@rela/contracts';
+import type { Job, JobStatus } from '@rela/contracts';
 import type { Database } from '@rela/database';
 import type { Watcher } from './watchers.js';
 
@@ -25,10 +25,6 @@ function encode(name: string, data: unknown, id?: number): string {
   return `${lines.join('\n')}\n\n`;
 }
 
-function isFinal(event: JobEvent): boolean {
-  return event.type === 'job' && hasEnded(event.status);
-}
-
 export interface EventStreamOptions {
   database: Pick<Database, 'events' | 'whenAvailable'>;
   jobId: string;
@@ -47,6 +43,7 @@ export async function* streamEvents(options: EventStreamOptions): AsyncGenerator
   const { database, jobId, watcher, signal } = options;
   let cursor = options.after;
   let shown: Job | null = null;
+  let isOver = false;
   try {
     yield `retry: ${RETRY}\n\n`;
     while (!signal.aborted) {
@@ -56,9 +53,11 @@ export async function* streamEvents(options: EventStreamOptions): AsyncGenerator
       for (const event of events) {
         cursor = event.sequence;
         yield encode(event.type, event, event.sequence);
-        if (isFinal(event)) return;
+        if (event.type === 'job') isOver = hasEnded(event.status);
       }
       if (events.length === PAGE) continue;
+      // Not after the first such event: the job may have been sent again since.
+      if (isOver) return;
       const { job } = watcher;
       if (job && job !== shown) {
         shown = job;

@@ -1,5 +1,5 @@
 /** Example bodies, shown at /docs. A test parses each with its schema, so they cannot rot. */
-import { DatasetCreate, JobCreate, PriorCreate } from '@rela/contracts';
+import { DatasetCreate, JobCreate, JobRetry, PriorCreate } from '@rela/contracts';
 import type { jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 
@@ -54,6 +54,7 @@ export const examples: Record<string, { schema: z.ZodType; bodies: unknown[] }> 
       },
     ],
   },
+  JobRetry: { schema: JobRetry, bodies: [{}, { from: 'train' }] },
   JobCreate: {
     schema: JobCreate,
     bodies: [

@@ -1,7 +1,7 @@
 /** /v1/datasets: registers image collections; a worker reads the images afterwards. */
 import { Dataset, DatasetCreate, PageQuery, pageOf } from '@rela/contracts';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
-import { problems, ReferencePath } from '../http/responses.js';
+import { IdPath, problems, ReferencePath } from '../http/responses.js';
 import { findDataset } from '../references.js';
 import type { Routes } from './route.js';
 
@@ -53,5 +53,23 @@ export const datasetRoutes: Routes = async (app, { database }) => {
       response: { 200: Dataset, ...problems },
     },
     handler: (request) => findDataset(database, request.params.id),
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/v1/datasets/:id/retry',
+    schema: {
+      tags,
+      operationId: 'retryDataset',
+      summary: 'Read the images of a data set again that has failed',
+      headers: IdempotencyHeaders,
+      params: IdPath,
+      response: { 202: Dataset, ...problems },
+    },
+    handler: (request, reply) =>
+      once(database, request, reply, null, async () => {
+        const body = await database.datasets.retry(request.params.id);
+        return async () => ({ status: 202, location: `/v1/datasets/${body.id}`, body });
+      }),
   });
 };

@@ -135,6 +135,45 @@ it('cancels a job that waits at once, and again without a change', async () => {
   expect((await refusal(service.client.jobs.cancel('job_none'))).code).toBe('not-found');
 });
 
+it('pauses a job, goes on with it, and names its stages meanwhile', async () => {
+  const { jobs } = service.client;
+  const { id } = await jobs.create(smallJob('digits'));
+  expect(await jobs.pause(id)).toMatchObject({ status: 'paused' });
+  expect(await claimStages(service, id)).toEqual([]);
+  expect((await jobs.stages(id)).items).toMatchObject([
+    { kind: 'train', status: 'paused', attempt: 0, error: null },
+    { kind: 'evaluate', status: 'waiting' },
+  ]);
+  const first = await jobs.stages(id, { limit: 1 });
+  expect(await jobs.stages(id, { cursor: first.next ?? '' })).toMatchObject({
+    items: [{ kind: 'evaluate' }],
+    next: null,
+  });
+  expect(await refusal(jobs.stages(id, { cursor: 'stg_none' }))).toMatchObject({ code: 'invalid-request' });
+  expect(await jobs.resume(id)).toMatchObject({ status: 'queued' });
+  await workOff(service, id, new Uint8Array([1]));
+  expect(await refusal(jobs.pause(id))).toMatchObject({ status: 409, code: 'conflict' });
+});
+
+it('sends a failed job again once for a request that comes twice, and tells the whole story', async () => {
+  const { jobs, deadLetters } = service.client;
+  const { id } = await jobs.create(smallJob('digits'));
+  for (const claim of await claimStages(service, id))
+    await service.database.stages.fail(claim, { error: 'no memory', retryable: true, maxAttempts: 1 });
+  expect((await deadLetters.list()).items).toMatchObject([{ jobId: id, kind: 'train', error: 'no memory' }]);
+  for (const replayed of [null, 'true']) {
+    const response = await post(`/v1/jobs/${id}/retry`, {}, 'again');
+    expect([response.status, response.headers.get('idempotency-replayed')]).toEqual([202, replayed]);
+  }
+  expect(await refusal(jobs.retry(id))).toMatchObject({ status: 409 });
+  await workOff(service, id, new Uint8Array([1]));
+  const states: string[] = [];
+  for await (const update of jobs.follow(id)) if (update.type === 'job') states.push(update.status);
+  expect(states).toEqual(['queued', 'running', 'failed', 'queued', 'running', 'succeeded']);
+  expect((await deadLetters.list()).items).toEqual([]);
+  expect(await refusal(jobs.retry(id, { from: 'embed' }))).toMatchObject({ status: 404, code: 'not-found' });
+});
+
 it('gives a run with its result, and its metrics page by page', async () => {
   const job = await service.client.jobs.create({ ...smallJob('digits'), reuse: false });
   const runId = job.runs[0]!.id;

@@ -1,5 +1,5 @@
-/** /v1/jobs: submits trainings, lists them, cancels them. */
-import { Job, JobCreate, JobStatus, PageQuery, pageOf } from '@rela/contracts';
+/** /v1/jobs: submits trainings, lists them, cancels, pauses and sends them again. */
+import { Job, JobCreate, JobRetry, JobStage, JobStatus, PageQuery, pageOf } from '@rela/contracts';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { IdPath, problems } from '../http/responses.js';
 import { planRequest } from '../jobs/plan.js';
@@ -62,23 +62,77 @@ export const jobRoutes: Routes = async (app, context) => {
   });
 
   app.route({
-    method: 'POST',
-    url: '/v1/jobs/:id/cancel',
+    method: 'GET',
+    url: '/v1/jobs/:id/stages',
     schema: {
       tags,
-      operationId: 'cancelJob',
+      operationId: 'listJobStages',
+      summary: 'List the stages of a job, in the order of the plan',
+      params: IdPath,
+      querystring: PageQuery,
+      response: { 200: pageOf(JobStage), ...problems },
+    },
+    handler: async (request) => {
+      const { id } = await findJob(database, request.params.id);
+      return database.stages.page(id, request.query);
+    },
+  });
+
+  for (const { verb, summary, description } of [
+    {
+      verb: 'cancel',
       summary: 'Cancel a job',
       description:
         'What waits is dropped at once, what runs is told to stop; the job is `cancelled` when nothing of it runs any more. Cancelling again changes nothing.',
+    },
+    {
+      verb: 'pause',
+      summary: 'Pause a job',
+      description:
+        'Nothing of it starts any more; what runs keeps a checkpoint and stops. Pausing again changes nothing.',
+    },
+    {
+      verb: 'resume',
+      summary: 'Resume a paused job',
+      description: 'It goes on from its checkpoints. A job that is not paused is left as it is.',
+    },
+  ] as const)
+    app.route({
+      method: 'POST',
+      url: `/v1/jobs/:id/${verb}`,
+      schema: {
+        tags,
+        operationId: `${verb}Job`,
+        ...{ summary, description },
+        headers: IdempotencyHeaders,
+        params: IdPath,
+        response: { 202: Job, ...problems },
+      },
+      handler: (request, reply) =>
+        once(database, request, reply, null, async () => {
+          const body = await database.jobs[verb](request.params.id);
+          return async () => ({ status: 202, location: `/v1/jobs/${body.id}`, body });
+        }),
+    });
+
+  app.route({
+    method: 'POST',
+    url: '/v1/jobs/:id/retry',
+    schema: {
+      tags,
+      operationId: 'retryJob',
+      summary: 'Send a job again that has ended',
+      description:
+        'What failed or was cancelled goes on from its checkpoints, with as many tries as a new one. `from` a stage, it and all that builds on it is made again from the start.',
       headers: IdempotencyHeaders,
       params: IdPath,
+      body: JobRetry.default({}),
       response: { 202: Job, ...problems },
     },
     handler: (request, reply) =>
-      once(database, request, reply, null, async () => {
-        const { id } = await findJob(database, request.params.id);
-        const body = await database.jobs.cancel(id);
-        return async () => ({ status: 202, location: `/v1/jobs/${id}`, body });
+      once(database, request, reply, request.body, async () => async (tx) => {
+        const body = await database.jobs.retry(request.params.id, request.body, tx);
+        return { status: 202, location: `/v1/jobs/${body.id}`, body };
       }),
   });
 };

@@ -1,5 +1,13 @@
-/** `rela run` and `rela jobs`: submit a job, look at it, follow it, cancel it. */
-import { type Appraisal, type Candidate, type Job, JobStatus, type Run } from '@rela/contracts';
+/** `rela run` and `rela jobs`: submit a job, look at it, follow it, pause, cancel and send it again. */
+import {
+  type Appraisal,
+  type Candidate,
+  type DeadLetter,
+  type Job,
+  type JobStage,
+  JobStatus,
+  type Run,
+} from '@rela/contracts';
 import { type JobInput, RelaApiError, type RelaClient } from '@rela/sdk';
 import { type Command, Option } from 'commander';
 import { followJob } from '../follow/follow-job.js';
@@ -46,6 +54,23 @@ const PRIOR_COLUMNS: Column<Appraisal & Partial<Candidate>>[] = [
             .join('')
         : 'refused',
   },
+];
+
+const STAGE_COLUMNS: Column<JobStage>[] = [
+  { title: 'STAGE', value: ({ id }) => id },
+  { title: 'KIND', value: ({ kind }) => kind },
+  { title: 'STATUS', value: ({ status, reused }) => (reused ? `${status}, reused` : status) },
+  { title: 'TRIES', value: ({ attempt }) => String(attempt), align: 'right' },
+  { title: 'ERROR', value: ({ error }) => error ?? '' },
+];
+
+const DEAD_COLUMNS: Column<DeadLetter>[] = [
+  { title: 'STAGE', value: ({ stageId }) => stageId },
+  { title: 'OF', value: ({ jobId, datasetId }) => jobId ?? datasetId ?? '' },
+  { title: 'KIND', value: ({ kind }) => kind },
+  { title: 'TRIES', value: ({ attempts }) => String(attempts), align: 'right' },
+  { title: 'GIVEN UP', value: ({ at }) => formatTime(at) },
+  { title: 'ERROR', value: ({ error }) => error },
 ];
 
 async function runsOf(client: RelaClient, job: Job): Promise<Run[]> {
@@ -164,6 +189,15 @@ export function addJobs(program: Command): void {
       await followAndShow(client, output, id);
     });
   jobs
+    .command('stages')
+    .description('its stages, in the order of the plan')
+    .argument('<job>', 'id')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { client, output } = await openSession(command);
+      const page = await client.jobs.stages(id, { limit: 200 });
+      output.result(page, () => formatTable(STAGE_COLUMNS, page.items) + moreNote(page));
+    });
+  jobs
     .command('cancel')
     .description('stop what runs and drop what waits')
     .argument('<job>', 'id')
@@ -175,5 +209,41 @@ export function addJobs(program: Command): void {
           ? `${id} is cancelled.`
           : `${id} is being cancelled; it is ${job.status} yet.`,
       );
+    });
+  jobs
+    .command('pause')
+    .description('start nothing more of it; what runs keeps a checkpoint and stops')
+    .argument('<job>', 'id')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { client, output } = await openSession(command);
+      const job = await client.jobs.pause(id);
+      output.result(job, () => `${id} is ${job.status}. Go on with: rela jobs resume ${id}`);
+    });
+  jobs
+    .command('resume')
+    .description('go on with a paused job')
+    .argument('<job>', 'id')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { client, output } = await openSession(command);
+      const job = await client.jobs.resume(id);
+      output.result(job, () => `${id} is ${job.status}.`);
+    });
+  jobs
+    .command('retry')
+    .description('send a job again that has ended: what failed or was cancelled, from its checkpoints')
+    .argument('<job>', 'id')
+    .option('--from <stage>', 'id or kind of stages to make again, with all that builds on them')
+    .action(async (id: string, options: { from?: string }, command: Command) => {
+      const { client, output } = await openSession(command);
+      const job = await client.jobs.retry(id, options);
+      output.result(job, () => `${id} is ${job.status}. Follow it with: rela jobs follow ${id}`);
+    });
+  jobs
+    .command('dead')
+    .description('stages that were given up after all of their tries, newest first')
+    .action(async (_options: unknown, command: Command) => {
+      const { client, output } = await openSession(command);
+      const page = await client.deadLetters.list({ limit: 200 });
+      output.result(page, () => formatTable(DEAD_COLUMNS, page.items) + moreNote(page));
     });
 }

@@ -5,12 +5,13 @@ import {
   type DatasetStatus,
   newId,
   type Page,
+  ProblemError,
   type Progress,
 } from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
 import type { Prisma } from '../generated/client.js';
-import { insertDataset } from '../state/dataset-state.js';
-import { insertStages, queueStages } from '../state/stage-state.js';
+import { insertDataset, moveDataset } from '../state/dataset-state.js';
+import { insertStages, queueStages, resetIngest } from '../state/stage-state.js';
 import { fromJson, toJson } from './json.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
 
@@ -75,6 +76,25 @@ export function createDatasets({ prisma, transaction }: Connection) {
     },
 
     get,
+
+    /**
+     * Reads the images of a dataset again that has failed. One that is being read is returned as it is.
+     * @throws ProblemError `not-found` · `conflict` where it is ready
+     */
+    async retry(id: string): Promise<Dataset> {
+      await transaction(async (tx) => {
+        await tx.$queryRaw`SELECT 1 AS one FROM dataset WHERE id = ${id} FOR NO KEY UPDATE`;
+        const row = await tx.dataset.findUnique({ where: { id }, select: { status: true } });
+        if (row?.status === 'ready')
+          throw new ProblemError('conflict', `Dataset "${id}" is ready; there is nothing to read again.`);
+        if (row?.status !== 'failed') return;
+        await moveDataset(tx, id, 'queued');
+        await resetIngest(tx, id);
+      });
+      const dataset = await get(id);
+      if (dataset) return dataset;
+      throw new ProblemError('not-found', `There is no dataset "${id}". GET /v1/datasets lists them.`);
+    },
 
     /** By id, by digest of the manifest, or by name: the newest that is ready, else the newest. */
     async find(reference: string): Promise<Dataset | null> {

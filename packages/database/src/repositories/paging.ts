@@ -6,14 +6,14 @@ export interface PageRequest {
   cursor?: string | undefined;
 }
 
+export const foreignCursor = () =>
+  new ProblemError('invalid-request', 'The cursor is not valid. Take `next` of the page before, unchanged.', [
+    { field: 'cursor', message: 'is not one that this list has given' },
+  ]);
+
 /** Prisma's arguments for one page and one row more. @throws ProblemError `invalid-request` for a cursor of another list */
 export function pageArguments(prefix: IdPrefix, { limit, cursor }: PageRequest) {
-  if (cursor !== undefined && !new RegExp(`^${prefix}_[0-9a-f]{32}$`).test(cursor))
-    throw new ProblemError(
-      'invalid-request',
-      'The cursor is not valid. Take `next` of the page before, unchanged.',
-      [{ field: 'cursor', message: 'is not one that this list has given' }],
-    );
+  if (cursor !== undefined && !new RegExp(`^${prefix}_[0-9a-f]{32}$`).test(cursor)) throw foreignCursor();
   return {
     ...(cursor === undefined ? {} : { where: { id: { lt: cursor } } }),
     orderBy: { id: 'desc' as const },

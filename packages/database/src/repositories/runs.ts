@@ -1,10 +1,10 @@
 /** Runs: what they measured and how far they are. Their state: state/run-state.ts. */
 import type {
-  JobStatus,
   Run,
   RunMetric,
   RunResult,
   RunSpec,
+  RunStatus,
   StageInputOf,
   StageResultOf,
 } from '@rela/contracts';
@@ -48,7 +48,7 @@ function toRun(row: Prisma.RunGetPayload<typeof WITH_CHECKPOINT>): Run {
     id: row.id,
     jobId: row.jobId,
     name: row.name,
-    status: row.status as JobStatus,
+    status: row.status as RunStatus,
     spec: fromJson<RunSpec>(row.spec),
     result: row.result === null ? null : fromJson<RunResult>(row.result),
     reused: row.reused,
@@ -83,7 +83,7 @@ export function createRuns({ prisma, transaction }: Connection) {
       const stage = row?.stages[0];
       if (!row || !stage) return null;
       return {
-        run: { id: row.id, name: row.name, status: row.status as JobStatus },
+        run: { id: row.id, name: row.name, status: row.status as RunStatus },
         resultKey: stage.resultKey,
         input: fromJson<StageInputOf<'train'>>(stage.input),
         result: stage.result === null ? null : fromJson<StageResultOf<'train'>>(stage.result),

@@ -2,6 +2,8 @@
 import type {
   DatasetManifest,
   JobPlan,
+  JobStage,
+  Page,
   Progress,
   StageInput,
   StageKind,
@@ -21,8 +23,8 @@ import {
   claimStage,
   endCancelledStage,
   failStage,
-  queueAfterFailure,
   queueDependents,
+  queuePossibleOf,
   readStage,
   requeueStage,
   type StageRow,
@@ -31,6 +33,7 @@ import {
 import { recordArtifact } from './artifacts.js';
 import type { Claim } from './claim.js';
 import { fromJson, toJson } from './json.js';
+import { foreignCursor, type PageRequest, pageOf } from './paging.js';
 import { continuePlan } from './plan-rows.js';
 
 /** A stage as it stands, for those who look at it. */
@@ -104,6 +107,17 @@ function toStage(row: StageTableRow): Stage {
   };
 }
 
+function toJobStage(row: Omit<StageTableRow, 'input' | 'result'>): JobStage {
+  const { id, runId, attempt, reused, error } = row;
+  return {
+    ...{ id, runId, kind: row.kind as StageKind, status: row.status as StageStatus, attempt, reused },
+    progress: row.progress === null ? null : fromJson(row.progress),
+    ...{ error, deadAt: row.deadAt?.toISOString() ?? null },
+    startedAt: row.startedAt?.toISOString() ?? null,
+    endedAt: row.endedAt?.toISOString() ?? null,
+  };
+}
+
 async function describeClaim(tx: Transaction, stage: StageRow): Promise<Claim> {
   const { id: stageId, jobId, resultKey } = stage;
   const job = jobId ? await tx.job.findUnique({ where: { id: jobId }, select: { reuse: true } }) : null;
@@ -117,7 +131,7 @@ async function describeClaim(tx: Transaction, stage: StageRow): Promise<Claim> {
     SELECT needed.result FROM stage_dependency AS mine JOIN stage AS needed ON needed.id = mine.dependency_id
     WHERE mine.stage_id = ${stageId} AND mine.needed ORDER BY mine.position`;
   // A choice is made of results that are kept, and with it goes the rest of the plan.
-  const keeps = stage.kind !== 'choose';
+  const keeps = stage.kind !== 'choose' && !stage.fresh;
   const stored = reuse && keeps ? await tx.stageResult.findUnique({ where: { resultKey } }) : null;
   return {
     ...{ stageId, fence: stage.fence, attempt: stage.attempt, jobId, runId: stage.runId },
@@ -203,8 +217,12 @@ async function spreadResult(
 }
 
 /** The stage has failed for good: so have the runs that need it, and the others go on. */
-async function giveUp(tx: Transaction, stage: StageRow, error: string): Promise<void> {
-  await failStage(tx, { stageId: stage.id, fence: stage.fence }, error);
+async function giveUp(
+  tx: Transaction,
+  stage: StageRow,
+  { error, isDead }: { error: string; isDead: boolean },
+): Promise<void> {
+  await failStage(tx, { stageId: stage.id, fence: stage.fence }, { error, isDead });
   if (stage.datasetId) await moveDataset(tx, stage.datasetId, 'failed', error);
   const lost = await cancelAfterFailure(tx, stage);
   const own = lost.filter((run) => run === stage.runId);
@@ -215,7 +233,7 @@ async function giveUp(tx: Transaction, stage: StageRow, error: string): Promise<
     `Its ${stage.kind} stage failed: ${error}`,
   );
   if (stage.jobId) {
-    await queueAfterFailure(tx, stage.jobId);
+    await queuePossibleOf(tx, stage.jobId);
     await settleJob(tx, stage.jobId);
   }
 }
@@ -269,21 +287,23 @@ export function createStages({ prisma, transaction }: Connection, defaults: { ma
       });
     },
 
-    /** Renews the lease. `cancelled` and `lost` tell the worker to stop; after `lost` nothing it writes counts. */
+    /** Renews the lease. All but `ok` tell the worker to stop; after `lost` nothing it writes counts, at `paused` it is to hand the stage back. */
     async heartbeat(
       claim: Attempt,
       beat: { leaseSeconds: number; progress?: Progress },
-    ): Promise<'ok' | 'cancelled' | 'lost'> {
+    ): Promise<'ok' | 'cancelled' | 'paused' | 'lost'> {
       const progress = beat.progress
         ? Prisma.sql`${JSON.stringify(beat.progress)}::jsonb`
         : Prisma.sql`progress`;
-      const rows = await prisma.$queryRaw<{ cancelRequested: boolean }[]>`
+      const rows = await prisma.$queryRaw<{ cancelRequested: boolean; paused: boolean }[]>`
         UPDATE stage SET progress = ${progress},
           lease_until = clock_timestamp() + make_interval(secs => ${beat.leaseSeconds}::float8)
         WHERE id = ${claim.stageId} AND fence = ${claim.fence} AND status = 'running'
-        RETURNING cancel_requested AS "cancelRequested"`;
+        RETURNING cancel_requested AS "cancelRequested",
+          EXISTS (SELECT 1 FROM job WHERE job.id = stage.job_id AND job.status = 'paused') AS paused`;
       if (!rows[0]) return 'lost';
-      return rows[0].cancelRequested ? 'cancelled' : 'ok';
+      if (rows[0].cancelRequested) return 'cancelled';
+      return rows[0].paused ? 'paused' : 'ok';
     },
 
     /**
@@ -320,7 +340,7 @@ export function createStages({ prisma, transaction }: Connection, defaults: { ma
         if (stage.fence !== claim.fence) return 'lost';
         if (stage.status === 'failed') return 'failed';
         if (stage.status === 'cancelled') return 'cancelled';
-        if (stage.status === 'queued') return 'requeued';
+        if (stage.status === 'queued' || stage.status === 'paused') return 'requeued';
         if (stage.status !== 'running') return 'lost';
         if (stage.cancelRequested) {
           await endCancelled(tx, stage);
@@ -330,13 +350,13 @@ export function createStages({ prisma, transaction }: Connection, defaults: { ma
           await tryAgain(tx, stage, { error, delaySeconds: backoffSeconds(stage.failures), counted: true });
           return 'requeued';
         }
-        await giveUp(tx, stage, error);
+        await giveUp(tx, stage, { error, isDead: retryable });
         return 'failed';
       });
       return state ?? 'lost';
     },
 
-    /** Hands the stage back at a shutdown; the attempt does not count. */
+    /** Hands the stage back at a shutdown or a pause; the attempt does not count. */
     async release(claim: Attempt): Promise<void> {
       await onAttempt(claim, async (tx, stage) => {
         if (stage.fence !== claim.fence || stage.status !== 'running') return;
@@ -357,7 +377,7 @@ export function createStages({ prisma, transaction }: Connection, defaults: { ma
           if (!(await leaseHasRunOut(tx, stageId))) return false;
           const error = `Its worker was lost: no sign of life before the lease ran out (attempt ${stage.attempt}).`;
           if (stage.cancelRequested) await endCancelled(tx, stage);
-          else if (stage.failures + 1 >= maxAttempts) await giveUp(tx, stage, error);
+          else if (stage.failures + 1 >= maxAttempts) await giveUp(tx, stage, { error, isDead: true });
           else await tryAgain(tx, stage, { error, delaySeconds: 0, counted: true });
           return true;
         });
@@ -369,6 +389,21 @@ export function createStages({ prisma, transaction }: Connection, defaults: { ma
     async get(id: string): Promise<Stage | null> {
       const row = await prisma.stage.findUnique({ where: { id } });
       return row && toStage(row);
+    },
+
+    /** Those of a job in the order of the plan; the cursor is the id of the last one of the page before. */
+    async page(jobId: string, { limit, cursor }: PageRequest): Promise<Page<JobStage>> {
+      const last = cursor
+        ? await prisma.stage.findFirst({ where: { id: cursor, jobId }, select: { position: true } })
+        : { position: -1 };
+      if (!last) throw foreignCursor();
+      const rows = await prisma.stage.findMany({
+        where: { jobId, position: { gt: last.position } },
+        orderBy: { position: 'asc' },
+        take: limit + 1,
+        omit: { input: true, result: true },
+      });
+      return pageOf(rows, limit, toJobStage);
     },
 
     /** In the order of the plan. */

@@ -3,16 +3,16 @@
  *
  *     queued ──stage claimed──▶ running ──stage succeeded──▶ ready
  *        ▲                        │  └────stage failed────▶ failed
- *        └──stage queued again────┘
+ *        └──stage queued again────┴──────────── failed, sent again
  *
- * `ready` and `failed` are final: a dataset never changes once it can be used.
+ * `ready` is final: a dataset never changes once it can be used.
  */
 import type { DatasetManifest, DatasetStatus, StageResultOf } from '@rela/contracts';
 import type { Transaction } from '../connection.js';
 import { type Dataset, Prisma } from '../generated/client.js';
 
 const before: Record<Exclude<DatasetStatus, 'ready'>, DatasetStatus[]> = {
-  queued: ['running'],
+  queued: ['running', 'failed'],
   running: ['queued'],
   failed: ['queued', 'running'],
 };

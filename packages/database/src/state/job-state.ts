@@ -2,9 +2,10 @@
  * The state of a job; only this file changes it. It follows the job's stages and runs:
  *
  *     queued ──first stage claimed──▶ running ──all stages ended──▶ succeeded | failed (any run, or targets)
- *        └────────cancel──────────────┴──no stage under way any more──▶ cancelled
+ *        ├────────cancel──────────────┼──no stage under way any more──▶ cancelled
+ *        └────────pause───────────────┴──▶ paused ──resume──▶ queued | running, as it was
  *
- * `succeeded`, `failed` and `cancelled` are final. Every change appends an event under the job's lock.
+ * From `succeeded`, `failed` and `cancelled` a job becomes queued where stages of it are sent again. Every change appends an event under the job's lock.
  */
 import type { JobStatus, NewJobEvent } from '@rela/contracts';
 import type { Transaction } from '../connection.js';
@@ -37,6 +38,29 @@ export async function startJob(tx: Transaction, id: string): Promise<void> {
   await appendEvents(tx, id, rows.map(jobEvent));
 }
 
+/** queued | running → paused. Its last running stage may still end it. */
+export async function pauseJob(tx: Transaction, id: string): Promise<void> {
+  const rows = await tx.$queryRaw<JobRow[]>`
+    UPDATE job SET status = 'paused' WHERE id = ${id} AND status IN ('queued', 'running') RETURNING status, error`;
+  await appendEvents(tx, id, rows.map(jobEvent));
+}
+
+/** paused → queued | running, as it was. */
+export async function resumeJob(tx: Transaction, id: string): Promise<void> {
+  const rows = await tx.$queryRaw<JobRow[]>`
+    UPDATE job SET status = CASE WHEN started_at IS NULL THEN 'queued' ELSE 'running' END
+    WHERE id = ${id} AND status = 'paused' RETURNING status, error`;
+  await appendEvents(tx, id, rows.map(jobEvent));
+}
+
+/** succeeded | failed | cancelled → queued. */
+export async function reopenJob(tx: Transaction, id: string): Promise<void> {
+  const rows = await tx.$queryRaw<JobRow[]>`
+    UPDATE job SET status = 'queued', error = NULL, cancel_requested = false, started_at = NULL, ended_at = NULL
+    WHERE id = ${id} AND status IN ('succeeded', 'failed', 'cancelled') RETURNING status, error`;
+  await appendEvents(tx, id, rows.map(jobEvent));
+}
+
 /** Remembers the wish; the state changes when nothing of the job runs any more. */
 export async function requestCancel(tx: Transaction, id: string): Promise<void> {
   await tx.job.update({ where: { id }, data: { cancelRequested: true } });
@@ -53,7 +77,7 @@ interface Standing {
   cancelledStages: boolean;
 }
 
-/** queued | running → its end, where every stage has ended. To be called after every end of a stage. */
+/** queued | running | paused → its end, where every stage has ended. To be called after every end of a stage. */
 export async function settleJob(tx: Transaction, id: string): Promise<void> {
   const [{ cancelRequested } = { cancelRequested: false }] = await tx.$queryRaw<
     { cancelRequested: boolean }[]
@@ -61,7 +85,7 @@ export async function settleJob(tx: Transaction, id: string): Promise<void> {
   if (cancelRequested) await cancelIdleRuns(tx, id);
   const [standing] = await tx.$queryRaw<Standing[]>`
     SELECT
-      EXISTS (SELECT 1 FROM stage WHERE job_id = ${id} AND status IN ('waiting', 'queued', 'running')) AS live,
+      EXISTS (SELECT 1 FROM stage WHERE job_id = ${id} AND status IN ('waiting', 'queued', 'running', 'paused')) AS live,
       count(*)::int AS runs,
       count(*) FILTER (WHERE status = 'cancelled')::int AS "cancelledRuns",
       coalesce(jsonb_agg(jsonb_build_object('name', name, 'error', error) ORDER BY position)
@@ -75,7 +99,7 @@ export async function settleJob(tx: Transaction, id: string): Promise<void> {
   const error = status === 'failed' ? failureOf(standing) : null;
   const rows = await tx.$queryRaw<JobRow[]>`
     UPDATE job SET status = ${status}, error = ${error}, ended_at = clock_timestamp()
-    WHERE id = ${id} AND status IN ('queued', 'running') RETURNING status, error`;
+    WHERE id = ${id} AND status IN ('queued', 'running', 'paused') RETURNING status, error`;
   await appendEvents(tx, id, rows.map(jobEvent));
 }
 

@@ -6,10 +6,10 @@
  *        ├──own stage failed, or one that it depends on ──▶ failed
  *        └──job cancelled, no own stage under way ────────▶ cancelled
  *
- * A run stays `running` while a stage of it is queued again: its stages tell that story. `succeeded`, `failed` and
- * `cancelled` are final. Every change appends an event to the job, whose lock the caller holds.
+ * A run stays `running` while a stage of it is queued again, or its job is paused: its stages tell that story. From `succeeded`, `failed`
+ * and `cancelled` it becomes queued again where stages of it are sent again. Every change appends an event to the job, whose lock the caller holds.
  */
-import type { JobStatus, NewJobEvent, RunResult, StageResultOf } from '@rela/contracts';
+import type { NewJobEvent, RunResult, RunStatus, StageResultOf } from '@rela/contracts';
 import type { Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { appendEvents } from './events.js';
@@ -18,7 +18,7 @@ interface RunRow {
   id: string;
   jobId: string;
   name: string;
-  status: JobStatus;
+  status: RunStatus;
   error: string | null;
 }
 
@@ -41,7 +41,7 @@ export async function insertRuns(
   jobId: string,
   runs: Omit<Prisma.RunCreateManyInput, 'status'>[],
 ): Promise<void> {
-  const status: JobStatus = 'queued';
+  const status: RunStatus = 'queued';
   await tx.run.createMany({ data: runs.map((run) => ({ ...run, status })) });
   await announce(
     tx,
@@ -76,19 +76,30 @@ export async function cancelIdleRuns(tx: Transaction, jobId: string): Promise<vo
     await tx.$queryRaw<RunRow[]>`
       UPDATE run SET status = 'cancelled', ended_at = clock_timestamp()
       WHERE job_id = ${jobId} AND status IN ('queued', 'running') AND NOT EXISTS (
-        SELECT 1 FROM stage WHERE stage.run_id = run.id AND stage.status IN ('waiting', 'queued', 'running'))
+        SELECT 1 FROM stage WHERE stage.run_id = run.id AND stage.status IN ('waiting', 'queued', 'running', 'paused'))
       RETURNING ${COLUMNS}`,
   );
 }
 
-/** queued | running → succeeded, where all of its own stages have. */
+/** succeeded | failed | cancelled → queued, for the runs that have a stage to come. */
+export async function reopenRuns(tx: Transaction, jobId: string): Promise<void> {
+  await announce(
+    tx,
+    await tx.$queryRaw<RunRow[]>`
+      UPDATE run SET status = 'queued', error = NULL, started_at = NULL, ended_at = NULL
+      WHERE job_id = ${jobId} AND status IN ('succeeded', 'failed', 'cancelled') AND EXISTS (
+        SELECT 1 FROM stage WHERE stage.run_id = run.id AND stage.status = 'waiting')
+      RETURNING ${COLUMNS}`,
+  );
+}
+
+/** running → succeeded, where all of its own stages have. */
 export async function finishRun(tx: Transaction, id: string): Promise<void> {
   await announce(
     tx,
     await tx.$queryRaw<RunRow[]>`
-      UPDATE run SET status = 'succeeded', ended_at = clock_timestamp(),
-        started_at = coalesce(started_at, clock_timestamp())
-      WHERE id = ${id} AND status IN ('queued', 'running') AND NOT EXISTS (
+      UPDATE run SET status = 'succeeded', ended_at = clock_timestamp()
+      WHERE id = ${id} AND status = 'running' AND NOT EXISTS (
         SELECT 1 FROM stage WHERE stage.run_id = run.id AND stage.status <> 'succeeded')
       RETURNING ${COLUMNS}`,
   );

@@ -2,12 +2,16 @@
  * The state of a stage; only this file changes it.
  *
  *     waiting ──dependencies succeeded───▶ queued ──claimed──▶ running ──▶ succeeded | failed
- *        │                                     │ ▲                  │ └──cancel heard──▶ cancelled
- *        │                                     │ └─retry, lost lease, handed back
- *        └────job cancelled, dependency failed─┴──▶ cancelled
+ *        │ ▲                                   │ ▲                  │ └──cancel heard──▶ cancelled
+ *        │ │                                   │ ├─retry, lost lease, handed back
+ *        │ │                job paused: paused ┴─┴─job resumed
+ *        │ └─sent again, from succeeded | failed | cancelled
+ *        └────job cancelled, dependency failed──▶ cancelled, from waiting | queued | paused
  *
+ * While its job is paused nothing becomes queued: what runs is told by its heartbeat and becomes paused, what waits goes on waiting.
  * A dependency that is not `needed` only has to have ended, however it ended. Becoming `queued` raises `dispatch` and writes the message for the queue into the outbox; becoming `running` raises
- * `fence`, and every later write of that attempt has to carry it. `succeeded`, `failed` and `cancelled` are final.
+ * `fence`, and every later write of that attempt has to carry it. The first new state behind `succeeded`, `failed` and `cancelled` is a wish
+ * of a user's to make it again.
  * Every change of a job's stage appends an event to the job, whose lock the caller holds.
  */
 import type { NewJobEvent, StageInput, StageKind, StageResult, StageStatus } from '@rela/contracts';
@@ -31,6 +35,8 @@ export interface StageRow {
   attempt: number;
   failures: number;
   cancelRequested: boolean;
+  /** To be made anew although a result of equal key exists. */
+  fresh: boolean;
   error: string | null;
 }
 
@@ -43,7 +49,7 @@ export interface Attempt {
 const COLUMNS = Prisma.sql`
   stage.id, stage.job_id AS "jobId", stage.run_id AS "runId", stage.dataset_id AS "datasetId", stage.position,
   stage.kind, stage.status, stage.result_key AS "resultKey", stage.input, stage.reused, stage.dispatch, stage.fence,
-  stage.attempt, stage.failures, stage.cancel_requested AS "cancelRequested", stage.error`;
+  stage.attempt, stage.failures, stage.cancel_requested AS "cancelRequested", stage.fresh, stage.error`;
 
 async function announce(tx: Transaction, rows: StageRow[]): Promise<StageRow[]> {
   rows.sort((a, b) => a.position - b.position);
@@ -75,7 +81,9 @@ export async function insertStages(
   await tx.stage.createMany({ data: stages.map((stage) => ({ ...stage, status })) });
 }
 
-/** waiting → queued, for those that have just become possible or never had to wait. */
+const ofPausedJob = Prisma.sql`EXISTS (SELECT 1 FROM job WHERE job.id = stage.job_id AND job.status = 'paused')`;
+
+/** waiting | paused → queued, for those that have just become possible or never had to wait. */
 export async function queueStages(tx: Transaction, ids: string[]): Promise<void> {
   if (ids.length === 0) return;
   await announce(
@@ -83,7 +91,7 @@ export async function queueStages(tx: Transaction, ids: string[]): Promise<void>
     await tx.$queryRaw<StageRow[]>`
       WITH queued AS (
         UPDATE stage SET status = 'queued', dispatch = dispatch + 1
-        WHERE id = ANY(${ids}) AND status = 'waiting' RETURNING *
+        WHERE id = ANY(${ids}) AND status IN ('waiting', 'paused') AND NOT ${ofPausedJob} RETURNING *
       ), message AS (
         INSERT INTO outbox (stage_id, kind, dispatch) SELECT id, kind, dispatch FROM queued ORDER BY position
       )
@@ -113,9 +121,62 @@ export async function queueDependents(tx: Transaction, id: string): Promise<void
   );
 }
 
-/** Those of the job that only had to come after stages which are now cancelled or have failed. */
-export async function queueAfterFailure(tx: Transaction, jobId: string): Promise<void> {
+/** Those of the job that nothing keeps any more: what came before them has ended otherwise than they waited for, or is to be made again. */
+export async function queuePossibleOf(tx: Transaction, jobId: string): Promise<void> {
   await queuePossible(tx, Prisma.sql`stage.job_id = ${jobId}`);
+}
+
+/** queued → paused, for the job's stages; those that run hear of it by their heartbeat. The job is `paused`. */
+export async function pauseStagesOfJob(tx: Transaction, jobId: string): Promise<void> {
+  const rows = await tx.$queryRaw<StageRow[]>`
+    UPDATE stage SET status = 'paused' WHERE job_id = ${jobId} AND status = 'queued' RETURNING ${COLUMNS}`;
+  await tx.outbox.deleteMany({ where: { stageId: { in: rows.map(({ id }) => id) } } });
+  await announce(tx, rows);
+}
+
+/** paused → queued, and what became possible meanwhile. The job is not `paused` any more. */
+export async function resumeStagesOfJob(tx: Transaction, jobId: string): Promise<void> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id FROM stage WHERE job_id = ${jobId} AND status = 'paused' ORDER BY position`;
+  await queueStages(
+    tx,
+    rows.map(({ id }) => id),
+  );
+  await queuePossibleOf(tx, jobId);
+}
+
+/**
+ * succeeded | failed | cancelled → waiting: those of the job that have failed or were cancelled, or else, `from` a stage or those of a kind,
+ * these and all that builds on them, which are then made anew although results of equal keys exist. @returns what is to be made again
+ */
+export async function resetStages(tx: Transaction, jobId: string, from: string | null): Promise<StageRow[]> {
+  const which =
+    from === null
+      ? Prisma.sql`status IN ('failed', 'cancelled')`
+      : Prisma.sql`id IN (
+          WITH RECURSIVE again (id) AS (
+            SELECT id FROM stage WHERE job_id = ${jobId} AND (id = ${from} OR kind = ${from})
+            UNION SELECT next.stage_id FROM stage_dependency AS next
+              JOIN again ON next.dependency_id = again.id WHERE next.needed
+          ) SELECT id FROM again)`;
+  return announce(
+    tx,
+    await tx.$queryRaw<StageRow[]>`
+      UPDATE stage SET status = 'waiting', result = NULL, reused = false, error = NULL, failures = 0, cancel_requested = false,
+        dead_at = NULL, fresh = fresh OR ${from !== null}, started_at = NULL, ended_at = NULL
+      WHERE job_id = ${jobId} AND status IN ('succeeded', 'failed', 'cancelled') AND ${which} RETURNING ${COLUMNS}`,
+  );
+}
+
+/** failed → queued, of a stage without a job. */
+export async function resetIngest(tx: Transaction, datasetId: string): Promise<void> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    UPDATE stage SET status = 'waiting', error = NULL, failures = 0, dead_at = NULL, started_at = NULL, ended_at = NULL
+    WHERE dataset_id = ${datasetId} AND status = 'failed' RETURNING id`;
+  await queueStages(
+    tx,
+    rows.map(({ id }) => id),
+  );
 }
 
 /** queued → running, if `dispatch` is the newest message of the stage. @returns null where it is stale */
@@ -142,19 +203,23 @@ export async function succeedStage(
   reused: boolean,
 ): Promise<StageRow | null> {
   const rows = await tx.$queryRaw<StageRow[]>`
-    UPDATE stage SET status = 'succeeded', result = ${JSON.stringify(result)}::jsonb, reused = ${reused},
+    UPDATE stage SET status = 'succeeded', result = ${JSON.stringify(result)}::jsonb, reused = ${reused}, fresh = false,
       lease_until = NULL, progress = NULL, error = NULL, ended_at = clock_timestamp()
     WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING ${COLUMNS}`;
   return (await announce(tx, rows))[0] ?? null;
 }
 
-/** running → failed. */
-export async function failStage(tx: Transaction, { stageId, fence }: Attempt, error: string): Promise<void> {
+/** running → failed. `isDead`: not by what it was given, but after as many tries as it may have. */
+export async function failStage(
+  tx: Transaction,
+  { stageId, fence }: Attempt,
+  { error, isDead }: { error: string; isDead: boolean },
+): Promise<void> {
   await announce(
     tx,
     await tx.$queryRaw<StageRow[]>`
       UPDATE stage SET status = 'failed', failures = failures + 1, error = ${error}, lease_until = NULL,
-        progress = NULL, ended_at = clock_timestamp()
+        progress = NULL, ended_at = clock_timestamp(), dead_at = CASE WHEN ${isDead} THEN clock_timestamp() END
       WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING ${COLUMNS}`,
   );
 }
@@ -167,7 +232,7 @@ export interface Requeue {
   counted: boolean;
 }
 
-/** running → queued, under a new dispatch number. */
+/** running → queued, under a new dispatch number; → paused where the job is. */
 export async function requeueStage(
   tx: Transaction,
   { stageId, fence }: Attempt,
@@ -176,16 +241,18 @@ export async function requeueStage(
   await announce(
     tx,
     await tx.$queryRaw<StageRow[]>`
-      WITH queued AS (
-        UPDATE stage SET status = 'queued', dispatch = dispatch + 1, error = ${error},
+      WITH moved AS (
+        UPDATE stage SET status = CASE WHEN ${ofPausedJob} THEN 'paused' ELSE 'queued' END,
+          dispatch = dispatch + CASE WHEN ${ofPausedJob} THEN 0 ELSE 1 END, error = ${error},
           attempt = attempt - ${counted ? 0 : 1}, failures = failures + ${counted ? 1 : 0},
           lease_until = NULL, worker = NULL, progress = NULL
         WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING *
       ), message AS (
         INSERT INTO outbox (stage_id, kind, dispatch, available_at)
-        SELECT id, kind, dispatch, clock_timestamp() + make_interval(secs => ${delaySeconds}::float8) FROM queued
+        SELECT id, kind, dispatch, clock_timestamp() + make_interval(secs => ${delaySeconds}::float8) FROM moved
+        WHERE status = 'queued'
       )
-      SELECT ${COLUMNS} FROM queued AS stage`,
+      SELECT ${COLUMNS} FROM moved AS stage`,
   );
   await wakeRelay(tx);
 }
@@ -201,7 +268,7 @@ export async function endCancelledStage(tx: Transaction, { stageId, fence }: Att
 }
 
 /**
- * waiting | queued → cancelled at once; to those that run, the wish is told by their next heartbeat.
+ * waiting | queued | paused → cancelled at once; to those that run, the wish is told by their next heartbeat.
  * `which` is a condition on the table `stage`. @returns how many rows it touched
  */
 async function cancelWhere(tx: Transaction, which: Prisma.Sql, error: string | null): Promise<StageRow[]> {
@@ -210,7 +277,7 @@ async function cancelWhere(tx: Transaction, which: Prisma.Sql, error: string | n
     WHERE status = 'running' AND NOT cancel_requested AND ${which} RETURNING ${COLUMNS}`;
   const ended = await tx.$queryRaw<StageRow[]>`
     UPDATE stage SET status = 'cancelled', error = ${error}, ended_at = clock_timestamp()
-    WHERE status IN ('waiting', 'queued') AND ${which} RETURNING ${COLUMNS}`;
+    WHERE status IN ('waiting', 'queued', 'paused') AND ${which} RETURNING ${COLUMNS}`;
   if (ended.length > 0) {
     await tx.outbox.deleteMany({ where: { stageId: { in: ended.map((stage) => stage.id) } } });
     await announce(tx, ended);

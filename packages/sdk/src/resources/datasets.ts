@@ -37,6 +37,15 @@ export class DatasetsApi {
     return allItems((cursor) => this.list({ ...options, ...(cursor ? { cursor } : {}) }), options.cursor);
   }
 
+  /** Reads the images of a data set again that has failed. */
+  retry(id: string, options: RequestOptions = {}): Promise<Dataset> {
+    return this.transport.json(Dataset, {
+      ...options,
+      method: 'POST',
+      path: `v1/datasets/${encodeURIComponent(id)}/retry`,
+    });
+  }
+
   /** @throws ProblemError `invalid-data` with the data set's error where it failed. */
   async waitUntilReady(reference: string, options: WaitOptions = {}): Promise<Dataset> {
     for (;;) {

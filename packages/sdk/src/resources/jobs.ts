@@ -1,5 +1,13 @@
-/** Jobs: submit, look up, cancel, follow to the end. */
-import { Job, type JobCreate, type JobStatus, type Page, pageOf } from '@rela/contracts';
+/** Jobs: submit, look up, pause, cancel, send again, follow to the end. */
+import {
+  Job,
+  type JobCreate,
+  type JobRetry,
+  JobStage,
+  type JobStatus,
+  type Page,
+  pageOf,
+} from '@rela/contracts';
 import type { z } from 'zod';
 import { type FollowOptions, followJob, type JobUpdate } from '../follow.js';
 import { allItems, type PageOptions } from '../pages.js';
@@ -12,6 +20,7 @@ export interface JobListOptions extends PageOptions {
 }
 
 const JobPage = pageOf(Job);
+const StagePage = pageOf(JobStage);
 
 export class JobsApi {
   constructor(private readonly transport: Transport) {}
@@ -34,10 +43,37 @@ export class JobsApi {
 
   /** Stops what runs and drops what waits. The job says `cancelled` when nothing of it runs any more. */
   cancel(id: string, options: RequestOptions = {}): Promise<Job> {
+    return this.#tell(id, 'cancel', options);
+  }
+
+  /** Starts nothing more of it; what runs keeps a checkpoint and stops. */
+  pause(id: string, options: RequestOptions = {}): Promise<Job> {
+    return this.#tell(id, 'pause', options);
+  }
+
+  resume(id: string, options: RequestOptions = {}): Promise<Job> {
+    return this.#tell(id, 'resume', options);
+  }
+
+  /** Sends again what failed or was cancelled; with `from`, that stage (or kind of stage) and all that builds on it, from the start. */
+  retry(id: string, request: JobRetry = {}, options: RequestOptions = {}): Promise<Job> {
+    return this.#tell(id, 'retry', { ...options, json: request });
+  }
+
+  /** One page of its stages, in the order of the plan. */
+  stages(id: string, { signal, ...query }: PageOptions = {}): Promise<Page<JobStage>> {
+    return this.transport.json(StagePage, {
+      path: `v1/jobs/${encodeURIComponent(id)}/stages`,
+      query,
+      ...(signal ? { signal } : {}),
+    });
+  }
+
+  #tell(id: string, what: string, options: RequestOptions & { json?: unknown }): Promise<Job> {
     return this.transport.json(Job, {
       ...options,
       method: 'POST',
-      path: `v1/jobs/${encodeURIComponent(id)}/cancel`,
+      path: `v1/jobs/${encodeURIComponent(id)}/${what}`,
     });
   }
 
