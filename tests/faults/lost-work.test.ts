@@ -1,7 +1,10 @@
 /** What dies in the middle is made up for: nothing is lost, and the model is that of an unbroken run. */
 import { execFileSync } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from '@rela/contracts';
+import { createRandom } from '@rela/random';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { addShapes, shortRun, startService, type TestService } from '../service.js';
 
@@ -34,6 +37,16 @@ async function untilCheckpoint(job: Job): Promise<void> {
     await sleep(100);
   }
   throw new Error('The run wrote no checkpoint within a minute.');
+}
+
+/** Waits until the paused job has no stage under way. */
+async function untilNothingRuns(job: Job): Promise<void> {
+  for (let look = 0; look < 600; look++) {
+    const { items } = await service.client.jobs.stages(job.id);
+    if (!items.some(({ status }) => status === 'running')) return;
+    await sleep(100);
+  }
+  throw new Error('The job ran on for a minute after it was paused.');
 }
 
 const childrenOf = (pid: number): number[] => {
@@ -85,11 +98,29 @@ it('a database that is restarted in the middle stops nothing for good', async ()
   await metricsAreWhole(job);
 });
 
-it('a job that is cancelled stops within seconds and leaves no training process', async () => {
+it('a job that is cancelled leaves no training process and nothing half written, and can be sent again', async () => {
   const job = await submit();
   await untilCheckpoint(job);
   await service.client.jobs.cancel(job.id);
   expect((await finish(job)).status).toBe('cancelled');
-  for (let look = 0; look < 50 && childrenOf(pidOf('train-worker')).length > 0; look++) await sleep(100);
   expect(childrenOf(pidOf('train-worker'))).toEqual([]);
+  expect(await readdir(join(service.folder, 'home', 'artifacts', 'incoming'))).toEqual([]);
+  expect(await modelOf(await finish(await service.client.jobs.retry(job.id)))).toBe(unbroken);
+  await metricsAreWhole(job);
+});
+
+it('a job that is paused at random moments gives the same model, and trains nothing while it is paused', async () => {
+  const random = createRandom(7, 'moments');
+  const job = await submit();
+  for (let pause = 0; pause < 4; pause++) {
+    await sleep(3000 * random.next());
+    const { status } = await service.client.jobs.get(job.id);
+    if (status === 'succeeded') break;
+    await service.client.jobs.pause(job.id);
+    await untilNothingRuns(job);
+    expect(childrenOf(pidOf('train-worker'))).toEqual([]);
+    await service.client.jobs.resume(job.id);
+  }
+  expect(await modelOf(await finish(job))).toBe(unbroken);
+  await metricsAreWhole(job);
 });

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { childEnvironment } from '@rela/config';
 import { ProblemError, type StageResult } from '@rela/contracts';
-import type { AttemptContext } from '@rela/worker';
+import { type AttemptContext, StageStopped } from '@rela/worker';
 import { FromChild, type Work } from './messages.js';
 
 /** Time a child has to write its checkpoint before it is killed. */
@@ -22,6 +22,9 @@ export class ChildDied extends Error {
 }
 
 export type ChildEvent = Exclude<FromChild, { type: 'result' | 'stopped' | 'failed' | 'progress' }>;
+
+const isForNothing = (reason: unknown) =>
+  reason instanceof StageStopped && (reason.reason === 'cancelled' || reason.reason === 'lost');
 
 /**
  * @param onEvent called one at a time, in order; what it throws ends the child
@@ -45,7 +48,9 @@ export async function runInChild(
   let killer: NodeJS.Timeout | undefined;
 
   const stop = () => {
-    if (child.connected) child.send({ type: 'stop' });
+    // Nothing that it writes counts any more, and a step may take longer than a user waits.
+    if (isForNothing(context.signal.reason)) child.kill('SIGKILL');
+    else if (child.connected) child.send({ type: 'stop' });
     killer ??= setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
   };
   child.on('message', (raw) => {

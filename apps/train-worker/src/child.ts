@@ -29,7 +29,9 @@ async function judge(
 }
 
 async function work(request: Work, signal: AbortSignal): Promise<void> {
-  const store = openStore(request.storageUrl, { cacheFolder: join(request.home, 'cache') });
+  const store = openStore(request.storageUrl, {
+    ...{ cacheFolder: join(request.home, 'cache'), owner: request.owner },
+  });
   const engine = await createEngine({
     engine: request.engine,
     threads: request.threads,

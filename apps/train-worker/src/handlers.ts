@@ -12,7 +12,7 @@ import type { Claim, Database } from '@rela/database';
 import type { EngineName } from '@rela/engine';
 import { readJson } from '@rela/stages';
 import type { ArtifactStore } from '@rela/storage';
-import type { StageHandler, WorkerLog } from '@rela/worker';
+import type { AttemptContext, StageHandler, WorkerLog } from '@rela/worker';
 import { type ChildEvent, runInChild } from './child-process.js';
 import type { Work } from './messages.js';
 
@@ -36,7 +36,8 @@ function dependency<K extends StageKind>(claim: Claim, kind: K): StageResultOf<K
 export function createHandlers(parts: HandlerParts): { train: StageHandler; evaluate: StageHandler } {
   const { config, engine, database, store, log } = parts;
 
-  const common = async (dataset: string) => ({
+  const common = async ({ stageId, fence }: Claim, dataset: string) => ({
+    owner: `${stageId}-${fence}`,
     manifest: await readJson(store, dataset, DatasetManifest),
     storageUrl: config.storageUrl,
     home: config.home,
@@ -71,6 +72,15 @@ export function createHandlers(parts: HandlerParts): { train: StageHandler; eval
     }
   };
 
+  /** A child that was killed cannot remove what it was writing. */
+  const inChild = async (work: Work, claim: Claim, context: AttemptContext) => {
+    try {
+      return { result: await runInChild(work, context, record(claim)) };
+    } finally {
+      await store.discard(work.owner);
+    }
+  };
+
   return {
     async train(claim, context) {
       if (claim.input.kind !== 'train')
@@ -81,13 +91,13 @@ export function createHandlers(parts: HandlerParts): { train: StageHandler; eval
         : null;
       const work: Work = {
         type: 'train',
-        ...(await common(input.dataset)),
+        ...(await common(claim, input.dataset)),
         input,
         targets,
         checkpoints: claim.checkpoints,
         checkpointSeconds: config.checkpointSeconds,
       };
-      return { result: await runInChild(work, context, record(claim)) };
+      return inChild(work, claim, context);
     },
     async evaluate(claim, context) {
       if (claim.input.kind !== 'evaluate')
@@ -97,11 +107,11 @@ export function createHandlers(parts: HandlerParts): { train: StageHandler; eval
       const { task } = input;
       const work: Work = {
         type: 'evaluate',
-        ...(await common(input.dataset)),
+        ...(await common(claim, input.dataset)),
         ...{ input, model, weights },
         transfer: task?.kind === 'transfer' ? await readJson(store, task.dataset, DatasetManifest) : null,
       };
-      return { result: await runInChild(work, context, record(claim)) };
+      return inChild(work, claim, context);
     },
   };
 }

@@ -13,6 +13,8 @@ import { ENGINE_NAMES } from '@rela/engine';
 import { z } from 'zod';
 
 const common = {
+  /** Of what the child writes: its attempt. */
+  owner: z.string(),
   manifest: DatasetManifest,
   storageUrl: z.string(),
   home: z.string(),

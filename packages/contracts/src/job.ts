@@ -24,6 +24,27 @@ export const TargetsRequest = z.strictObject({
     .describe('floats a target; absent: all that the prior gives, or one less than there are images'),
 });
 
+/** What a job allows each of its stages. */
+export const JobLimits = z
+  .strictObject({
+    attempts: z
+      .int()
+      .min(1)
+      .max(100)
+      .optional()
+      .describe('tries of a stage before it fails; absent: as many as the service gives (MAX_ATTEMPTS)'),
+    attemptSeconds: z
+      .number()
+      .positive()
+      .max(30 * 24 * 3600)
+      .optional()
+      .describe(
+        'longest time of one try; one that takes longer is stopped and counts as failed, and the next goes on from its checkpoint',
+      ),
+  })
+  .meta({ id: 'JobLimits' });
+export type JobLimits = z.infer<typeof JobLimits>;
+
 export const JobCreate = z
   .strictObject({
     name: Name.optional(),
@@ -36,6 +57,7 @@ export const JobCreate = z
     targets: TargetsRequest.optional().describe(
       'make targets whether a run of this job uses them or not, to train with them elsewhere',
     ),
+    limits: JobLimits.default({}),
     reuse: z
       .boolean()
       .default(true)
@@ -90,6 +112,7 @@ export const Job = z
     appraisals: z.array(Appraisal).describe('what a sample of the images tells of the priors'),
     choice: PriorChoice.nullable().describe('which of several candidates is used, and why'),
     warnings: z.array(z.string()),
+    limits: JobLimits,
     runs: z.array(JobRunSummary),
     stages: z.array(StageSummary).describe('grouped by kind and run, in the order in which they run'),
     error: z.string().nullable(),

@@ -1,5 +1,6 @@
 /** A job as it is written down when it is accepted: its runs and stages, before any of them has an id. */
 
+import type { JobLimits } from './job.js';
 import type { StageInput, StageKind } from './stage.js';
 import type { RunSpec } from './training.js';
 
@@ -24,6 +25,7 @@ export interface JobPlan {
   priorId: string | null;
   /** Take results that exist already. */
   reuse: boolean;
+  limits: JobLimits;
   runs: RunSpec[];
   stages: PlannedStage[];
 }

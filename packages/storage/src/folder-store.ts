@@ -16,7 +16,11 @@ export class FolderStore implements ArtifactStore {
   readonly #incoming: string;
   #prepared: Promise<void> | null = null;
 
-  constructor(folder: string) {
+  /** @param owner marks what this store is writing, in the names of its files */
+  constructor(
+    folder: string,
+    private readonly owner = 'any',
+  ) {
     this.folder = resolve(folder);
     this.#incoming = join(this.folder, 'incoming');
   }
@@ -25,7 +29,7 @@ export class FolderStore implements ArtifactStore {
     options.signal?.throwIfAborted();
     try {
       await this.#prepare();
-      const temporary = join(this.#incoming, randomUUID());
+      const temporary = join(this.#incoming, `${this.owner}.${randomUUID()}`);
       const written = await writeDurably(temporary, source, options.signal);
       await this.#publish(temporary, this.pathOf(written.digest));
       return written;
@@ -66,6 +70,11 @@ export class FolderStore implements ArtifactStore {
 
   async remove(digest: string): Promise<void> {
     await rm(this.pathOf(digest), { force: true });
+  }
+
+  async discard(owner: string): Promise<void> {
+    for (const name of await namesIn(this.#incoming))
+      if (name.startsWith(`${owner}.`)) await rm(join(this.#incoming, name), { force: true });
   }
 
   async check(): Promise<void> {

@@ -63,6 +63,10 @@ export class S3Store implements ArtifactStore {
     await (await this.#bucket()).remove(this.#key(digest));
   }
 
+  discard(owner: string): Promise<void> {
+    return this.#copies.folder.discard(owner);
+  }
+
   async check(): Promise<void> {
     await this.#copies.folder.check();
     const bucket = await this.#bucket();

@@ -35,6 +35,8 @@ export interface ArtifactStore {
   has(digest: string): Promise<boolean>;
   /** Removes the artifact; nothing happens where there is none. */
   remove(digest: string): Promise<void>;
+  /** Removes what an owner (see `OpenOptions`) that was killed has left half written. No such owner may still be writing. */
+  discard(owner: string): Promise<void>;
   /** Resolves if something can be written here and read back. */
   check(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ProblemError, type StageResult, Training } from '@rela/contracts';
+import { type JobLimits, ProblemError, type StageResult, Training } from '@rela/contracts';
 import {
   type Database,
   type EmbeddedPostgres,
@@ -119,11 +119,12 @@ it('a stage that the worker gives back at shutdown is queued and has cost no att
   expect(await stage()).toMatchObject({ status: 'queued', error: null });
 });
 
-it('an attempt whose job is paused is told to stop, and its stage is paused, not queued', async () => {
+/** A job of one training, which the next attempt is at. */
+async function useTraining(limits: JobLimits = {}): Promise<string> {
   const { datasetId } = await stage();
   const training = Training.parse({ method: { name: 'byol' } });
   const { id } = await database.jobs.create({
-    ...{ name: null, datasetId: datasetId!, priorId: null, reuse: false },
+    ...{ name: null, datasetId: datasetId!, priorId: null, reuse: false, limits },
     runs: [{ ...training, name: 'only' }],
     stages: [
       {
@@ -133,6 +134,11 @@ it('an attempt whose job is paused is told to stop, and its stage is paused, not
     ],
   });
   [{ id: stageId, dispatch }] = (await database.stages.listByJob(id)) as [Stage];
+  return id;
+}
+
+it('an attempt whose job is paused is told to stop, and its stage is paused, not queued', async () => {
+  const id = await useTraining();
   let reason: unknown;
   const handler: StageHandler = async (_, { signal }) =>
     waitUntilStopped(signal).catch((error: unknown) => {
@@ -145,6 +151,15 @@ it('an attempt whose job is paused is told to stop, and its stage is paused, not
   await running;
   expect(reason).toMatchObject({ reason: 'paused' });
   expect(await stage()).toMatchObject({ status: 'paused', attempt: 0, error: null });
+});
+
+it('an attempt that takes longer than its job allows is stopped and tried again, as often as the job allows', async () => {
+  await useTraining({ attempts: 2, attemptSeconds: 0.2 });
+  await attempt((_, { signal }) => waitUntilStopped(signal));
+  expect(await stage()).toMatchObject({ status: 'queued', attempt: 1 });
+  ({ dispatch } = await stage());
+  await attempt((_, { signal }) => waitUntilStopped(signal));
+  expect(await stage()).toMatchObject({ status: 'failed', error: expect.stringContaining('the 0.2 s that') });
 });
 
 it('an attempt that lost its stage to another worker is told to stop and changes nothing', async () => {

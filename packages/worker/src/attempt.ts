@@ -3,7 +3,8 @@
  *
  *   message ─▶ claim ─▶ running ─┬─ result ──────────▶ succeed
  *                │               ├─ error ───────────▶ fail (queued again, or failed)
- *            (stale: drop)       ├─ stop: shutdown, paused ──▶ release (costs no attempt)
+ *            (stale: drop)       ├─ stop: timeout ───▶ fail
+ *                                ├─ stop: shutdown, paused ──▶ release (costs no attempt)
  *                                └─ stop: cancelled, lost ─▶ nothing is written
  *
  * Every write carries the claim's fencing number; the database refuses the writes of an attempt that was replaced.
@@ -45,6 +46,8 @@ export interface WorkerLog {
 
 /** Longest time between two heartbeats, so that a cancelled stage stops within two seconds. */
 const HEARTBEAT_MS = 1000;
+/** Node's timers hold no more, which is 24 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Runs the stage that `message` names to its end. Never throws; whatever happens is in the database or in the log. */
 export async function attemptStage(
@@ -83,6 +86,14 @@ export async function attemptStage(
   if (shutdown.aborted) onShutdown();
   shutdown.addEventListener('abort', onShutdown, { once: true });
   const heart = keepAlive(options, claim, stop);
+  const { attemptSeconds } = claim.limits;
+  const timer =
+    attemptSeconds === undefined
+      ? undefined
+      : setTimeout(
+          () => stop.abort(new StageStopped('timeout')),
+          Math.min(1000 * attemptSeconds, LONGEST_TIMER_MS),
+        );
   log.info(about, 'started');
   try {
     const outcome = await handler(claim, { signal: stop.signal, progress: heart.progress });
@@ -95,17 +106,19 @@ export async function attemptStage(
     await endBadly(options, claim, stop.signal.aborted ? stop.signal.reason : error, about);
   } finally {
     shutdown.removeEventListener('abort', onShutdown);
+    clearTimeout(timer);
     await heart.stop();
   }
 }
 
 async function endBadly(
-  { database, log, maxAttempts }: AttemptOptions,
+  { database, log, ...options }: AttemptOptions,
   claim: Claim,
   error: unknown,
   about: object,
 ): Promise<void> {
-  if (error instanceof StageStopped) {
+  const maxAttempts = claim.limits.attempts ?? options.maxAttempts;
+  if (error instanceof StageStopped && error.reason !== 'timeout') {
     log.info({ ...about, reason: error.reason }, 'stopped');
     if (error.reason === 'shutdown' || error.reason === 'paused')
       await database.whenAvailable(() => database.stages.release(claim));
@@ -116,7 +129,10 @@ async function endBadly(
   }
   const state = await database.whenAvailable(() =>
     database.stages.fail(claim, {
-      error: describeFailure(error),
+      error:
+        error instanceof StageStopped
+          ? `It took longer than the ${claim.limits.attemptSeconds} s that its job allows a try. Raise limits.attemptSeconds, or ask for less.`
+          : describeFailure(error),
       retryable: isRetryable(error),
       maxAttempts,
     }),

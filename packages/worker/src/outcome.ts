@@ -5,6 +5,8 @@ import { type ProblemCode, ProblemError } from '@rela/contracts';
 export type StopReason =
   /** The user cancelled the job: what is half done is thrown away. */
   | 'cancelled'
+  /** The attempt took longer than its job allows: save a checkpoint; it counts as a failure. */
+  | 'timeout'
   /** Another worker has the stage now: nothing may be written any more. */
   | 'lost'
   /** The job is paused: save a checkpoint and hand the stage back. */

@@ -20,6 +20,7 @@ import {
   resetStages,
   resumeStagesOfJob,
 } from '../state/stage-state.js';
+import { limitsOf } from './claim.js';
 import { toJson } from './json.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
 import { writeStages } from './plan-rows.js';
@@ -44,6 +45,7 @@ function toJob(row: JobRow, { stages = [], report = NOTHING_KNOWN }: Joined): Jo
     datasetId: row.datasetId,
     priorId: row.priorId,
     ...report,
+    limits: limitsOf(row),
     runs: row.runs.map((run) => ({ ...run, status: run.status as RunStatus })),
     stages,
     error: row.error,
@@ -54,8 +56,9 @@ function toJob(row: JobRow, { stages = [], report = NOTHING_KNOWN }: Joined): Jo
 }
 
 async function writePlan(tx: Transaction, jobId: string, plan: JobPlan): Promise<void> {
-  const { name, datasetId, priorId, reuse } = plan;
-  await insertJob(tx, { id: jobId, name, datasetId, priorId, reuse });
+  const { name, datasetId, priorId, reuse, limits } = plan;
+  const { attempts: maxAttempts, attemptSeconds } = limits;
+  await insertJob(tx, { id: jobId, name, datasetId, priorId, reuse, maxAttempts, attemptSeconds });
   const runs = plan.runs.map((spec, position) => ({
     ...{ id: newId('run'), jobId, position, name: spec.name, spec: toJson(spec) },
   }));

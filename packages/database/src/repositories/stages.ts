@@ -31,7 +31,7 @@ import {
   succeedStage,
 } from '../state/stage-state.js';
 import { recordArtifact } from './artifacts.js';
-import type { Claim } from './claim.js';
+import { type Claim, limitsOf } from './claim.js';
 import { fromJson, toJson } from './json.js';
 import { foreignCursor, type PageRequest, pageOf } from './paging.js';
 import { continuePlan } from './plan-rows.js';
@@ -118,9 +118,11 @@ function toJobStage(row: Omit<StageTableRow, 'input' | 'result'>): JobStage {
   };
 }
 
+const LIMITS_AND_REUSE = { reuse: true, maxAttempts: true, attemptSeconds: true } as const;
+
 async function describeClaim(tx: Transaction, stage: StageRow): Promise<Claim> {
   const { id: stageId, jobId, resultKey } = stage;
-  const job = jobId ? await tx.job.findUnique({ where: { id: jobId }, select: { reuse: true } }) : null;
+  const job = jobId ? await tx.job.findUnique({ where: { id: jobId }, select: LIMITS_AND_REUSE }) : null;
   const reuse = job?.reuse ?? false;
   const checkpoints = await tx.checkpoint.findMany({
     where: { stageId },
@@ -136,6 +138,7 @@ async function describeClaim(tx: Transaction, stage: StageRow): Promise<Claim> {
   return {
     ...{ stageId, fence: stage.fence, attempt: stage.attempt, jobId, runId: stage.runId },
     ...{ input: stage.input, resultKey, checkpoints, reuse },
+    limits: limitsOf(job),
     dependencies: dependencies.map(({ result }) => result),
     existing: stored && fromJson<StageResult>(stored.result),
   };
@@ -375,9 +378,13 @@ export function createStages({ prisma, transaction }: Connection, defaults: { ma
       for (const { stageId } of lost) {
         const taken = await onAttempt({ stageId }, async (tx, stage) => {
           if (!(await leaseHasRunOut(tx, stageId))) return false;
+          const job = stage.jobId
+            ? await tx.job.findUnique({ where: { id: stage.jobId }, select: LIMITS_AND_REUSE })
+            : null;
+          const most = limitsOf(job).attempts ?? maxAttempts;
           const error = `Its worker was lost: no sign of life before the lease ran out (attempt ${stage.attempt}).`;
           if (stage.cancelRequested) await endCancelled(tx, stage);
-          else if (stage.failures + 1 >= maxAttempts) await giveUp(tx, stage, { error, isDead: true });
+          else if (stage.failures + 1 >= most) await giveUp(tx, stage, { error, isDead: true });
           else await tryAgain(tx, stage, { error, delaySeconds: 0, counted: true });
           return true;
         });

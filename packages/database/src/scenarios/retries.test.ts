@@ -135,3 +135,14 @@ it('reads the images of a failed dataset again, and leaves one that is ready', a
   expect(await database.datasets.retry(dataset.id)).toMatchObject({ status: 'running' });
   await expect(database.datasets.retry('ds_none')).rejects.toThrow('There is no dataset "ds_none"');
 });
+
+it('gives up a stage whose workers are lost after as many tries as its job allows', async () => {
+  const { database } = scratch;
+  const job = await database.jobs.create(await examplePlan(database, { limits: { attempts: 1 } }));
+  expect(job.limits).toEqual({ attempts: 1 });
+  const claim = await claimOf(database, await stageOf(database, job, 'embed-0'));
+  expect(claim.limits).toEqual({ attempts: 1 });
+  await database.stages.heartbeat(claim, { leaseSeconds: -1 });
+  await database.stages.requeueLost();
+  expect(await database.jobs.get(job.id)).toMatchObject({ status: 'failed' });
+});

@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import {
   type DatasetManifest,
   type Job,
+  type JobLimits,
   type JobPlan,
   type PlannedStage,
   type Prior,
@@ -102,12 +103,13 @@ export interface PlanOptions {
   control?: boolean;
   shards?: number;
   reuse?: boolean;
+  limits?: JobLimits;
   /** Equal salts give equal result keys. */
   salt?: string;
 }
 
 export async function examplePlan(database: Database, options: PlanOptions = {}): Promise<JobPlan> {
-  const { runs = 1, control = false, shards = 2, reuse = false, salt = randomUUID() } = options;
+  const { runs = 1, control = false, shards = 2, reuse = false, limits = {}, salt = randomUUID() } = options;
   const { dataset } = await addDataset(database);
   const prior = await database.priors.create(examplePrior);
   const specs = Array.from({ length: runs + (control ? 1 : 0) }, (_, index) =>
@@ -159,7 +161,7 @@ export async function examplePlan(database: Database, options: PlanOptions = {})
     ),
   ]);
   return {
-    ...{ name: 'example', datasetId: dataset.id, priorId: prior.id, reuse, runs: specs },
+    ...{ name: 'example', datasetId: dataset.id, priorId: prior.id, reuse, limits, runs: specs },
     stages: [...embeds, reduce, ...trainings],
   };
 }
