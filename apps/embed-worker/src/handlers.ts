@@ -13,7 +13,7 @@ import {
   type StageTools,
 } from '@rela/stages';
 import { type ArtifactStore, dataBuckets } from '@rela/storage';
-import type { AttemptContext, StageHandler, WorkerLog } from '@rela/worker';
+import { type AttemptContext, ownerOf, type StageHandler, type WorkerLog } from '@rela/worker';
 
 export interface HandlerParts {
   config: Config;
@@ -39,7 +39,14 @@ export function createHandlers({ config, store, log }: HandlerParts): {
   close(): Promise<void>;
 } {
   const cache = new EmbedderCache(config.threads, config.precision);
-  const tools = ({ signal, progress }: AttemptContext): StageTools => ({ store, signal, progress });
+  const tools = async (
+    claim: Parameters<StageHandler>[0],
+    { signal, progress }: AttemptContext,
+  ): Promise<StageTools> => {
+    // A worker that was killed could not remove what it was writing.
+    if (claim.fence > 1) await store.discard(claim.stageId);
+    return { store: store.ownedBy(ownerOf(claim)), signal, progress };
+  };
   return {
     handlers: {
       async ingest(claim, context) {
@@ -53,27 +60,34 @@ export function createHandlers({ config, store, log }: HandlerParts): {
             allowPrivateAddresses: config.privateAddresses,
             onSource: (text) => log.info({ stageId: claim.stageId }, text),
           },
-          tools(context),
+          await tools(claim, context),
         );
         return { result, facts: { manifest } };
       },
       async appraise(claim, context) {
         const input = inputOf('appraise', claim);
-        return { result: await appraisePrior(input, cache, tools(context)) };
+        return { result: await appraisePrior(input, cache, await tools(claim, context)) };
       },
       async choose(claim, context) {
         const input = inputOf('choose', claim);
         const appraised = claim.dependencies.filter(isAppraisal);
-        const { result, plan } = await choosePrior(input, appraised, config.threads, tools(context));
+        const { result, plan } = await choosePrior(
+          input,
+          appraised,
+          config.threads,
+          await tools(claim, context),
+        );
         return { result, facts: { plan } };
       },
       async embed(claim, context) {
         const input = inputOf('embed', claim);
-        return { result: await embedShard(input, cache, tools(context)) };
+        return { result: await embedShard(input, cache, await tools(claim, context)) };
       },
       async join(claim, context) {
         inputOf('join', claim);
-        return { result: await joinEmbeddings(claim.dependencies.filter(isEmbed), tools(context)) };
+        return {
+          result: await joinEmbeddings(claim.dependencies.filter(isEmbed), await tools(claim, context)),
+        };
       },
       async reduce(claim, context) {
         const input = inputOf('reduce', claim);
@@ -81,7 +95,7 @@ export function createHandlers({ config, store, log }: HandlerParts): {
           result: await reduceTargets(
             input,
             claim.dependencies.filter((result) => isEmbed(result) || isJoin(result)),
-            tools(context),
+            await tools(claim, context),
           ),
         };
       },

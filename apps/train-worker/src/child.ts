@@ -29,9 +29,9 @@ async function judge(
 }
 
 async function work(request: Work, signal: AbortSignal): Promise<void> {
-  const store = openStore(request.storageUrl, {
-    ...{ cacheFolder: join(request.home, 'cache'), owner: request.owner },
-  });
+  const store = openStore(request.storageUrl, { cacheFolder: join(request.home, 'cache') }).ownedBy(
+    request.owner,
+  );
   const engine = await createEngine({
     engine: request.engine,
     threads: request.threads,

@@ -12,7 +12,7 @@ import type { Claim, Database } from '@rela/database';
 import type { EngineName } from '@rela/engine';
 import { readJson } from '@rela/stages';
 import type { ArtifactStore } from '@rela/storage';
-import type { AttemptContext, StageHandler, WorkerLog } from '@rela/worker';
+import { type AttemptContext, ownerOf, type StageHandler, type WorkerLog } from '@rela/worker';
 import { type ChildEvent, runInChild } from './child-process.js';
 import type { Work } from './messages.js';
 
@@ -37,7 +37,7 @@ export function createHandlers(parts: HandlerParts): { train: StageHandler; eval
   const { config, engine, database, store, log } = parts;
 
   const common = async ({ stageId, fence }: Claim, dataset: string) => ({
-    owner: `${stageId}-${fence}`,
+    owner: ownerOf({ stageId, fence }),
     manifest: await readJson(store, dataset, DatasetManifest),
     storageUrl: config.storageUrl,
     home: config.home,
@@ -72,8 +72,9 @@ export function createHandlers(parts: HandlerParts): { train: StageHandler; eval
     }
   };
 
-  /** A child that was killed cannot remove what it was writing. */
   const inChild = async (work: Work, claim: Claim, context: AttemptContext) => {
+    // Who is killed cannot remove what it was writing: an earlier attempt with its worker, a child of this one.
+    if (claim.fence > 1) await store.discard(claim.stageId);
     try {
       return { result: await runInChild(work, context, record(claim)) };
     } finally {

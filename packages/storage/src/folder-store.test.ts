@@ -50,18 +50,20 @@ describe('a folder store', () => {
   it('removes what one owner left half written, and nothing of another', async () => {
     const incoming = join(folder, 'incoming');
     await mkdir(incoming, { recursive: true });
-    for (const name of ['stg_a-1.x', 'stg_a-1.y', 'stg_a-12.x', 'any.x'])
+    for (const name of ['stg_a.1.x', 'stg_a.1.y', 'stg_a.12.x', 'stg_ab.1.x', 'any.x'])
       await writeFile(join(incoming, name), 'half');
-    await new FolderStore(folder).discard('stg_a-1');
-    expect((await readdir(incoming)).sort()).toEqual(['any.x', 'stg_a-12.x']);
-    const store = new FolderStore(folder, 'stg_a-2');
+    await new FolderStore(folder).discard('stg_a.1');
+    expect((await readdir(incoming)).sort()).toEqual(['any.x', 'stg_a.12.x', 'stg_ab.1.x']);
+    await new FolderStore(folder).discard('stg_a');
+    expect((await readdir(incoming)).sort()).toEqual(['any.x', 'stg_ab.1.x']);
+    const store = new FolderStore(folder).ownedBy('stg_a.2');
     let seen: string[] = [];
     const pieces = async function* () {
       yield new Uint8Array([1]);
       seen = await readdir(incoming);
     };
     await store.write(pieces());
-    expect(seen.filter((name) => name.startsWith('stg_a-2.'))).toHaveLength(1);
+    expect(seen.filter((name) => name.startsWith('stg_a.2.'))).toHaveLength(1);
   });
 
   it('leaves nothing under a temporary name after a failed write', async () => {

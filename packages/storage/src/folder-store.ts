@@ -72,6 +72,10 @@ export class FolderStore implements ArtifactStore {
     await rm(this.pathOf(digest), { force: true });
   }
 
+  ownedBy(owner: string): FolderStore {
+    return new FolderStore(this.folder, owner);
+  }
+
   async discard(owner: string): Promise<void> {
     for (const name of await namesIn(this.#incoming))
       if (name.startsWith(`${owner}.`)) await rm(join(this.#incoming, name), { force: true });

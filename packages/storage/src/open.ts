@@ -13,8 +13,6 @@ export interface OpenOptions {
   cacheFolder?: string;
   /** Bytes that the copies may take; what was used in the last ten minutes stays in any case. Default: 20 GiB. */
   cacheBytes?: number;
-  /** Marks what is being written, so that it can be told from what others write: see `discard`. Letters, digits, `_` and `-`. */
-  owner?: string;
 }
 
 const GIBIBYTE = 1024 ** 3;
@@ -27,14 +25,14 @@ const GIBIBYTE = 1024 ** 3;
 export function openStore(url: string, options: OpenOptions = {}): ArtifactStore {
   if (url.startsWith('s3://')) {
     const cacheFolder = options.cacheFolder ?? join(tmpdir(), `rela-artifacts-${userInfo().uid}`);
-    const copies = new FolderStore(cacheFolder, options.owner);
+    const copies = new FolderStore(cacheFolder);
     return new S3Store(parseS3Url(url), copies, options.cacheBytes ?? 20 * GIBIBYTE);
   }
-  if (url.startsWith('file://')) return new FolderStore(fileURLToPath(url), options.owner);
+  if (url.startsWith('file://')) return new FolderStore(fileURLToPath(url));
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(url))
     throw new ProblemError(
       'invalid-request',
       `Artifacts cannot be stored at ${new URL(url).protocol}//…. STORAGE_URL is a folder or s3://bucket/prefix.`,
     );
-  return new FolderStore(url, options.owner);
+  return new FolderStore(url);
 }

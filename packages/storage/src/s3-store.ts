@@ -10,16 +10,28 @@ import type { S3Address } from './s3-address.js';
 import type { S3Bucket } from './s3-bucket.js';
 import type { ArtifactStore, WriteOptions, Written } from './store.js';
 
+/** The SDK is loaded by the first call: most installations have no S3, and it takes half a second. */
+function opener(address: S3Address): () => Promise<S3Bucket> {
+  let opened: Promise<S3Bucket> | null = null;
+  return () => {
+    opened ??= import('./s3-bucket.js').then(({ S3Bucket }) => new S3Bucket(address));
+    return opened;
+  };
+}
+
 export class S3Store implements ArtifactStore {
   readonly #copies: Copies;
-  #opened: Promise<S3Bucket> | null = null;
+  readonly #bucket: () => Promise<S3Bucket>;
 
+  /** @param bucket of another store at this address, to share its connections */
   constructor(
     private readonly address: S3Address,
     copies: FolderStore,
-    copyBytes: number,
+    private readonly copyBytes: number,
+    bucket = opener(address),
   ) {
     this.#copies = new Copies(copies, copyBytes);
+    this.#bucket = bucket;
   }
 
   async write(source: Uint8Array | AsyncIterable<Uint8Array>, options: WriteOptions = {}): Promise<Written> {
@@ -63,6 +75,10 @@ export class S3Store implements ArtifactStore {
     await (await this.#bucket()).remove(this.#key(digest));
   }
 
+  ownedBy(owner: string): S3Store {
+    return new S3Store(this.address, this.#copies.folder.ownedBy(owner), this.copyBytes, this.#bucket);
+  }
+
   discard(owner: string): Promise<void> {
     return this.#copies.folder.discard(owner);
   }
@@ -80,12 +96,6 @@ export class S3Store implements ArtifactStore {
     const found = await (await this.#bucket()).get(key);
     if (!found) throw missing(digest, where);
     return { bytes: found.bytes, body: verified(found.body, digest, where) };
-  }
-
-  /** The SDK is loaded by the first call: most installations have no S3, and it takes half a second. */
-  #bucket(): Promise<S3Bucket> {
-    this.#opened ??= import('./s3-bucket.js').then(({ S3Bucket }) => new S3Bucket(this.address));
-    return this.#opened;
   }
 
   #key(digest: string): string {

@@ -35,7 +35,9 @@ export interface ArtifactStore {
   has(digest: string): Promise<boolean>;
   /** Removes the artifact; nothing happens where there is none. */
   remove(digest: string): Promise<void>;
-  /** Removes what an owner (see `OpenOptions`) that was killed has left half written. No such owner may still be writing. */
+  /** The same store, for one who may be killed while it writes: what it leaves half written is known by its name, such as `stg_1.2`. */
+  ownedBy(owner: string): ArtifactStore;
+  /** Removes what an owner has left half written, and owners whose names begin with this one and a dot; what they still write fails. */
   discard(owner: string): Promise<void>;
   /** Resolves if something can be written here and read back. */
   check(): Promise<void>;

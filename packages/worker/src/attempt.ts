@@ -14,6 +14,10 @@ import type { Claim, Database, SucceedOptions } from '@rela/database';
 import { describeFailure, isRetryable, StageStopped } from './outcome.js';
 import { ProgressMeter } from './progress.js';
 
+/** Whose half-written artifacts are an attempt's: see ArtifactStore.ownedBy. All of a stage's can be discarded by its id. */
+export const ownerOf = ({ stageId, fence }: Pick<Claim, 'stageId' | 'fence'>): string =>
+  `${stageId}.${fence}`;
+
 /** What a handler may use while it works. */
 export interface AttemptContext {
   /** Aborted with a {@link StageStopped}. */
