@@ -11,7 +11,7 @@ import { addShapes, shortRun, startService, type TestService } from '../service.
 let service: TestService;
 let unbroken: string;
 const ENVIRONMENT = { CHECKPOINT_SECONDS: '0.5', LEASE_SECONDS: '4' };
-const runs = [shortRun('a', { epochs: 12 })];
+const runs = [shortRun('a', { epochs: 8 })];
 
 beforeAll(async () => {
   service = await startService(ENVIRONMENT);
@@ -70,7 +70,7 @@ async function metricsAreWhole(job: Job): Promise<void> {
     if (page.items.length === 0) break;
     after = steps.at(-1)!;
   }
-  expect(steps).toEqual(Array.from({ length: 96 }, (_, index) => index + 1));
+  expect(steps).toEqual(Array.from({ length: 64 }, (_, index) => index + 1));
 }
 
 it('a training process that is killed goes on from its checkpoint and gives the same model', async () => {

@@ -1,4 +1,5 @@
 /** The database: schema and migrations, repositories that own the state machines, the outbox, an embedded Postgres. */
+export { auditJob } from './audit.js';
 export type { Transaction } from './connection.js';
 export { type Database, type DatabaseOptions, openDatabase } from './database.js';
 export { type EmbeddedPostgresCode, EmbeddedPostgresError } from './embedded/error.js';

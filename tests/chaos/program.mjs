@@ -1,0 +1,61 @@
+// One process of the service: started, and started again as soon as it dies.
+import { fork } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const AGAIN_MS = 200;
+const START_MS = 60_000;
+const STOP_MS = 60_000;
+
+/** @param environment of the process; @returns { name, pid, start(), stop(), signal(name), deaths } */
+export function createProgram({ name, file, environment, log }) {
+  let child = null;
+  let stopping = false;
+  let deaths = 0;
+
+  async function launch() {
+    const started = fork(file, [], { env: environment, stdio: ['ignore', log, log, 'ipc'] });
+    child = started;
+    const up = new Promise((resolve) => {
+      started.on('message', ({ type }) => type === 'ready' && resolve(true));
+      started.once('exit', () => resolve(false));
+    });
+    started.once('exit', async () => {
+      child = null;
+      if (stopping) return;
+      deaths += 1;
+      await sleep(AGAIN_MS);
+      if (!stopping) void launch();
+    });
+    return up;
+  }
+
+  return {
+    name,
+    get pid() {
+      return child?.pid ?? null;
+    },
+    get deaths() {
+      return deaths;
+    },
+    /** Resolves when it is up for the first time. It waits for servers that are away. */
+    async start() {
+      const isUp = await Promise.race([launch(), sleep(START_MS, null, { ref: false })]);
+      if (!isUp) throw new Error(`${name} did not come up; see its log.`);
+    },
+    signal(signal) {
+      if (child) child.kill(signal);
+    },
+    /** @returns whether it ended by itself in time */
+    async stop() {
+      stopping = true;
+      const running = child;
+      if (!running) return true;
+      const gone = new Promise((resolve) => running.once('exit', () => resolve(true)));
+      running.kill('SIGCONT');
+      running.kill('SIGTERM');
+      const ended = await Promise.race([gone, sleep(STOP_MS, false, { ref: false })]);
+      if (!ended) running.kill('SIGKILL');
+      return ended;
+    },
+  };
+}

@@ -1,0 +1,60 @@
+// A server's connections through a place where they can be cut, slowed and held.
+import { connect, createServer } from 'node:net';
+
+/** @returns { port, cut(), hold(), slow(milliseconds), free(), close() } of a proxy in front of host:port */
+export async function openProxy({ host, port }) {
+  const pairs = new Set();
+  let delay = 0;
+  let held = false;
+  const server = createServer((client) => {
+    const upstream = connect({ host, port });
+    const pair = [client, upstream];
+    pairs.add(pair);
+    const end = () => {
+      pairs.delete(pair);
+      for (const socket of pair) socket.destroy();
+    };
+    for (const [from, to] of [pair, pair.toReversed()]) {
+      from.setNoDelay(true);
+      from.on('data', (chunk) => {
+        if (delay === 0) to.write(chunk);
+        else {
+          from.pause();
+          setTimeout(() => {
+            to.write(chunk);
+            if (!held) from.resume();
+          }, delay);
+        }
+      });
+      from.on('end', () => to.end());
+      from.on('error', end);
+      from.on('close', end);
+    }
+    if (held) for (const socket of pair) socket.pause();
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const each = (act) => {
+    for (const pair of pairs) for (const socket of pair) act(socket);
+  };
+  return {
+    port: server.address().port,
+    cut: () => each((socket) => socket.destroy()),
+    /** Nothing gets through, and nobody is told. */
+    hold() {
+      held = true;
+      each((socket) => socket.pause());
+    },
+    slow(milliseconds) {
+      delay = milliseconds;
+    },
+    free() {
+      held = false;
+      delay = 0;
+      each((socket) => socket.resume());
+    },
+    async close() {
+      each((socket) => socket.destroy());
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
