@@ -1,9 +1,12 @@
-/** Assembles the orchestrator: the relay from the outbox to the queue, and the recovery of what was lost. */
+/** Assembles the orchestrator: the relay from the outbox to the queue, the recovery of what was lost, and the removal of what nobody needs. */
+import { join } from 'node:path';
 import { type Config, requireDatabase } from '@rela/config';
 import { type Database, migrate, openDatabase } from '@rela/database';
 import { openQueue, type StageQueue } from '@rela/queue';
+import { openStore } from '@rela/storage';
 import { type Logger, pino } from 'pino';
 import { Bell } from './bell.js';
+import { type GarbageOptions, sweepGarbage } from './garbage.js';
 import { Outages } from './outages.js';
 import { requeueLost, resendMissing } from './recovery.js';
 import { relayOutbox } from './relay.js';
@@ -23,6 +26,7 @@ export interface OrchestratorOptions {
 /** The outbox is looked at this often even where no notification comes. */
 const RELAY_PAUSE_MS = 1000;
 const RECOVERY_PAUSE_MS = 3000;
+const GARBAGE_PAUSE_MS = 3600_000;
 const START_BACKOFF_MS = 1000;
 
 /**
@@ -77,7 +81,9 @@ export async function startOrchestrator(
     throw error;
   }
 
-  const loops = startLoops({ database, queue, outages, log, signal });
+  const store = openStore(config.storageUrl, { cacheFolder: join(config.home, 'cache') });
+  const garbage = { ...config.garbage, database, store, log, signal };
+  const loops = startLoops({ database, queue, outages, log, signal, garbage });
   log.info('relaying');
   return {
     async stop() {
@@ -92,8 +98,8 @@ export async function startOrchestrator(
 
 function databaseOptions(config: Config, log: Logger) {
   return {
-    // Relay and recovery ask one thing at a time each.
-    connections: 2,
+    // Relay and recovery ask one thing at a time each; a sweep holds one and asks by another.
+    connections: 4,
     maxAttempts: config.maxAttempts,
     onError: (error: Error) => log.debug({ err: error }, 'a connection to the database broke'),
   };
@@ -105,6 +111,7 @@ async function startLoops(parts: {
   outages: Outages;
   log: Logger;
   signal: AbortSignal;
+  garbage: GarbageOptions;
 }): Promise<void> {
   const { database, outages, signal } = parts;
   const bell = new Bell();
@@ -130,6 +137,14 @@ async function startLoops(parts: {
           await resendMissing(parts);
         },
         pause: () => rest(RECOVERY_PAUSE_MS, signal),
+      },
+      parts,
+    ),
+    keepGoing(
+      {
+        name: 'the removal of what nobody needs',
+        work: async () => void (await sweepGarbage(parts.garbage)),
+        pause: () => rest(GARBAGE_PAUSE_MS, signal),
       },
       parts,
     ),

@@ -3,6 +3,8 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 
+const DAY = 24 * 3600;
+
 const seconds = (byDefault: number) => z.coerce.number().positive().default(byDefault);
 
 export const Settings = z.object({
@@ -74,6 +76,25 @@ export const Settings = z.object({
     .describe('stages that one train worker runs at once'),
   LEASE_SECONDS: seconds(30).describe('a worker that is silent for this long has lost its stage'),
   CHECKPOINT_SECONDS: seconds(20).describe('longest training time between two checkpoints'),
+  GARBAGE_GRACE_SECONDS: z.coerce
+    .number()
+    .nonnegative()
+    .default(24 * 3600)
+    .describe(
+      'artifacts that nothing refers to are removed when nobody has written or asked for them for this long; not less than an hour where they are in S3',
+    ),
+  RETAIN_RESULTS_DAYS: z.coerce
+    .number()
+    .nonnegative()
+    .default(30)
+    .describe('results of stages that no job has taken again for this long are forgotten'),
+  RETAIN_JOBS_DAYS: z.coerce
+    .number()
+    .nonnegative()
+    .optional()
+    .describe(
+      'jobs that ended this long ago are forgotten, with their runs, metrics and models. Absent: never',
+    ),
   MAX_ATTEMPTS: z.coerce.number().int().positive().default(5).describe('tries of a stage before it fails'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 });
@@ -97,6 +118,7 @@ export interface Config {
   leaseSeconds: number;
   checkpointSeconds: number;
   maxAttempts: number;
+  garbage: { graceSeconds: number; resultSeconds: number; jobSeconds: number | null };
   logLevel: string;
 }
 
@@ -134,6 +156,11 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     leaseSeconds: read.LEASE_SECONDS,
     checkpointSeconds: read.CHECKPOINT_SECONDS,
     maxAttempts: read.MAX_ATTEMPTS,
+    garbage: {
+      graceSeconds: read.GARBAGE_GRACE_SECONDS,
+      resultSeconds: DAY * read.RETAIN_RESULTS_DAYS,
+      jobSeconds: read.RETAIN_JOBS_DAYS === undefined ? null : DAY * read.RETAIN_JOBS_DAYS,
+    },
     logLevel: read.LOG_LEVEL,
   };
 }

@@ -5,6 +5,7 @@ import { createArtifacts, createModels } from './repositories/artifacts.js';
 import { createDatasets } from './repositories/datasets.js';
 import { createDeadLetters } from './repositories/dead-letters.js';
 import { createEvents } from './repositories/events.js';
+import { createGarbage } from './repositories/garbage.js';
 import { createIdempotency } from './repositories/idempotency.js';
 import { createJobs } from './repositories/jobs.js';
 import { createListener } from './repositories/listener.js';
@@ -37,6 +38,7 @@ export interface Database {
   outbox: ReturnType<typeof createOutbox>;
   events: ReturnType<typeof createEvents>;
   idempotency: ReturnType<typeof createIdempotency>;
+  garbage: ReturnType<typeof createGarbage>;
   /** One transaction for several creations. It runs again after a deadlock, so it touches nothing but the database. */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Calls `work` until the database answers; `work` has to be idempotent. */
@@ -83,6 +85,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     outbox: translating(createOutbox(connection, listener)),
     events: translating(createEvents(connection, listener)),
     idempotency: translating(createIdempotency(connection)),
+    garbage: translating(createGarbage(connection)),
     transaction,
     whenAvailable,
     ping,

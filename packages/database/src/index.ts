@@ -11,6 +11,7 @@ export {
 export { DatabaseUnavailable, MigrationError } from './errors.js';
 export { type MigrateOptions, migrate } from './migrate.js';
 export type { Claim } from './repositories/claim.js';
+export { CollectionEnded, type Retention } from './repositories/garbage.js';
 export type { IdempotencyState, StoredResponse } from './repositories/idempotency.js';
 export type { ListenHandle } from './repositories/listener.js';
 export type { OutboxMessage } from './repositories/outbox.js';

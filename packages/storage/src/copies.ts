@@ -1,7 +1,6 @@
 /** Local copies of remote artifacts, bounded by bytes: what was used least recently goes first. */
 
 import type { FolderStore } from './folder-store.js';
-import { systemCode } from './system-errors.js';
 
 /** Nobody opens a path later than this after asking for it; younger copies stay even above the bound. */
 const IN_USE_MS = 10 * 60 * 1000;
@@ -17,13 +16,7 @@ export class Copies {
 
   /** Path of the copy, marked as used now; null where there is none. */
   async find(digest: string): Promise<string | null> {
-    try {
-      await this.folder.touch(digest);
-      return this.folder.pathOf(digest);
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return null;
-      throw error;
-    }
+    return (await this.folder.touch(digest)) ? this.folder.pathOf(digest) : null;
   }
 
   /** Removes copies until the rest fits. Calls that overlap share one sweep. */

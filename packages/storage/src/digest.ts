@@ -2,9 +2,11 @@
 import { createHash } from 'node:crypto';
 import { Digest, ProblemError } from '@rela/contracts';
 
+export const isDigest = (text: string): boolean => Digest.safeParse(text).success;
+
 /** The hexadecimal digits of a digest. @throws ProblemError `invalid-request` for anything else. */
 export function hexOf(digest: string): string {
-  if (!Digest.safeParse(digest).success)
+  if (!isDigest(digest))
     throw new ProblemError(
       'invalid-request',
       `"${digest.slice(0, 80)}" is not a digest. A digest is sha256: and 64 hexadecimal digits.`,

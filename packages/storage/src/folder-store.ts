@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { assertDigest, Digester, digestOf, hexOf, missing, verified } from './digest.js';
-import type { ArtifactStore, WriteOptions, Written } from './store.js';
+import type { ArtifactStore, StoredArtifact, WriteOptions, Written } from './store.js';
 import { systemCode, writeProblem } from './system-errors.js';
 
 /** A file in `incoming/` that is older than this belongs to a process that was killed. */
@@ -99,14 +99,22 @@ export class FolderStore implements ArtifactStore {
     return join(this.folder, 'sha256', hex.slice(0, 2), hex.slice(2));
   }
 
-  /** Marks the artifact as used now. */
-  async touch(digest: string): Promise<void> {
+  async touch(digest: string): Promise<boolean> {
     const now = new Date();
-    await utimes(this.pathOf(digest), now, now);
+    try {
+      await utimes(this.pathOf(digest), now, now);
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return false;
+      throw error;
+    }
   }
 
-  /** Every artifact: its digest, bytes, and when it was written or touched, in milliseconds. */
-  async *list(): AsyncGenerator<{ digest: string; bytes: number; usedAt: number }> {
+  async usedAt(digest: string): Promise<number | null> {
+    return (await statOrNull(this.pathOf(digest)))?.mtimeMs ?? null;
+  }
+
+  async *list(): AsyncGenerator<StoredArtifact> {
     const root = join(this.folder, 'sha256');
     for (const start of await namesIn(root)) {
       for (const rest of await namesIn(join(root, start))) {

@@ -1,6 +1,7 @@
 /** A bucket: objects by key, through the AWS SDK. Errors say which bucket at which server did not do what was asked. */
 import type { Readable } from 'node:stream';
 import {
+  CopyObjectCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -16,6 +17,8 @@ import type { S3Address } from './s3-address.js';
 const CONNECT_MS = 5_000;
 const MEBIBYTE = 1024 ** 2;
 const MAX_PARTS = 10_000;
+/** One that was changed this short a time ago counts as used now: an upload is often written again at once. */
+const FRESH_MS = 10 * 60 * 1000;
 
 /** All methods throw ProblemError `unavailable` where the server does not answer or refuses. */
 export class S3Bucket {
@@ -43,13 +46,58 @@ export class S3Bucket {
 
   /** Bytes of an object; null where there is no such object. */
   async size(key: string): Promise<number | null> {
+    return (await this.#head(key))?.bytes ?? null;
+  }
+
+  /** Milliseconds since 1970; null where there is no such object. */
+  async changedAt(key: string): Promise<number | null> {
+    return (await this.#head(key))?.changedAt ?? null;
+  }
+
+  async #head(key: string): Promise<{ bytes: number; changedAt: number } | null> {
     try {
-      const { ContentLength } = await this.#client.send(new HeadObjectCommand(this.#object(key)));
-      return ContentLength ?? 0;
+      const { ContentLength, LastModified } = await this.#client.send(
+        new HeadObjectCommand(this.#object(key)),
+      );
+      return { bytes: ContentLength ?? 0, changedAt: LastModified?.getTime() ?? Date.now() };
     } catch (error) {
       if (isMissing(error)) return null;
       throw this.#problem(error);
     }
+  }
+
+  /** Sets the time of the object's last change to now, unless that was a moment ago. @returns false where there is no such object */
+  async touch(key: string): Promise<boolean> {
+    const changedAt = await this.changedAt(key);
+    if (changedAt === null) return false;
+    if (Date.now() - changedAt < FRESH_MS) return true;
+    try {
+      const CopySource = encodeURI(`${this.address.bucket}/${key}`);
+      // An object is copied onto itself only where something about it changes.
+      const Metadata = { 'used-at': new Date().toISOString() };
+      await this.#client.send(
+        new CopyObjectCommand({ ...this.#object(key), CopySource, Metadata, MetadataDirective: 'REPLACE' }),
+      );
+      return true;
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw this.#problem(error);
+    }
+  }
+
+  /** Every object whose key starts with `prefix`, however deep. Page by page. */
+  async *listAll(prefix: string): AsyncGenerator<{ key: string; bytes: number; changedAt: number }> {
+    let page: string | undefined;
+    do {
+      const command = new ListObjectsV2Command({
+        ...{ Bucket: this.address.bucket, Prefix: prefix, ContinuationToken: page },
+      });
+      const listed = await this.#answer(this.#client.send(command));
+      for (const { Key, Size, LastModified } of listed.Contents ?? [])
+        if (Key !== undefined)
+          yield { key: Key, bytes: Size ?? 0, changedAt: LastModified?.getTime() ?? Date.now() };
+      page = listed.NextContinuationToken;
+    } while (page !== undefined);
   }
 
   /** Keys that start with `prefix`, up to the next "/": objects, and each folder once. Page by page. */

@@ -4,11 +4,11 @@
  */
 import { createReadStream } from 'node:fs';
 import { Copies } from './copies.js';
-import { hexOf, missing, verified } from './digest.js';
+import { hexOf, isDigest, missing, verified } from './digest.js';
 import type { FolderStore } from './folder-store.js';
 import type { S3Address } from './s3-address.js';
 import type { S3Bucket } from './s3-bucket.js';
-import type { ArtifactStore, WriteOptions, Written } from './store.js';
+import type { ArtifactStore, StoredArtifact, WriteOptions, Written } from './store.js';
 
 /** The SDK is loaded by the first call: most installations have no S3, and it takes half a second. */
 function opener(address: S3Address): () => Promise<S3Bucket> {
@@ -39,7 +39,7 @@ export class S3Store implements ArtifactStore {
     const written = await folder.write(source, options);
     const bucket = await this.#bucket();
     const key = this.#key(written.digest);
-    if (!(await bucket.has(key))) {
+    if (!(await bucket.touch(key))) {
       const body = createReadStream(folder.pathOf(written.digest));
       await bucket.upload(key, written.bytes, body, options.signal);
     }
@@ -68,6 +68,22 @@ export class S3Store implements ArtifactStore {
 
   async has(digest: string): Promise<boolean> {
     return (await this.#bucket()).has(this.#key(digest));
+  }
+
+  async touch(digest: string): Promise<boolean> {
+    return (await this.#bucket()).touch(this.#key(digest));
+  }
+
+  async usedAt(digest: string): Promise<number | null> {
+    return (await this.#bucket()).changedAt(this.#key(digest));
+  }
+
+  async *list(): AsyncGenerator<StoredArtifact> {
+    const root = this.#join('sha256/');
+    for await (const { key, bytes, changedAt } of (await this.#bucket()).listAll(root)) {
+      const digest = `sha256:${key.slice(root.length).replace('/', '')}`;
+      if (isDigest(digest)) yield { digest, bytes, usedAt: changedAt };
+    }
   }
 
   async remove(digest: string): Promise<void> {

@@ -150,4 +150,18 @@ describe.each([
   it('can be checked for', async () => {
     await expect(place.store.check()).resolves.toBeUndefined();
   });
+
+  it('lists every artifact, and says when it was written or touched', async () => {
+    const { digest } = await place.store.write(randomBytes(100));
+    const listed = [];
+    for await (const artifact of place.store.list()) listed.push(artifact);
+    const usedAt = await place.store.usedAt(digest);
+    expect(listed).toContainEqual({ digest, bytes: 100, usedAt: expect.any(Number) });
+    expect(Math.abs(Date.now() - usedAt!)).toBeLessThan(60_000);
+    expect(await place.store.touch(digest)).toBe(true);
+    expect(await place.store.usedAt(digest)).toBeGreaterThanOrEqual(usedAt!);
+    await place.store.remove(digest);
+    expect(await place.store.touch(digest)).toBe(false);
+    expect(await place.store.usedAt(digest)).toBeNull();
+  });
 });

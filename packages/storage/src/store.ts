@@ -6,6 +6,13 @@ export interface Written {
   bytes: number;
 }
 
+export interface StoredArtifact {
+  digest: string;
+  bytes: number;
+  /** Milliseconds since 1970, by the clock of the place. */
+  usedAt: number;
+}
+
 export interface WriteOptions {
   /** Stops the write; nothing is left behind. */
   signal?: AbortSignal;
@@ -33,6 +40,12 @@ export interface ArtifactStore {
    */
   localPath(digest: string): Promise<string>;
   has(digest: string): Promise<boolean>;
+  /** Marks the artifact as used now, as every `write` of its bytes does. @returns false where there is none */
+  touch(digest: string): Promise<boolean>;
+  /** When it was last written or touched, in milliseconds since 1970; null where there is none. */
+  usedAt(digest: string): Promise<number | null>;
+  /** Every artifact: when it was last written or touched. In no order. */
+  list(): AsyncIterable<StoredArtifact>;
   /** Removes the artifact; nothing happens where there is none. */
   remove(digest: string): Promise<void>;
   /** The same store, for one who may be killed while it writes: what it leaves half written is known by its name, such as `stg_1.2`. */

@@ -34,9 +34,16 @@ function refusal(field: string, message: string, cause?: unknown): ProblemError 
   );
 }
 
-async function findTraining({ database }: Dependencies, id: string, field: string): Promise<EarlierRun> {
+async function findTraining(
+  { database, store }: Dependencies,
+  id: string,
+  field: string,
+): Promise<EarlierRun> {
   const found = await database.runs.training(id);
   if (!found) throw refusal(field, `there is no run "${id}"; GET /v1/jobs/{id} lists the runs of a job`);
+  // What is about to be named is kept, though nothing else may name it any more.
+  for (const digest of [found.result?.weights, found.result?.checkpoint?.digest])
+    if (digest) await store.touch(digest);
   return found;
 }
 
@@ -49,6 +56,7 @@ async function findWeights(
   const field = init?.run === undefined ? at('init', 'artifact') : at('init', 'run');
   const weights = init?.run === undefined ? init?.artifact : await weightsOf(dependencies, init.run, field);
   if (weights === undefined) throw refusal(field, 'is missing');
+  await dependencies.store.touch(weights);
   const size = viewSize(run, manifest);
   // The size of the views is a fault of its own; the plan names it.
   if (size === null) return { weights, difference: null };

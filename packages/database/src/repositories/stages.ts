@@ -134,13 +134,17 @@ async function describeClaim(tx: Transaction, stage: StageRow): Promise<Claim> {
     WHERE mine.stage_id = ${stageId} AND mine.needed ORDER BY mine.position`;
   // A choice is made of results that are kept, and with it goes the rest of the plan.
   const keeps = stage.kind !== 'choose' && !stage.fresh;
-  const stored = reuse && keeps ? await tx.stageResult.findUnique({ where: { resultKey } }) : null;
+  // Marked in the transaction that takes it: whoever forgets old results leaves it alone.
+  const [stored] =
+    reuse && keeps
+      ? await tx.stageResult.updateManyAndReturn({ where: { resultKey }, data: { usedAt: new Date() } })
+      : [];
   return {
     ...{ stageId, fence: stage.fence, attempt: stage.attempt, jobId, runId: stage.runId },
     ...{ input: stage.input, resultKey, checkpoints, reuse },
     limits: limitsOf(job),
     dependencies: dependencies.map(({ result }) => result),
-    existing: stored && fromJson<StageResult>(stored.result),
+    existing: stored ? fromJson<StageResult>(stored.result) : null,
   };
 }
 
@@ -427,7 +431,7 @@ async function storeResult(tx: Transaction, resultKey: string, result: StageResu
   await tx.stageResult.upsert({
     where: { resultKey },
     create: { resultKey, ...row },
-    update: { ...row, createdAt: new Date() },
+    update: { ...row, createdAt: new Date(), usedAt: new Date() },
   });
 }
 

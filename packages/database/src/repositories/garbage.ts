@@ -1,0 +1,152 @@
+/**
+ * What may be removed: results that no job takes any more, jobs that ended long ago, and artifacts that no row names. A sweep of the storage:
+ *
+ *   forget old rows ─▶ collect every digest that a row names ─▶ for each artifact that is none of them and that nobody
+ *   wrote or touched for the grace time: remove it
+ *
+ * Safe beside everything else, since whoever is about to name an artifact that exists touches it first, or takes a result whose row is
+ * locked and marked as used in the transaction that names it.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Connection, Transaction } from '../connection.js';
+import { Prisma } from '../generated/client.js';
+
+/** What a sweep relies on is gone: another sweep began, or the server crashed. Nothing may be concluded from it any more. */
+export class CollectionEnded extends Error {
+  override readonly name = 'CollectionEnded';
+  readonly code = 'collection-ended';
+  constructor() {
+    super('The collection of references has ended before the sweep; the next sweep makes a new one.');
+  }
+}
+
+export interface Retention {
+  /** Results that no job has taken for this long are forgotten. */
+  resultSeconds: number;
+  /** Jobs that ended this long ago are forgotten, with their runs, metrics and events; null: never. */
+  jobSeconds: number | null;
+}
+
+/** "gc" in ASCII, behind the service's own number: one sweep at a time, over all orchestrators. */
+const SWEEP_LOCK = 0x7265_6c61_6763n;
+const LONGEST_COLLECTION_MS = 3600_000;
+const JOBS_AT_ONCE = 100;
+const RESULTS_AT_ONCE = 1000;
+
+/** Where rows name artifacts: as text in which digests are looked for. */
+const NAMING = Prisma.sql`
+  SELECT digest AS text FROM dataset WHERE digest IS NOT NULL
+  UNION ALL SELECT source::text FROM dataset
+  UNION ALL SELECT model FROM prior
+  UNION ALL SELECT source::text FROM prior
+  UNION ALL SELECT digest FROM model WHERE run_id IS NOT NULL
+  UNION ALL SELECT spec::text FROM run
+  UNION ALL SELECT result::text FROM run WHERE result IS NOT NULL
+  UNION ALL SELECT input::text FROM stage
+  UNION ALL SELECT result::text FROM stage WHERE result IS NOT NULL
+  UNION ALL SELECT result::text FROM stage_result
+  UNION ALL SELECT digest FROM checkpoint`;
+
+const ago = (seconds: number) => Prisma.sql`clock_timestamp() - make_interval(secs => ${seconds}::float8)`;
+
+export function createGarbage({ prisma, transaction }: Connection) {
+  /** Those of `digests` that nothing named when the collection was made. @throws CollectionEnded */
+  async function unnamed(collection: string, digests: string[]): Promise<string[]> {
+    // One statement: what is said of the digests and of the collection is of the same moment.
+    const [row] = await prisma.$queryRaw<{ stands: boolean; unnamed: string[] }[]>`
+      SELECT EXISTS (SELECT 1 FROM artifact_reference WHERE digest = ${collection}) AS stands,
+        ARRAY(SELECT digest FROM unnest(${digests}::text[]) AS digest
+          WHERE NOT EXISTS (SELECT 1 FROM artifact_reference AS known WHERE known.digest = digest.digest)) AS unnamed`;
+    if (!row?.stands) throw new CollectionEnded();
+    return row.unnamed;
+  }
+
+  return {
+    /**
+     * Runs `sweep` unless another process is sweeping. The lock goes with its connection: whoever loses it without knowing finds that its
+     * collection has ended.
+     * @returns what `sweep` gives; null where another one is at it
+     */
+    async alone<T>(sweep: () => Promise<T>, { longestSeconds = 24 * 3600 } = {}): Promise<T | null> {
+      return prisma.$transaction(
+        async (tx) => {
+          const [row] = await tx.$queryRaw<{ taken: boolean }[]>`
+            SELECT pg_try_advisory_xact_lock(${SWEEP_LOCK}) AS taken`;
+          return row?.taken ? await sweep() : null;
+        },
+        { timeout: 1000 * longestSeconds },
+      );
+    },
+
+    /** Forgets what is older than it is kept. @returns how many of each */
+    async forget({ resultSeconds, jobSeconds }: Retention): Promise<{ results: number; jobs: number }> {
+      let results = 0;
+      for (;;) {
+        const gone = await prisma.$executeRaw`
+          DELETE FROM stage_result WHERE result_key IN (
+            SELECT result_key FROM stage_result WHERE used_at < ${ago(resultSeconds)}
+            ORDER BY used_at LIMIT ${RESULTS_AT_ONCE} FOR UPDATE SKIP LOCKED)`;
+        results += gone;
+        if (gone < RESULTS_AT_ONCE) break;
+      }
+      let jobs = 0;
+      for (; jobSeconds !== null; ) {
+        const gone = await transaction((tx) => forgetJobs(tx, jobSeconds));
+        jobs += gone;
+        if (gone < JOBS_AT_ONCE) break;
+      }
+      return { results, jobs };
+    },
+
+    /** Collects every digest that a row names. @returns the name of this collection, which the next one ends */
+    async collect(): Promise<string> {
+      const collection = `collection ${randomUUID()}`;
+      await prisma.$transaction(
+        async (tx) => {
+          await tx.$executeRaw`TRUNCATE artifact_reference`;
+          await tx.$executeRaw`
+            INSERT INTO artifact_reference (digest)
+            SELECT DISTINCT found[1] FROM (${NAMING}) AS named,
+              regexp_matches(named.text, 'sha256:[0-9a-f]{64}', 'g') AS found
+            UNION ALL SELECT ${collection}`;
+        },
+        { timeout: LONGEST_COLLECTION_MS },
+      );
+      return collection;
+    },
+
+    /** Artifacts that are lists of others: manifests of data sets and of targets. */
+    async lists(): Promise<string[]> {
+      const rows = await prisma.$queryRaw<{ digest: string }[]>`
+        SELECT digest FROM dataset WHERE digest IS NOT NULL
+        UNION SELECT result->>'targets' FROM stage WHERE kind = 'reduce' AND result IS NOT NULL
+        UNION SELECT result->>'targets' FROM stage_result WHERE kind = 'reduce'`;
+      return rows.map(({ digest }) => digest);
+    },
+
+    /** Adds what an artifact names. @throws CollectionEnded */
+    async addNamed(collection: string, digests: string[]): Promise<void> {
+      await prisma.$executeRaw`
+        INSERT INTO artifact_reference (digest) SELECT digest FROM unnest(${digests}::text[]) AS digest
+        WHERE EXISTS (SELECT 1 FROM artifact_reference WHERE digest = ${collection}) ON CONFLICT DO NOTHING`;
+      await unnamed(collection, []);
+    },
+
+    unnamed,
+
+    /** Forgets that there was such an artifact, before it is removed. */
+    async forgetArtifact(digest: string): Promise<void> {
+      await prisma.artifact.deleteMany({ where: { digest } });
+      await prisma.model.deleteMany({ where: { digest } });
+    },
+  };
+}
+
+/** @returns how many */
+async function forgetJobs(tx: Transaction, jobSeconds: number): Promise<number> {
+  const old = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id FROM job WHERE ended_at < ${ago(jobSeconds)} AND status IN ('succeeded', 'failed', 'cancelled')
+    ORDER BY ended_at LIMIT ${JOBS_AT_ONCE} FOR UPDATE SKIP LOCKED`;
+  await tx.job.deleteMany({ where: { id: { in: old.map(({ id }) => id) } } });
+  return old.length;
+}
