@@ -19,7 +19,10 @@ const ROOM = 0.5;
 const BEYOND = 0.4;
 /** Shares of a run with ReLA at which it is looked at. */
 const LOOKS = {
-  full: { early: [0.05, 0.1, 0.2, 0.5, 1], late: [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1] },
+  full: {
+    early: [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1],
+    late: [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1],
+  },
   quick: { early: [0.5, 1], late: [0.5, 1] },
 };
 
@@ -89,6 +92,7 @@ async function ofSeed(lab, seed, { epochs, control: { every, atMost }, shares: {
       { seed, rela, dataRatio: ratio, epochs: length },
       {
         ...{ targets, looks, onLook: told(name) },
+        mayStopAt: (step) => goal !== null && step >= BEYOND * steps,
         stop: (seen) =>
           goal !== null && seen.at(-1).step >= BEYOND * steps && reached(seen, goal) !== undefined,
       },

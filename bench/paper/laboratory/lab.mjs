@@ -162,8 +162,8 @@ class Lab {
   }
 
   /** Accuracy over cost: see `curve`. */
-  async curve(run, { targets = null, looks, stop, onLook }) {
+  async curve(run, { targets = null, ...told }) {
     const options = { training: this.training(run), manifest: await this.manifest(), engine: this.engine };
-    return curve({ ...options, targets, looks, stop, onLook }, this.store);
+    return curve({ ...options, targets, ...told }, this.store);
   }
 }

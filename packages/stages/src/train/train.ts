@@ -38,6 +38,8 @@ export interface TrainOptions {
   checkpoints: { step: number; digest: string }[];
   /** Longest training time between two checkpoints. */
   checkpointSeconds: number;
+  /** Steps after which one is written in any case. */
+  checkpointSteps?: readonly number[];
   /** Worker threads that decode images and draw views. */
   loaderThreads: number;
   /** Digest of the checkpoint of a finished run that this one goes on with, where it has none of its own yet. */
@@ -160,12 +162,18 @@ export async function train(
     return reached ?? (hasLostPatience(validations, looks?.patience) ? 'patience' : null);
   };
 
+  const { checkpointSteps = [] } = options;
+  const isCheckpointDue = () =>
+    secondsSince(savedAt) >= options.checkpointSeconds ||
+    (progression.part === 0 && checkpointSteps.includes(progression.step));
+
   /** Steps, the next one included, before anything has to be decided. */
   const stepsLeft = (): number => {
     const { step, flops } = progression;
     const period = looks ? looks.everyEpochs * schedule.stepsPerEpoch : Number.POSITIVE_INFINITY;
     const untilLook = looks ? period - (step % period) : period;
-    return Math.min(untilLook, bounds.room({ step, flops }, phased.flops * plan.parts));
+    const untilCheckpoint = Math.min(...checkpointSteps.filter((at) => at > step).map((at) => at - step));
+    return Math.min(untilLook, untilCheckpoint, bounds.room({ step, flops }, phased.flops * plan.parts));
   };
 
   let savedAt = performance.now();
@@ -237,7 +245,7 @@ export async function train(
         progression.partCorrect = 0;
       }
       tools.progress(progression.step, bounds.expectedSteps({ ...progression, seconds: seconds() }), 'steps');
-      if (secondsSince(savedAt) >= options.checkpointSeconds && progression.step < schedule.totalSteps) {
+      if (isCheckpointDue() && progression.step < schedule.totalSteps) {
         await save();
         savedAt = performance.now();
       }
