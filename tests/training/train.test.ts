@@ -104,6 +104,20 @@ it('goes on bit for bit from any checkpoint: in the middle of a batch, of the wa
   expect(unmeasured((await run(training, { engine: copying })).result)).toEqual(unmeasured(whole.result));
 });
 
+it('keeps a checkpoint at each of the steps that are asked for, whole steps also where one has several parts', async () => {
+  const training = trainingOf({ accumulate: 2 });
+  const asked = { checkpointSteps: [2, 5] };
+  const { saved } = await run(training, asked);
+  expect(saved.map(({ step, final }) => [step, final])).toEqual([
+    [2, false],
+    [5, false],
+    [12, true],
+  ]);
+  const copying: Engine = Object.create(engine, { copiesState: { value: true } });
+  const several = await run(training, { ...asked, engine: copying });
+  expect(several.saved.map(({ step }) => step)).toEqual([2, 5, 12]);
+});
+
 it('goes on with a finished run for longer, and is then bit for bit the longer run', async () => {
   const short = await run(trainingOf({ epochs: 1 }));
   const { checkpoint } = short.result;
