@@ -1,6 +1,7 @@
 /** The command line: which commands there are. What they do is the service's; here it is asked for and shown. */
 import { Command } from 'commander';
 import { parseUrl } from './commands/arguments.js';
+import { addBackup } from './commands/backup.js';
 import { addDatasets } from './commands/datasets.js';
 import { addEngines } from './commands/engines.js';
 import { addJobs, addRun } from './commands/jobs.js';
@@ -26,6 +27,7 @@ export function createProgram(version: string): Command {
     addModels,
     addTargets,
     addEngines,
+    addBackup,
   ])
     add(program);
   return program;

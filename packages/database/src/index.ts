@@ -6,6 +6,7 @@ export { type EmbeddedPostgresCode, EmbeddedPostgresError } from './embedded/err
 export {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
+  embeddedPostgresUrl,
   startEmbeddedPostgres,
 } from './embedded/start.js';
 export { DatabaseUnavailable, MigrationError } from './errors.js';
@@ -18,3 +19,4 @@ export type { OutboxMessage } from './repositories/outbox.js';
 export type { PageRequest } from './repositories/paging.js';
 export type { StoredCheckpoint } from './repositories/runs.js';
 export type { FailOptions, Stage, SucceedOptions } from './repositories/stages.js';
+export { dumpRows, migrationOf, type RowBlock, restoreRows, TABLES, type Table } from './rows.js';

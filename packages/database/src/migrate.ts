@@ -26,6 +26,8 @@ export interface MigrateOptions {
   waitMilliseconds?: number;
   /** Folder of `NNNN_name/migration.sql`; absent: this project's. */
   folder?: string;
+  /** Name of the last one that is applied. Absent: all. */
+  upTo?: string;
 }
 
 export const migrationsFolder = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url));
@@ -106,7 +108,7 @@ async function apply(client: pg.Client, migration: Migration): Promise<void> {
   }
 }
 
-async function migrateOnce(url: string, known: Migration[]): Promise<string[]> {
+async function migrateOnce(url: string, known: Migration[], upTo?: string): Promise<string[]> {
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: CONNECT_MILLISECONDS,
@@ -123,7 +125,9 @@ async function migrateOnce(url: string, known: Migration[]): Promise<string[]> {
        FROM _prisma_migrations WHERE rolled_back_at IS NULL ORDER BY migration_name`,
     );
     check(rows, known);
-    const pending = known.filter(({ name }) => !rows.some((row) => row.migration_name === name));
+    const pending = known.filter(
+      ({ name }) => (upTo === undefined || name <= upTo) && !rows.some((row) => row.migration_name === name),
+    );
     for (const migration of pending) await apply(client, migration);
     return pending.map(({ name }) => name);
   } finally {
@@ -139,11 +143,12 @@ async function migrateOnce(url: string, known: Migration[]): Promise<string[]> {
  */
 export async function migrate(url: string, options: MigrateOptions = {}): Promise<string[]> {
   const known = await readMigrations(options.folder);
+  const { upTo } = options;
   const deadline = AbortSignal.timeout(options.waitMilliseconds ?? WAIT_MILLISECONDS);
   let failure: unknown;
   const attempt = async () => {
     try {
-      return await migrateOnce(url, known);
+      return await migrateOnce(url, known, upTo);
     } catch (error) {
       failure = error;
       throw error;

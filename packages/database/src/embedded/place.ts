@@ -69,7 +69,7 @@ export async function openPlace(wanted: string, account: Account | null): Promis
 }
 
 /** The port of the last start, so that a URL somebody noted stays good. */
-export async function rememberedPort(place: Place): Promise<number | null> {
+export async function rememberedPort(place: Pick<Place, 'folder'>): Promise<number | null> {
   try {
     const port = Number(await readFile(join(place.folder, 'port'), 'utf8'));
     return Number.isInteger(port) && port > 0 && port < 65536 ? port : null;
@@ -77,6 +77,13 @@ export async function rememberedPort(place: Place): Promise<number | null> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
+}
+
+/** What a start has left in the folder for those who want to reach its server; makes nothing. */
+export async function knownPlace(folder: string): Promise<{ port: number; password: string } | null> {
+  const port = await rememberedPort({ folder });
+  if (port === null) return null;
+  return { port, password: (await readFile(join(folder, 'password'), 'utf8')).trim() };
 }
 
 export async function rememberPort(place: Place, port: number): Promise<void> {

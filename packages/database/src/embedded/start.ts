@@ -14,7 +14,7 @@ import pg from 'pg';
 import { findAccount } from './account.js';
 import { EmbeddedPostgresError } from './error.js';
 import { removeLeftovers } from './leftovers.js';
-import { openPlace, rememberedPort, rememberPort } from './place.js';
+import { knownPlace, openPlace, rememberedPort, rememberPort } from './place.js';
 import {
   findPostmaster,
   initialise,
@@ -163,6 +163,12 @@ async function seize(
     `The PostgreSQL server of ${place.folder} did not start within ${START_MILLISECONDS / 1000} seconds. ` +
       `Its log ends with:\n${await logTail(place)}`,
   );
+}
+
+/** Address of the server that another process runs on `folder`, as it was when it started; null where none ever ran. */
+export async function embeddedPostgresUrl(folder: string): Promise<string | null> {
+  const place = await knownPlace(folder);
+  return place && urlOf(place.port, place.password);
 }
 
 /** Returns once the new process answers or has gone; it goes where another start was faster. */
