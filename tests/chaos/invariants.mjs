@@ -1,9 +1,9 @@
 // What has to hold when everything is over, whatever went wrong.
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasEnded } from '@rela/contracts';
 import { auditJob } from '@rela/database';
 
-const FINAL = ['succeeded', 'failed', 'cancelled'];
 const DIGEST = /sha256:[0-9a-f]{64}/g;
 
 async function everyStepOnce({ client }, { id, result }) {
@@ -39,7 +39,7 @@ export async function brokenPromises(world, accepted, reference) {
   const verified = new Set();
   for (const { id, kind } of accepted) {
     const job = await client.jobs.get(id);
-    if (!FINAL.includes(job.status)) faults.push(`job ${id} is ${job.status}`);
+    if (!hasEnded(job.status)) faults.push(`job ${id} is ${job.status}`);
     if (job.status === 'failed') faults.push(`job ${id} failed: ${job.error}`);
     faults.push(...(await auditJob(database, id)));
     for (const { id: runId, status } of job.runs) {

@@ -1,6 +1,7 @@
 // What users do meanwhile: they submit jobs, look at them, and cancel, pause and resume some.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasEnded } from '@rela/contracts';
 import { writeShapes } from '../shapes.js';
 
 /** Every such training is the same one: whatever happens to it, its model has to be that of an unbroken run. */
@@ -52,7 +53,6 @@ const PAUSE_MS = 400;
 export function keepBusy(client, random, signal) {
   const state = { accepted: [], wishes: { cancelled: 0, paused: 0, refused: 0 } };
   const ended = new Set();
-  const isOver = ({ status }) => ['succeeded', 'failed', 'cancelled'].includes(status);
   const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
 
   async function wish(id) {
@@ -77,7 +77,10 @@ export function keepBusy(client, random, signal) {
   const working = (async () => {
     for (let number = 0; !signal.aborted; ) {
       const open = state.accepted.filter(({ id }) => !ended.has(id));
-      for (const { id } of open) if (isOver(await client.jobs.get(id))) ended.add(id);
+      for (const { id } of open) {
+        const { status } = await client.jobs.get(id);
+        if (hasEnded(status)) ended.add(id);
+      }
       if (open.filter(({ id }) => !ended.has(id)).length < AT_ONCE) {
         const kind = ORDER[number++ % ORDER.length];
         const { id } = await client.jobs.create({ name: kind, ...KINDS[kind] });

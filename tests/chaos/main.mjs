@@ -90,13 +90,14 @@ async function main() {
 
 /** Waits until every job has ended; what is left paused goes on. */
 async function settle({ client }, accepted) {
+  const { hasEnded } = await import('@rela/contracts');
   const end = performance.now() + SETTLE_MS;
   const open = new Set(accepted.map(({ id }) => id));
   while (open.size > 0 && performance.now() < end) {
     for (const id of open) {
       const { status } = await client.jobs.get(id);
       if (status === 'paused') await client.jobs.resume(id);
-      if (['succeeded', 'failed', 'cancelled'].includes(status)) open.delete(id);
+      if (hasEnded(status)) open.delete(id);
     }
     await sleep(500);
   }

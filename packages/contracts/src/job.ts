@@ -12,6 +12,10 @@ export type RunStatus = z.infer<typeof RunStatus>;
 export const JobStatus = z.enum(['queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled']);
 export type JobStatus = z.infer<typeof JobStatus>;
 
+/** Nothing more happens to such a job, unless somebody sends it again. */
+export const hasEnded = (status: JobStatus): boolean =>
+  status === 'succeeded' || status === 'failed' || status === 'cancelled';
+
 export const PriorRequest = z.union([Reference, AutoPrior, BlendPrior]);
 export type PriorRequest = z.infer<typeof PriorRequest>;
 

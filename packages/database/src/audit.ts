@@ -1,8 +1,10 @@
 /** Reads the history of a job back and checks that it adds up: every change is an event, every event an allowed change. */
-import type { JobEvent } from '@rela/contracts';
+import { hasEnded, type JobEvent, JobStatus } from '@rela/contracts';
 import type { Database } from './database.js';
 import { TRANSITIONS } from './state/transitions.js';
 
+/** Of jobs, runs and stages alike. */
+const FINAL = new Set(JobStatus.options.filter(hasEnded) as string[]);
 const EVENTS_AT_ONCE = 1000;
 const STAGES_AT_ONCE = 200;
 
@@ -73,12 +75,11 @@ export async function auditJob(database: Database, jobId: string): Promise<strin
   }
   const job = await database.jobs.get(jobId);
   if (!job) return [...faults, `there is no job ${jobId}`];
-  const hasEnded = job.endedAt !== null;
+  const isOver = hasEnded(job.status);
   const compare = (table: Story['table'], id: string, status: string) => {
     const last = stories.get(id)?.told.at(-1) ?? TRANSITIONS[table].first;
     if (last !== status) faults.push(`${table} ${id} is ${status}; its history ends with ${last}`);
-    if (hasEnded && !['succeeded', 'failed', 'cancelled'].includes(status))
-      faults.push(`${table} ${id} is ${status}, though its job has ended`);
+    if (isOver && !FINAL.has(status)) faults.push(`${table} ${id} is ${status}, though its job has ended`);
   };
   compare('job', job.id, job.status);
   for (const { id, status } of job.runs) compare('run', id, status);

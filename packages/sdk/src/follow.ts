@@ -1,5 +1,5 @@
 /** Follows a job's event stream to its end, over as many connections as it takes. */
-import { Job, JobEvent, type JobStatus } from '@rela/contracts';
+import { hasEnded, Job, JobEvent } from '@rela/contracts';
 import type { EventSourceMessage } from 'eventsource-parser';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { backoffDelay, sleep } from './backoff.js';
@@ -23,8 +23,6 @@ export type JobUpdate = JobEvent | JobProgress;
 
 const SECOND = 1000;
 const DEFAULT_PATIENCE = 60;
-
-const ENDED: readonly JobStatus[] = ['succeeded', 'failed', 'cancelled'];
 
 function parseUpdate(message: EventSourceMessage): JobUpdate {
   const data: unknown = JSON.parse(message.data);
@@ -86,7 +84,7 @@ export async function* followJob(
           if (update.sequence <= last) continue;
           last = update.sequence;
         }
-        if (update.type === 'job') isOver = ENDED.includes(update.status);
+        if (update.type === 'job') isOver = hasEnded(update.status);
         yield update;
         if (isOver) break;
       }

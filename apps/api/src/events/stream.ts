@@ -1,5 +1,5 @@
 /** The event stream of one client: server-sent events (HTML standard, section 9.2), read from the database by cursor. */
-import type { Job, JobStatus } from '@rela/contracts';
+import { hasEnded, type Job } from '@rela/contracts';
 import type { Database } from '@rela/database';
 import type { Watcher } from './watchers.js';
 
@@ -9,12 +9,6 @@ const PAGE = 100;
 const HEARTBEAT = 15_000;
 /** What a browser waits before it connects again. */
 const RETRY = 2000;
-
-const ended: readonly JobStatus[] = ['succeeded', 'failed', 'cancelled'];
-
-export function hasEnded(status: JobStatus): boolean {
-  return ended.includes(status);
-}
 
 function encode(name: string, data: unknown, id?: number): string {
   const lines = [

@@ -1,8 +1,8 @@
 /** /v1/jobs/:id/events: what happens to a job, as a stream or as pages. */
 import { Readable } from 'node:stream';
-import { JobEvent, pageOf } from '@rela/contracts';
+import { hasEnded, JobEvent, pageOf } from '@rela/contracts';
 import { z } from 'zod';
-import { hasEnded, streamEvents } from '../events/stream.js';
+import { streamEvents } from '../events/stream.js';
 import { IdPath, problems, Streamed } from '../http/responses.js';
 import { findJob } from '../references.js';
 import type { Routes } from './route.js';

@@ -1,5 +1,6 @@
 /** Jobs: accepted in one transaction with all that they need; cancelled, paused, sent again. Their state: state/job-state.ts. */
 import {
+  hasEnded,
   type Job,
   type JobPlan,
   type JobStatus,
@@ -88,8 +89,6 @@ export function createJobs({ prisma, transaction }: Connection) {
     throw new ProblemError('not-found', `There is no job "${id}". GET /v1/jobs lists them.`);
   }
 
-  const isOpen = (status: JobStatus) => status === 'queued' || status === 'running' || status === 'paused';
-
   /** Changes the job under its lock and returns it as it is then. @throws ProblemError `not-found`, and what `change` throws */
   async function changed(
     id: string,
@@ -143,7 +142,7 @@ export function createJobs({ prisma, transaction }: Connection) {
       changed(id, async (tx, { status, cancelRequested }) => {
         if (status === 'succeeded' || status === 'failed')
           throw conflict(id, `has ${status} already`, 'there is nothing left to cancel');
-        if (!isOpen(status) || cancelRequested) return;
+        if (hasEnded(status) || cancelRequested) return;
         await requestCancel(tx, id);
         await cancelStagesOfJob(tx, id);
         await settleJob(tx, id);
@@ -155,7 +154,7 @@ export function createJobs({ prisma, transaction }: Connection) {
      */
     pause: (id: string): Promise<Job> =>
       changed(id, async (tx, { status, cancelRequested }) => {
-        if (!isOpen(status)) throw conflict(id, `is ${status} already`, 'there is nothing left to pause');
+        if (hasEnded(status)) throw conflict(id, `is ${status} already`, 'there is nothing left to pause');
         if (cancelRequested) throw conflict(id, 'is being cancelled', 'what runs is about to stop');
         if (status === 'paused') return;
         await pauseJob(tx, id);
@@ -168,7 +167,7 @@ export function createJobs({ prisma, transaction }: Connection) {
      */
     resume: (id: string): Promise<Job> =>
       changed(id, async (tx, { status }) => {
-        if (!isOpen(status))
+        if (hasEnded(status))
           throw conflict(id, `is ${status} already`, `POST /v1/jobs/${id}/retry makes stages of it again`);
         if (status !== 'paused') return;
         await resumeJob(tx, id);
@@ -188,7 +187,7 @@ export function createJobs({ prisma, transaction }: Connection) {
       changed(
         id,
         async (tx, { status }) => {
-          if (isOpen(status)) throw conflict(id, `is ${status}`, 'it can be sent again when it has ended');
+          if (!hasEnded(status)) throw conflict(id, `is ${status}`, 'it can be sent again when it has ended');
           if (from !== null) {
             const [stage] = await tx.stage.findMany({
               where: { jobId: id, OR: [{ id: from }, { kind: from }] },
