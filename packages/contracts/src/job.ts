@@ -28,6 +28,29 @@ export const TargetsRequest = z.strictObject({
     .describe('floats a target; absent: all that the prior gives, or one less than there are images'),
 });
 
+const LABEL = /^[\w.:@/-]+$/;
+const labelText = (what: string, most: number) =>
+  z.string().min(1).max(most).regex(LABEL, `the ${what} of a label has letters, digits and . : @ / _ - only`);
+
+/** By which jobs are found again, such as { team: "vision", ticket: "ML-12" }. */
+export const Labels = z
+  .record(labelText('key', 63), labelText('value', 200))
+  .refine((labels) => Object.keys(labels).length <= 32, { error: 'has more than 32 labels' })
+  .meta({ id: 'Labels' });
+export type Labels = z.infer<typeof Labels>;
+
+/** `key=value`, as a list of jobs is asked for it. */
+export const LabelQuery = z
+  .string()
+  .max(264)
+  .transform((text, context) => {
+    const at = text.indexOf('=');
+    const label = Labels.safeParse({ [text.slice(0, at)]: text.slice(at + 1) });
+    if (at > 0 && label.success) return label.data;
+    context.addIssue({ code: 'custom', message: 'has to be key=value, such as team=vision' });
+    return z.NEVER;
+  });
+
 /** What a job allows each of its stages. */
 export const JobLimits = z
   .strictObject({
@@ -61,6 +84,7 @@ export const JobCreate = z
     targets: TargetsRequest.optional().describe(
       'make targets whether a run of this job uses them or not, to train with them elsewhere',
     ),
+    labels: Labels.default({}).describe('by which it is found again: GET /v1/jobs?label=key=value'),
     limits: JobLimits.default({}),
     reuse: z
       .boolean()
@@ -116,6 +140,7 @@ export const Job = z
     appraisals: z.array(Appraisal).describe('what a sample of the images tells of the priors'),
     choice: PriorChoice.nullable().describe('which of several candidates is used, and why'),
     warnings: z.array(z.string()),
+    labels: Labels,
     limits: JobLimits,
     runs: z.array(JobRunSummary),
     stages: z.array(StageSummary).describe('grouped by kind and run, in the order in which they run'),

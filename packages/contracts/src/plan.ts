@@ -1,6 +1,6 @@
 /** A job as it is written down when it is accepted: its runs and stages, before any of them has an id. */
 
-import type { JobLimits } from './job.js';
+import type { JobLimits, Labels } from './job.js';
 import type { StageInput, StageKind } from './stage.js';
 import type { RunSpec } from './training.js';
 
@@ -25,6 +25,7 @@ export interface JobPlan {
   priorId: string | null;
   /** Take results that exist already. */
   reuse: boolean;
+  labels: Labels;
   limits: JobLimits;
   runs: RunSpec[];
   stages: PlannedStage[];

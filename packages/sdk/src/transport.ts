@@ -14,7 +14,8 @@ export interface RequestOptions {
 interface Call extends RequestOptions {
   method?: 'GET' | 'POST';
   path: string;
-  query?: Record<string, string | number | undefined>;
+  /** A list is given once for each of its items. */
+  query?: Record<string, string | number | readonly string[] | undefined>;
   headers?: Record<string, string>;
   /** Sent as JSON. */
   json?: unknown;
@@ -78,7 +79,8 @@ export class Transport {
   async #once(call: Call, { key }: { key: string }): Promise<Response> {
     const url = new URL(call.path.replace(/^\//, ''), this.#base);
     for (const [name, value] of Object.entries(call.query ?? {}))
-      if (value !== undefined) url.searchParams.set(name, String(value));
+      for (const one of Array.isArray(value) ? value : [value])
+        if (one !== undefined) url.searchParams.append(name, String(one));
     const method = call.method ?? 'GET';
     const headers: Record<string, string> = { accept: 'application/json', ...call.headers };
     if (method === 'POST') headers['idempotency-key'] = key;

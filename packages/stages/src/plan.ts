@@ -366,6 +366,7 @@ export function planStages(
     datasetId: dataset.id,
     priorId: prior?.id ?? null,
     reuse: request.reuse,
+    labels: request.labels,
     limits: request.limits,
     runs: request.runs,
     stages,

@@ -124,7 +124,7 @@ async function useTraining(limits: JobLimits = {}): Promise<string> {
   const { datasetId } = await stage();
   const training = Training.parse({ method: { name: 'byol' } });
   const { id } = await database.jobs.create({
-    ...{ name: null, datasetId: datasetId!, priorId: null, reuse: false, limits },
+    ...{ name: null, datasetId: datasetId!, priorId: null, reuse: false, labels: {}, limits },
     runs: [{ ...training, name: 'only' }],
     stages: [
       {

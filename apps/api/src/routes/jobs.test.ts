@@ -128,6 +128,23 @@ it('lists the jobs in one state', async () => {
   expect(new Set(cancelled.map((job) => job.status))).toEqual(new Set(['cancelled']));
 });
 
+it('lists the jobs with labels, and says how one is asked for', async () => {
+  const { jobs } = service.client;
+  const labels = { team: 'vision', ticket: 'ML-12' };
+  const { id } = await jobs.create({ ...smallJob('digits', 'labelled'), labels });
+  expect((await jobs.list({ labels, name: 'LAB' })).items).toMatchObject([{ id, labels }]);
+  expect((await jobs.list({ labels: { team: 'speech' } })).items).toEqual([]);
+  for (const query of ['label=team', 'label=team=a=b', `label=${'k'.repeat(64)}=v`]) {
+    const response = await fetch(`${service.url}/v1/jobs?${query}`);
+    expect([query, response.status]).toEqual([query, 400]);
+    expect(await response.json()).toMatchObject({ errors: [{ field: 'label' }] });
+  }
+  const many = Object.fromEntries(Array.from({ length: 33 }, (_, key) => [`key${key}`, 'value']));
+  expect(await refusal(jobs.create({ ...smallJob('digits'), labels: many }))).toMatchObject({
+    errors: [{ field: 'labels', message: 'has more than 32 labels' }],
+  });
+});
+
 it('cancels a job that waits at once, and again without a change', async () => {
   const { id } = await service.client.jobs.create(smallJob('digits'));
   expect(await service.client.jobs.cancel(id)).toMatchObject({ status: 'cancelled' });

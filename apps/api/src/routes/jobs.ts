@@ -1,5 +1,15 @@
 /** /v1/jobs: submits trainings, lists them, cancels, pauses and sends them again. */
-import { Job, JobCreate, JobRetry, JobStage, JobStatus, PageQuery, pageOf } from '@rela/contracts';
+import {
+  Job,
+  JobCreate,
+  JobRetry,
+  JobStage,
+  JobStatus,
+  LabelQuery,
+  PageQuery,
+  pageOf,
+} from '@rela/contracts';
+import { z } from 'zod';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { IdPath, problems } from '../http/responses.js';
 import { planRequest } from '../jobs/plan.js';
@@ -8,7 +18,14 @@ import type { Routes } from './route.js';
 
 const tags = ['jobs'];
 
-const JobQuery = PageQuery.extend({ status: JobStatus.optional().describe('only jobs in this state') });
+const JobQuery = PageQuery.extend({
+  status: JobStatus.optional().describe('only jobs in this state'),
+  name: z.string().min(1).max(120).optional().describe('only jobs whose name starts so, in any case'),
+  label: z
+    .union([LabelQuery.transform((one) => [one]), z.array(LabelQuery).max(32)])
+    .optional()
+    .describe('key=value: only jobs with this label; given several times, with all of them'),
+});
 
 export const jobRoutes: Routes = async (app, context) => {
   const { database } = context;
@@ -45,7 +62,8 @@ export const jobRoutes: Routes = async (app, context) => {
       querystring: JobQuery,
       response: { 200: pageOf(Job), ...problems },
     },
-    handler: (request) => database.jobs.list(request.query),
+    handler: ({ query: { label, ...query } }) =>
+      database.jobs.list({ ...query, labels: label && Object.assign({}, ...label) }),
   });
 
   app.route({

@@ -20,6 +20,13 @@ export function parseNumbers(text: string): number[] {
   return text.split(',').map(parseNumber);
 }
 
+/** `team=vision`, given as often as there are labels. */
+export function parseLabel(text: string, earlier: Record<string, string> = {}): Record<string, string> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('It has to be key=value, such as team=vision.');
+  return { ...earlier, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
 export function parseUrl(text: string): string {
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
     throw new InvalidArgumentError('It has to be an address such as http://127.0.0.1:8080.');

@@ -17,6 +17,7 @@ import { formatTime } from '../output/format.js';
 import type { Output } from '../output/output.js';
 import { type Column, formatProperties, formatTable } from '../output/table.js';
 import { faultsInSpec, readSpec } from '../spec/read-spec.js';
+import { parseLabel } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { addListOptions, type ListOptions, moreNote } from './lists.js';
 import { furtherEvaluations, RUN_COLUMNS } from './runs.js';
@@ -73,6 +74,12 @@ const DEAD_COLUMNS: Column<DeadLetter>[] = [
   { title: 'ERROR', value: ({ error }) => error },
 ];
 
+interface JobListing extends ListOptions {
+  status?: JobStatus;
+  name?: string;
+  label?: Record<string, string>;
+}
+
 async function runsOf(client: RelaClient, job: Job): Promise<Run[]> {
   return Promise.all(job.runs.map(({ id }) => client.runs.get(id)));
 }
@@ -84,6 +91,10 @@ function describe(job: Job, runs: Run[]): string {
     status: job.status,
     dataset: job.datasetId,
     prior: job.priorId,
+    labels:
+      Object.entries(job.labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(', ') || null,
     created: formatTime(job.createdAt),
     started: job.startedAt && formatTime(job.startedAt),
     ended: job.endedAt && formatTime(job.endedAt),
@@ -167,9 +178,11 @@ export function addJobs(program: Command): void {
   const jobs = program.command('jobs').description('jobs: what was submitted');
   addListOptions(jobs.command('list').description('jobs, newest first'))
     .addOption(new Option('--status <status>', 'only these').choices(JobStatus.options))
-    .action(async (options: ListOptions & { status?: JobStatus }, command: Command) => {
+    .option('--name <start>', 'only those whose name starts so')
+    .option('--label <key=value>', 'only those with this label; may be given again', parseLabel)
+    .action(async ({ label, ...options }: JobListing, command: Command) => {
       const { client, output } = await openSession(command);
-      const page = await client.jobs.list(options);
+      const page = await client.jobs.list({ ...options, ...(label ? { labels: label } : {}) });
       output.result(page, () => formatTable(COLUMNS, page.items) + moreNote(page));
     });
   jobs

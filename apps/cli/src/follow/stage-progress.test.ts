@@ -14,6 +14,7 @@ function jobOf(...stages: Partial<StageSummary>[]): Job {
     blend: null,
     choice: null,
     warnings: [],
+    labels: {},
     limits: {},
     runs: [{ id: 'run_1', name: 'control', status: 'running' }],
     stages: stages.map((stage) => ({

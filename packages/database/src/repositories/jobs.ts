@@ -4,13 +4,14 @@ import {
   type Job,
   type JobPlan,
   type JobStatus,
+  type Labels,
   newId,
   type Page,
   ProblemError,
   type RunStatus,
 } from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
-import type { Prisma } from '../generated/client.js';
+import { Prisma } from '../generated/client.js';
 import { lockJob } from '../state/events.js';
 import { insertJob, pauseJob, reopenJob, requestCancel, resumeJob, settleJob } from '../state/job-state.js';
 import { insertRuns, reopenRuns } from '../state/run-state.js';
@@ -22,8 +23,8 @@ import {
   resumeStagesOfJob,
 } from '../state/stage-state.js';
 import { limitsOf } from './claim.js';
-import { toJson } from './json.js';
-import { type PageRequest, pageArguments, pageOf } from './paging.js';
+import { fromJson, toJson } from './json.js';
+import { assertCursor, type PageRequest, pageOf } from './paging.js';
 import { writeStages } from './plan-rows.js';
 import { NOTHING_KNOWN, type PriorReport, reportPriors } from './prior-reports.js';
 import { summariseStages } from './stage-summaries.js';
@@ -32,6 +33,27 @@ const WITH_RUNS = {
   include: { runs: { select: { id: true, name: true, status: true }, orderBy: { position: 'asc' } } },
 } satisfies Prisma.JobDefaultArgs;
 type JobRow = Prisma.JobGetPayload<typeof WITH_RUNS>;
+
+/** Which jobs a list has: all that is given has to hold. */
+export interface JobFilter {
+  status?: JobStatus | undefined;
+  /** The start of their name, in any case. */
+  name?: string | undefined;
+  labels?: Labels | undefined;
+}
+
+function whereOf({ cursor, status, name, labels }: PageRequest & JobFilter): Prisma.Sql {
+  assertCursor('job', cursor);
+  const conditions = [
+    ...(cursor === undefined ? [] : [Prisma.sql`id < ${cursor}`]),
+    ...(status === undefined ? [] : [Prisma.sql`status = ${status}`]),
+    ...(name === undefined ? [] : [Prisma.sql`lower(name) LIKE ${`${escapeLike(name.toLowerCase())}%`}`]),
+    ...(labels === undefined ? [] : [Prisma.sql`labels @> ${JSON.stringify(labels)}::jsonb`]),
+  ];
+  return conditions.length === 0 ? Prisma.sql`true` : Prisma.join(conditions, ' AND ');
+}
+
+const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 
 interface Joined {
   stages: Job['stages'] | undefined;
@@ -46,6 +68,7 @@ function toJob(row: JobRow, { stages = [], report = NOTHING_KNOWN }: Joined): Jo
     datasetId: row.datasetId,
     priorId: row.priorId,
     ...report,
+    labels: fromJson(row.labels),
     limits: limitsOf(row),
     runs: row.runs.map((run) => ({ ...run, status: run.status as RunStatus })),
     stages,
@@ -57,9 +80,12 @@ function toJob(row: JobRow, { stages = [], report = NOTHING_KNOWN }: Joined): Jo
 }
 
 async function writePlan(tx: Transaction, jobId: string, plan: JobPlan): Promise<void> {
-  const { name, datasetId, priorId, reuse, limits } = plan;
+  const { name, datasetId, priorId, reuse, labels, limits } = plan;
   const { attempts: maxAttempts, attemptSeconds } = limits;
-  await insertJob(tx, { id: jobId, name, datasetId, priorId, reuse, maxAttempts, attemptSeconds });
+  await insertJob(tx, {
+    ...{ id: jobId, name, datasetId, priorId, reuse, labels: toJson(labels) },
+    ...{ maxAttempts, attemptSeconds },
+  });
   const runs = plan.runs.map((spec, position) => ({
     ...{ id: newId('run'), jobId, position, name: spec.name, spec: toJson(spec) },
   }));
@@ -121,11 +147,12 @@ export function createJobs({ prisma, transaction }: Connection) {
 
     get: (id: string): Promise<Job | null> => get(id),
 
-    async list(page: PageRequest & { status?: JobStatus | undefined }): Promise<Page<Job>> {
-      const { where, ...rest } = pageArguments('job', page);
+    async list(page: PageRequest & JobFilter): Promise<Page<Job>> {
+      const found = await prisma.$queryRaw<{ id: string }[]>`
+        SELECT id FROM job WHERE ${whereOf(page)} ORDER BY id DESC LIMIT ${page.limit + 1}`;
       const rows = await prisma.job.findMany({
-        ...rest,
-        where: { ...where, ...(page.status === undefined ? {} : { status: page.status }) },
+        where: { id: { in: found.map(({ id }) => id) } },
+        orderBy: { id: 'desc' },
         ...WITH_RUNS,
       });
       const jobs = await join(prisma, rows.slice(0, page.limit));

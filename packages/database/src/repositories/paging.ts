@@ -11,9 +11,14 @@ export const foreignCursor = () =>
     { field: 'cursor', message: 'is not one that this list has given' },
   ]);
 
-/** Prisma's arguments for one page and one row more. @throws ProblemError `invalid-request` for a cursor of another list */
-export function pageArguments(prefix: IdPrefix, { limit, cursor }: PageRequest) {
+/** @throws ProblemError `invalid-request` for a cursor of another list */
+export function assertCursor(prefix: IdPrefix, cursor: string | undefined): void {
   if (cursor !== undefined && !new RegExp(`^${prefix}_[0-9a-f]{32}$`).test(cursor)) throw foreignCursor();
+}
+
+/** Prisma's arguments for one page and one row more. @throws as `assertCursor` */
+export function pageArguments(prefix: IdPrefix, { limit, cursor }: PageRequest) {
+  assertCursor(prefix, cursor);
   return {
     ...(cursor === undefined ? {} : { where: { id: { lt: cursor } } }),
     orderBy: { id: 'desc' as const },

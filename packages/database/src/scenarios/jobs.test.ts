@@ -205,6 +205,27 @@ it('cancels in the middle of many workers without losing one of them', async () 
   expect(sequences).toEqual(sequences.map((_, index) => index + 1));
 });
 
+it('finds jobs by their labels and the start of their name, page by page', async () => {
+  const { database } = scratch;
+  const submit = async (name: string, labels: Record<string, string>) =>
+    (await database.jobs.create(await examplePlan(database, { name, labels, shards: 1 }))).id;
+  const first = await submit('Night_run 1', { team: 'vision', week: '7' });
+  const second = await submit('night_run 2', { team: 'vision', week: '8' });
+  const third = await submit('nightXrun', { team: 'speech' });
+  const found = async (filter: Parameters<typeof database.jobs.list>[0]) =>
+    (await database.jobs.list(filter)).items.map(({ id }) => id);
+  expect(await found({ limit: 10, labels: { team: 'vision' } })).toEqual([second, first]);
+  expect(await found({ limit: 10, labels: { team: 'vision', week: '7' } })).toEqual([first]);
+  expect(await found({ limit: 10, labels: { team: 'vis' } })).toEqual([]);
+  // What means something to LIKE is a letter like any other.
+  expect(await found({ limit: 10, name: 'NIGHT_' })).toEqual([second, first]);
+  expect(await found({ limit: 10, name: 'night', labels: { team: 'speech' } })).toEqual([third]);
+  expect(await found({ limit: 10, name: '%' })).toEqual([]);
+  const page = await database.jobs.list({ limit: 1, labels: { team: 'vision' } });
+  expect(page).toMatchObject({ items: [{ id: second, labels: { week: '8' } }], next: second });
+  expect(await found({ limit: 1, labels: { team: 'vision' }, cursor: second })).toEqual([first]);
+});
+
 it('refuses to cancel a job that has ended, and one that does not exist', async () => {
   const { database } = scratch;
   const job = await database.jobs.create(await examplePlan(database));
@@ -237,6 +258,10 @@ it('accepts a job of many shards', async () => {
 
 it('lists jobs newest first, page by page, and by status', async () => {
   const { database } = scratch;
+  for (let made = 0; made < 4; made++) {
+    const { id } = await database.jobs.create(await examplePlan(database, { shards: 1 }));
+    if (made === 0) await database.jobs.cancel(id);
+  }
   const seen: string[] = [];
   let cursor: string | undefined;
   do {

@@ -5,6 +5,7 @@ import {
   type Job,
   type JobLimits,
   type JobPlan,
+  type Labels,
   type PlannedStage,
   type Prior,
   RunSpec,
@@ -103,13 +104,24 @@ export interface PlanOptions {
   control?: boolean;
   shards?: number;
   reuse?: boolean;
+  name?: string;
+  labels?: Labels;
   limits?: JobLimits;
   /** Equal salts give equal result keys. */
   salt?: string;
 }
 
 export async function examplePlan(database: Database, options: PlanOptions = {}): Promise<JobPlan> {
-  const { runs = 1, control = false, shards = 2, reuse = false, limits = {}, salt = randomUUID() } = options;
+  const {
+    runs = 1,
+    control = false,
+    shards = 2,
+    reuse = false,
+    name = 'example',
+    labels = {},
+    limits = {},
+    salt = randomUUID(),
+  } = options;
   const { dataset } = await addDataset(database);
   const prior = await database.priors.create(examplePrior);
   const specs = Array.from({ length: runs + (control ? 1 : 0) }, (_, index) =>
@@ -161,7 +173,7 @@ export async function examplePlan(database: Database, options: PlanOptions = {})
     ),
   ]);
   return {
-    ...{ name: 'example', datasetId: dataset.id, priorId: prior.id, reuse, limits, runs: specs },
+    ...{ name, datasetId: dataset.id, priorId: prior.id, reuse, labels, limits, runs: specs },
     stages: [...embeds, reduce, ...trainings],
   };
 }

@@ -5,6 +5,7 @@ import {
   type JobRetry,
   JobStage,
   type JobStatus,
+  type Labels,
   type Page,
   pageOf,
 } from '@rela/contracts';
@@ -17,6 +18,10 @@ export type JobInput = z.input<typeof JobCreate>;
 
 export interface JobListOptions extends PageOptions {
   status?: JobStatus;
+  /** The start of their name. */
+  name?: string;
+  /** All of these. */
+  labels?: Labels;
 }
 
 const JobPage = pageOf(Job);
@@ -33,8 +38,13 @@ export class JobsApi {
     return this.transport.json(Job, { ...options, path: `v1/jobs/${encodeURIComponent(id)}` });
   }
 
-  list({ signal, ...query }: JobListOptions = {}): Promise<Page<Job>> {
-    return this.transport.json(JobPage, { path: 'v1/jobs', query, ...(signal ? { signal } : {}) });
+  list({ signal, labels = {}, ...query }: JobListOptions = {}): Promise<Page<Job>> {
+    const label = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+    return this.transport.json(JobPage, {
+      path: 'v1/jobs',
+      query: { ...query, label },
+      ...(signal ? { signal } : {}),
+    });
   }
 
   all(options: JobListOptions = {}): AsyncGenerator<Job, void, undefined> {
