@@ -1,5 +1,6 @@
 // `npm run bench -- NAME [--json]`: one measured question, answered by the ratio of two sides that take turns in one run.
-// `npm run bench -- paper:NAME [--quick] [--resume] [--seeds N] [--json] [--out FOLDER]`: a claim of the paper, shown by runs made there and then.
+// `npm run bench -- paper:NAME [--quick] [--resume] [--seeds N | --only SEED] [--json] [--out FOLDER]`: a claim of the paper, shown by runs made
+// there and then. `--only` adds one seed to those that are there, also beside another process that does so.
 import { spawnSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { env } from 'node:process';
@@ -26,6 +27,7 @@ function readArguments() {
         quick: { type: 'boolean', default: false },
         resume: { type: 'boolean', default: false },
         seeds: { type: 'string' },
+        only: { type: 'string' },
         out: { type: 'string' },
       },
     });
@@ -38,12 +40,12 @@ function readArguments() {
 const {
   // What of a question is asked follows its name, for those that have parts.
   positionals: [name, ...parts],
-  values: { json, quick, resume, seeds, out },
+  values: { json, quick, resume, seeds, only, out },
 } = readArguments();
 
 if (!name || !(await names()).includes(name)) {
   process.stderr.write(
-    `npm run bench -- NAME [--json], or paper:NAME [--quick] [--resume] [--seeds N] [--json] [--out FOLDER], where NAME is one of: ${(await names()).join(', ')}\n`,
+    `npm run bench -- NAME [--json], or paper:NAME [--quick] [--resume] [--seeds N | --only SEED] [--json] [--out FOLDER], where NAME is one of: ${(await names()).join(', ')}\n`,
   );
   process.exit(1);
 }
@@ -92,14 +94,19 @@ async function showClaims() {
   );
   const folder = out ?? here(quick ? './results/quick' : './results');
   const keep = (answer) => writeStudy(folder, study, answer, { machine: machine(), quick });
-  const most = seeds === undefined ? undefined : Number(seeds);
-  if (most !== undefined && !(Number.isInteger(most) && most > 0)) {
-    say(`--seeds says how many seeds are made, 1 or more; "${seeds}" is no such number.`);
+  const isCount = (text) => text === undefined || (Number.isInteger(Number(text)) && Number(text) > 0);
+  if (!isCount(seeds) || !isCount(only)) {
+    say(
+      isCount(seeds)
+        ? `--only names the seed that is made, 1 or more; "${only}" is none.`
+        : `--seeds says how many seeds are made, 1 or more; "${seeds}" is no such number.`,
+    );
     process.exitCode = 1;
     return;
   }
-  const earlier = resume ? await readStudy(folder, study) : null;
-  const answer = await make({ quick, say, most, earlier, keep }).catch((error) => {
+  const wanted = (all) => (only === undefined ? all.slice(0, seeds && Number(seeds)) : [Number(only)]);
+  const earlier = () => (resume || only !== undefined ? readStudy(folder, study) : null);
+  const answer = await make({ quick, say, wanted, earlier, keep }).catch((error) => {
     if (!(error instanceof PlannedOtherwise)) throw error;
     say(error.message);
     return null;

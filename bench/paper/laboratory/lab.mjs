@@ -25,24 +25,26 @@ const PRIOR_SEEDS = 100;
  */
 export const bySeed =
   (ofSeed, answerOf, further = () => ({})) =>
-  async ({ quick, say, most = Number.POSITIVE_INFINITY, earlier = null, keep = () => undefined }) => {
+  async ({ quick, say, wanted = (seeds) => seeds, earlier = () => null, keep = () => undefined }) => {
     const { setting: given, seeds, scale, epochs } = quick ? QUICK : FULL;
     const setting = { ...given, scale };
     const plan = { epochs, ...further({ quick, epochs }) };
     const planned = { setting, ...plan };
-    const found = runsOf(earlier, planned);
+    let found = runsOf(await earlier(), planned);
     const answer = () => {
       const { numbers = {}, ...rest } = answerOf({ plan, found });
       return { ...rest, seeds: found.map(({ seed }) => seed), numbers: { planned, ...numbers, runs: found } };
     };
-    const missing = seeds.slice(0, most).filter((seed) => !found.some((one) => one.seed === seed));
+    const missing = wanted(seeds).filter((seed) => !found.some((one) => one.seed === seed));
     if (missing.length === 0) return answer();
     const folder = await mkdtemp(join(tmpdir(), 'rela-study-'));
     const engine = await createEngine({ engine: 'compiled', threads: PROCESSORS, plan: 'fixed' });
     try {
       const lab = new Lab(setting, openStore(folder), engine);
       for (const seed of missing) {
-        found.push({ seed, machine: machine(), ...(await ofSeed(lab, seed, plan, say)) });
+        const run = { seed, machine: machine(), ...(await ofSeed(lab, seed, plan, say)) };
+        // Others may have been made meanwhile, on another processor.
+        found = together(found, runsOf(await earlier(), planned), [run]);
         await keep(answer());
       }
       return answer();
@@ -51,6 +53,10 @@ export const bySeed =
       await rm(folder, { recursive: true, force: true });
     }
   };
+
+/** The runs of each seed once, in the order of the seeds. */
+const together = (...all) =>
+  [...new Map(all.flat().map((run) => [run.seed, run])).values()].sort((a, b) => a.seed - b.seed);
 
 /** The runs of an answer that was written before, to go on from. @throws PlannedOtherwise */
 function runsOf(earlier, planned) {
