@@ -13,6 +13,7 @@ import { RouteTable } from './http/route-table.js';
 import { compileValidator } from './http/validation.js';
 import { documentRoutes } from './openapi/document.js';
 import { artifactRoutes } from './routes/artifacts.js';
+import { batchRoutes } from './routes/batches.js';
 import { datasetRoutes } from './routes/datasets.js';
 import { deadLetterRoutes } from './routes/dead-letters.js';
 import { eventRoutes } from './routes/events.js';
@@ -77,6 +78,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     datasetRoutes,
     priorRoutes,
     jobRoutes,
+    batchRoutes,
     eventRoutes,
     runRoutes,
     modelRoutes,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Appraisal, AutoPrior, BlendPrior, DEFAULT_GATES, Gates, PriorChoice } from './appraisal.js';
 import { Digest, Name, Reference, Timestamp } from './identifiers.js';
+import { Problem } from './problem.js';
 import { Progress } from './progress.js';
 import { RunSpec } from './training.js';
 
@@ -107,6 +108,9 @@ export const JobRetry = z
   .meta({ id: 'JobRetry' });
 export type JobRetry = z.infer<typeof JobRetry>;
 
+/** Most jobs that one request may submit. */
+export const LARGEST_BATCH = 10_000;
+
 export const JobRunSummary = z.object({
   id: z.string(),
   name: z.string(),
@@ -151,3 +155,14 @@ export const Job = z
   })
   .meta({ id: 'Job' });
 export type Job = z.infer<typeof Job>;
+
+/** What became of one line of a batch. */
+export const BatchAnswer = z
+  .object({
+    line: z.int().positive().describe('of the body, empty ones counted'),
+    status: z.int().describe('202, or that of the problem'),
+    job: Job.optional(),
+    problem: Problem.optional(),
+  })
+  .meta({ id: 'BatchAnswer' });
+export type BatchAnswer = z.infer<typeof BatchAnswer>;

@@ -43,29 +43,27 @@ function digestOf(...parts: string[]): string {
   return hash.digest('hex');
 }
 
-function write<T>(reply: Reply, answer: { status: number; location?: string | undefined; body: T }): T {
-  reply.code(answer.status);
-  if (answer.location !== undefined) reply.header('location', answer.location);
-  return answer.body;
+/** What is done once: a request, or one of many in it. */
+interface Wish {
+  /** Undefined: every time anew. */
+  key: string | undefined;
+  route: string;
+  /** Stands for the body: equal content is the same request. */
+  content: unknown;
+  log: FastifyBaseLogger;
 }
 
 /**
- * Does what is asked once for the request's key and returns the body of the answer, setting status and Location on `reply`.
- * `prepare` looks up and checks; what it returns writes, in one transaction with the answer. What is the same however often
- * it is done may be done in `prepare`.
- * `content` stands for the body: equal content is the same request.
+ * Does what is asked once for a key. `prepare` looks up and checks; what it returns writes, in one transaction with the answer. What is the
+ * same however often it is done may be done in `prepare`.
  * @throws ProblemError `idempotency-mismatch`, `idempotency-in-progress`, and what `prepare` and the writing throw
  */
-export async function once<T>(
+export async function answerOnce<T>(
   { idempotency, transaction }: Pick<Database, 'idempotency' | 'transaction'>,
-  request: Request,
-  reply: Reply,
-  content: unknown,
+  { key, route, content, log }: Wish,
   prepare: () => Promise<(tx: Transaction) => Promise<Answer<T>>>,
-): Promise<T> {
-  const key = request.headers['idempotency-key'];
-  if (key === undefined) return write(reply, await transaction(await prepare()));
-  const route = `${request.method} ${request.url.split('?', 1)[0]}`;
+): Promise<Answer<T> & { isReplayed: boolean }> {
+  if (key === undefined) return { ...(await transaction(await prepare())), isReplayed: false };
   const begun = await idempotency.begin({
     key,
     route,
@@ -74,9 +72,11 @@ export async function once<T>(
   switch (begun.state) {
     case 'new':
       break;
-    case 'done':
-      reply.header('idempotency-replayed', 'true');
-      return write(reply, { status: begun.status, location: begun.headers.location, body: begun.body as T });
+    case 'done': {
+      const { status, headers, body } = begun;
+      const answer = { status: status as Answer<T>['status'], body: body as T, isReplayed: true };
+      return headers.location === undefined ? answer : { ...answer, location: headers.location };
+    }
     case 'in-progress':
       throw new ProblemError(
         'idempotency-in-progress',
@@ -99,11 +99,28 @@ export async function once<T>(
       await idempotency.finish(held, { status: made.status, headers, body: made.body }, tx);
       return made;
     });
-    return write(reply, answer);
+    return { ...answer, isReplayed: false };
   } catch (error) {
     await idempotency.abandon(held).catch((abandonError: unknown) => {
-      request.log.warn({ err: abandonError, key }, 'an idempotency key stays taken until it expires');
+      log.warn({ err: abandonError, key }, 'an idempotency key stays taken until it expires');
     });
     throw error;
   }
+}
+
+/** The same for a whole request: returns the body of the answer, and sets status and Location on `reply`. @throws as `answerOnce` */
+export async function once<T>(
+  database: Pick<Database, 'idempotency' | 'transaction'>,
+  { method, url, headers, log }: Request,
+  reply: Reply,
+  content: unknown,
+  prepare: () => Promise<(tx: Transaction) => Promise<Answer<T>>>,
+): Promise<T> {
+  const route = `${method} ${url.split('?', 1)[0]}`;
+  const wish = { key: headers['idempotency-key'], route, content, log };
+  const { status, location, body, isReplayed } = await answerOnce(database, wish, prepare);
+  if (isReplayed) reply.header('idempotency-replayed', 'true');
+  reply.code(status);
+  if (location !== undefined) reply.header('location', location);
+  return body;
 }

@@ -14,20 +14,22 @@ function describe({ message }: Error): string {
     : `it breaks the rules of JSON${where}`;
 }
 
+/** @param what is read, for the error @throws ProblemError `invalid-request` with the place of the mistake */
+export function parseJson(text: string, what: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new ProblemError('invalid-request', `${what} is not JSON: ${describe(error)}.`, undefined, {
+      cause: error,
+    });
+  }
+}
+
 export function readJsonBodies(app: FastifyInstance): void {
   app.addContentTypeParser<string>(
     'application/json',
     { parseAs: 'string' },
-    async (_request: unknown, body: string) => {
-      if (body.trim() === '') return undefined;
-      try {
-        return parse(body);
-      } catch (error) {
-        if (!(error instanceof SyntaxError)) throw error;
-        throw new ProblemError('invalid-request', `The body is not JSON: ${describe(error)}.`, undefined, {
-          cause: error,
-        });
-      }
-    },
+    async (_request: unknown, body: string) => (body.trim() === '' ? undefined : parseJson(body, 'The body')),
   );
 }

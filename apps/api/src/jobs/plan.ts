@@ -21,14 +21,18 @@ function notReady({ id, name, status, error }: Dataset): ProblemError {
   return new ProblemError('not-ready', `Dataset "${name}" (${id}) ${what}`);
 }
 
-async function readManifest(store: ApiDependencies['store'], digest: string): Promise<DatasetManifest> {
-  return DatasetManifest.parse(JSON.parse(new TextDecoder().decode(await store.read(digest))));
-}
+export type ReadManifest = (digest: string) => Promise<DatasetManifest>;
+
+export const manifestsIn =
+  (store: Pick<ApiDependencies['store'], 'read'>): ReadManifest =>
+  async (digest) =>
+    DatasetManifest.parse(JSON.parse(new TextDecoder().decode(await store.read(digest))));
 
 /** @throws ProblemError `not-found`, `not-ready`, and what `planJob` finds wrong */
 export async function planRequest(
   { database, store }: Pick<ApiDependencies, 'database' | 'store'>,
   request: JobCreate,
+  readManifest = manifestsIn(store),
 ): Promise<JobPlan> {
   const dataset = await findDataset(database, request.dataset);
   const prior = typeof request.prior === 'string' ? await findPrior(database, request.prior) : null;
@@ -40,9 +44,9 @@ export async function planRequest(
   if (typeof request.prior === 'object' && 'auto' in request.prior)
     for (const reference of request.prior.auto) candidates.push(await findPrior(database, reference));
   if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
-  const manifest = await readManifest(store, dataset.digest);
+  const manifest = await readManifest(dataset.digest);
   const starts = await findStarts({ database, store }, request, manifest);
-  const transfers = await findTransfers({ database, store }, request);
+  const transfers = await findTransfers({ database, readManifest }, request);
   return planJob(request, { dataset, manifest, prior, candidates, blend, starts, transfers });
 }
 
@@ -51,7 +55,7 @@ export async function planRequest(
  * @throws ProblemError as for the data set of the job, naming the field
  */
 async function findTransfers(
-  { database, store }: Pick<ApiDependencies, 'database' | 'store'>,
+  { database, readManifest }: Pick<ApiDependencies, 'database'> & { readManifest: ReadManifest },
   request: JobCreate,
 ): Promise<Map<string, TransferDataset>> {
   const found = new Map<string, TransferDataset>();
@@ -62,7 +66,7 @@ async function findTransfers(
         const dataset = await findDataset(database, reference);
         if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
         const { name, digest } = dataset;
-        found.set(reference, { name, digest, manifest: await readManifest(store, digest) });
+        found.set(reference, { name, digest, manifest: await readManifest(digest) });
       } catch (error) {
         if (!(error instanceof ProblemError) || error.code === 'unavailable') throw error;
         const field = fieldName(['runs', run, 'evaluation', 'transfer', index]);

@@ -47,6 +47,7 @@ it('lists every route with a summary and a name of its own', () => {
       'GET /v1/jobs',
       'POST /v1/jobs',
       'GET /v1/jobs/{id}',
+      'POST /v1/jobs/batch',
       'POST /v1/jobs/{id}/cancel',
       'POST /v1/jobs/{id}/pause',
       'POST /v1/jobs/{id}/resume',

@@ -128,6 +128,60 @@ it('lists the jobs in one state', async () => {
   expect(new Set(cancelled.map((job) => job.status))).toEqual(new Set(['cancelled']));
 });
 
+it('takes many jobs in one request, each on its own, and makes none twice', async () => {
+  const before = await jobCount();
+  const body = [
+    JSON.stringify(smallJob('digits', 'first')),
+    '',
+    '{"dataset": "digits", "runs": [',
+    JSON.stringify({ ...smallJob('digits'), dataset: 'dgits' }),
+    JSON.stringify({ ...smallJob('digits'), nmae: 'x' }),
+    JSON.stringify(smallJob('digits', 'last')),
+  ].join('\n');
+  const send = async () => {
+    const response = await fetch(`${service.url}/v1/jobs/batch`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': 'a batch' },
+      body,
+    });
+    expect(response.status).toBe(200);
+    return (await response.text())
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  };
+  const answers = await send();
+  expect(answers).toMatchObject([
+    { line: 1, status: 202, job: { name: 'first', status: 'queued' } },
+    { line: 3, status: 400, problem: { detail: expect.stringContaining('The line is not JSON: it ends') } },
+    { line: 4, status: 404, problem: { detail: expect.stringContaining('did you mean "digits"') } },
+    { line: 5, status: 400, problem: { errors: [{ field: 'nmae' }] } },
+    { line: 6, status: 202, job: { name: 'last' } },
+  ]);
+  expect((await send()).map(({ job }) => job?.id)).toEqual(answers.map(({ job }) => job?.id));
+  expect(await jobCount()).toBe(before + 2);
+});
+
+it('refuses a batch that is empty or too large, and gives answers in order as the client asks', async () => {
+  const { jobs } = service.client;
+  const post = (text: string) =>
+    fetch(`${service.url}/v1/jobs/batch`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: text,
+    });
+  expect((await post('\n\n')).status).toBe(400);
+  expect((await post('{}\n'.repeat(10_001))).status).toBe(413);
+  const lines: number[] = [];
+  const inputs = Array.from({ length: 9 }, (_, at) => smallJob(at === 3 ? 'nothing' : 'digits', `job ${at}`));
+  for await (const { line, job, problem } of jobs.createMany(inputs)) {
+    lines.push(line);
+    if (line === 4) expect(problem).toMatchObject({ code: 'not-found' });
+    else expect(job).toMatchObject({ name: `job ${line - 1}` });
+  }
+  expect(lines).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
 it('lists the jobs with labels, and says how one is asked for', async () => {
   const { jobs } = service.client;
   const labels = { team: 'vision', ticket: 'ML-12' };

@@ -1,5 +1,6 @@
 /** Jobs: submit, look up, pause, cancel, send again, follow to the end. */
 import {
+  BatchAnswer,
   Job,
   type JobCreate,
   type JobRetry,
@@ -11,6 +12,7 @@ import {
 } from '@rela/contracts';
 import type { z } from 'zod';
 import { type FollowOptions, followJob, type JobUpdate } from '../follow.js';
+import { linesOf } from '../lines.js';
 import { allItems, type PageOptions } from '../pages.js';
 import type { RequestOptions, Transport } from '../transport.js';
 
@@ -32,6 +34,24 @@ export class JobsApi {
 
   create(input: JobInput, options: RequestOptions = {}): Promise<Job> {
     return this.transport.json(Job, { ...options, method: 'POST', path: 'v1/jobs', json: input });
+  }
+
+  /**
+   * Submits up to 10,000 jobs in one request. Each is accepted or refused on its own; answers come in the order of `inputs`, `line` counts
+   * them from 1. Where the connection breaks, the same call with the same `idempotencyKey` makes no job twice.
+   */
+  async *createMany(
+    inputs: readonly JobInput[],
+    options: RequestOptions = {},
+  ): AsyncGenerator<BatchAnswer, void, undefined> {
+    const response = await this.transport.open({
+      ...options,
+      method: 'POST',
+      path: 'v1/jobs/batch',
+      headers: { 'content-type': 'application/x-ndjson', accept: 'application/x-ndjson' },
+      body: () => inputs.map((input) => `${JSON.stringify(input)}\n`).join(''),
+    });
+    yield* linesOf(response, BatchAnswer);
   }
 
   get(id: string, options: RequestOptions = {}): Promise<Job> {
