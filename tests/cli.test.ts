@@ -128,6 +128,32 @@ describe('rela, with a service', () => {
     expect((await here('jobs', 'list', '--status', 'cancelled')).stdout).toContain(id);
   });
 
+  it('submits the jobs of a file, finds them by a label, pauses one, goes on with it and sends it again', async () => {
+    const run = {
+      ...{ name: 'plain', method: { name: 'byol' }, backbone: { name: 'resnet18-narrow' } },
+      ...{ epochs: 200, batchSize: 32 },
+    };
+    const job = { dataset: 'shapes', runs: [run], labels: { set: 'night' } };
+    const lines = [job, { ...job, dataset: 'shpaes' }].map((line) => JSON.stringify(line)).join('\n\n');
+    const batch = await here('batch', await writeSpec('jobs.jsonl', lines));
+    expect(batch.code).toBe(1);
+    expect(batch.stdout).toMatch(/^ +3 .*did you mean "shapes"/m);
+    const found = await parsed(z.object({ items: z.array(Job) }), 'jobs', 'list', '--label', 'set=night');
+    expect(found.items).toHaveLength(1);
+    const [{ id } = { id: '' }] = found.items;
+    expect((await here('jobs', 'pause', id)).stdout).toContain(`Go on with: rela jobs resume ${id}`);
+    expect((await here('jobs', 'stages', id)).stdout).toMatch(/train +(paused|running)/);
+    expect((await here('jobs', 'resume', id)).stdout).toMatch(/is (queued|running)\./);
+    await here('jobs', 'cancel', id);
+    expect((await here('jobs', 'follow', id)).code).toBe(1);
+    expect((await here('jobs', 'retry', id, '--from', 'join')).stderr).toContain('has no stage "join"');
+    expect((await here('jobs', 'retry', id)).stdout).toContain(`${id} is queued.`);
+    expect((await here('jobs', 'cancel', id)).code).toBe(0);
+    expect((await here('jobs', 'dead')).stdout).not.toContain(id);
+    const wrong = await here('batch', await writeSpec('bad.jsonl', '{}\n{'));
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('Line 2 of')]);
+  });
+
   it('says what does not exist', async () => {
     const refused = await here('datasets', 'show', 'shaps');
     expect(refused).toMatchObject({ code: 1, stdout: '' });

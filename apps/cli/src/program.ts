@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { parseUrl } from './commands/arguments.js';
 import { addBackup } from './commands/backup.js';
+import { addBatch } from './commands/batch.js';
 import { addDatasets } from './commands/datasets.js';
 import { addEngines } from './commands/engines.js';
 import { addJobs, addRun } from './commands/jobs.js';
@@ -27,6 +28,7 @@ export function createProgram(version: string): Command {
     addModels,
     addTargets,
     addEngines,
+    addBatch,
     addBackup,
   ])
     add(program);
