@@ -107,7 +107,8 @@ export async function attemptStage(
     );
     log.info(about, kept ? 'succeeded' : 'result refused: the stage was taken over or cancelled');
   } catch (error) {
-    await endBadly(options, claim, stop.signal.aborted ? stop.signal.reason : error, about);
+    const reason = stop.signal.aborted ? stop.signal.reason : error;
+    await endBadly(options, { claim, error: reason, about, shutdown });
   } finally {
     shutdown.removeEventListener('abort', onShutdown);
     clearTimeout(timer);
@@ -117,15 +118,15 @@ export async function attemptStage(
 
 async function endBadly(
   { database, log, ...options }: AttemptOptions,
-  claim: Claim,
-  error: unknown,
-  about: object,
+  { claim, error, about, shutdown }: { claim: Claim; error: unknown; about: object; shutdown: AbortSignal },
 ): Promise<void> {
   const maxAttempts = claim.limits.attempts ?? options.maxAttempts;
   if (error instanceof StageStopped && error.reason !== 'timeout') {
     log.info({ ...about, reason: error.reason }, 'stopped');
-    if (error.reason === 'shutdown' || error.reason === 'paused')
-      await database.whenAvailable(() => database.stages.release(claim));
+    // Who shuts down waits for nobody: the lease of a stage that could not be handed back runs out.
+    if (error.reason === 'shutdown') await database.stages.release(claim);
+    if (error.reason === 'paused')
+      await database.whenAvailable(() => database.stages.release(claim), { signal: shutdown });
     // A cancelled attempt has ended: what waits for it to end may go on.
     if (error.reason === 'cancelled')
       await database.stages.fail(claim, { error: 'cancelled', retryable: false, maxAttempts });
