@@ -35,7 +35,10 @@ const labelText = (what: string, most: number) =>
 
 /** By which jobs are found again, such as { team: "vision", ticket: "ML-12" }. */
 export const Labels = z
-  .record(labelText('key', 63), labelText('value', 200))
+  .record(labelText('key', 63), labelText('value', 200), {
+    error: ({ code }) =>
+      code === 'invalid_key' ? 'is no key: up to 63 letters, digits and . : @ / _ -' : undefined,
+  })
   .refine((labels) => Object.keys(labels).length <= 32, { error: 'has more than 32 labels' })
   .meta({ id: 'Labels' });
 export type Labels = z.infer<typeof Labels>;

@@ -197,6 +197,9 @@ it('lists the jobs with labels, and says how one is asked for', async () => {
   expect(await refusal(jobs.create({ ...smallJob('digits'), labels: many }))).toMatchObject({
     errors: [{ field: 'labels', message: 'has more than 32 labels' }],
   });
+  expect(await refusal(jobs.create({ ...smallJob('digits'), labels: { 'a b': 'c' } }))).toMatchObject({
+    errors: [{ field: 'labels.a b', message: expect.stringContaining('is no key: up to 63 letters') }],
+  });
 });
 
 it('cancels a job that waits at once, and again without a change', async () => {
