@@ -143,6 +143,9 @@ describe('rela, with a service', () => {
     const [{ id } = { id: '' }] = found.items;
     expect((await here('jobs', 'pause', id)).stdout).toContain(`Go on with: rela jobs resume ${id}`);
     expect((await here('jobs', 'stages', id)).stdout).toMatch(/train +(paused|running)/);
+    const first = await here('jobs', 'stages', id, '--limit', '1');
+    const cursor = /There are more: --cursor (\S+)/.exec(first.stdout)?.[1] ?? '';
+    expect((await here('jobs', 'stages', id, '--cursor', cursor)).stdout).toMatch(/evaluate +waiting/);
     expect((await here('jobs', 'resume', id)).stdout).toMatch(/is (queued|running)\./);
     await here('jobs', 'cancel', id);
     expect((await here('jobs', 'follow', id)).code).toBe(1);

@@ -1,27 +1,15 @@
 // What goes wrong. Each fault strikes, lasts for a while, and heals; what it breaks has to mend by itself.
-import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { childrenOf } from '../processes.js';
 import { LEASE_SECONDS } from './world.mjs';
 
 const SHORT_MS = 1500;
 
 const pick = (random, all) => all[random.int(all.length)];
 const named = (world, ...names) => world.programs.filter(({ name }) => names.includes(name));
-
-function childrenOf(pid) {
-  try {
-    return execFileSync('pgrep', ['-P', String(pid)])
-      .toString()
-      .trim()
-      .split('\n')
-      .map(Number);
-  } catch {
-    return [];
-  }
-}
 
 const killing = (name) => async (world, random) => pick(random, named(world, name)).signal('SIGKILL');
 

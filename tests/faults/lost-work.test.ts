@@ -1,11 +1,11 @@
 /** What dies in the middle is made up for: nothing is lost, and the model is that of an unbroken run. */
-import { execFileSync } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from '@rela/contracts';
 import { createRandom } from '@rela/random';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { childrenOf } from '../processes.js';
 import { addShapes, shortRun, startService, type TestService } from '../service.js';
 
 let service: TestService;
@@ -49,27 +49,11 @@ async function untilNothingRuns(job: Job): Promise<void> {
   throw new Error('The job ran on for a minute after it was paused.');
 }
 
-const childrenOf = (pid: number): number[] => {
-  try {
-    return execFileSync('pgrep', ['-P', String(pid)])
-      .toString()
-      .trim()
-      .split('\n')
-      .map(Number);
-  } catch {
-    return [];
-  }
-};
 const pidOf = (name: string) => service.service.children.find((child) => child.name === name)!.pid!;
 
 async function metricsAreWhole(job: Job): Promise<void> {
   const steps: number[] = [];
-  for (let after = 0; ; ) {
-    const page = await service.client.runs.metrics(job.runs[0]!.id, { after, limit: 200 });
-    steps.push(...page.items.map(({ step }) => step));
-    if (page.items.length === 0) break;
-    after = steps.at(-1)!;
-  }
+  for await (const { step } of service.client.runs.allMetrics(job.runs[0]!.id)) steps.push(step);
   expect(steps).toEqual(Array.from({ length: 64 }, (_, index) => index + 1));
 }
 

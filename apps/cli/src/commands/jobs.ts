@@ -201,13 +201,11 @@ export function addJobs(program: Command): void {
       const { client, output } = await openSession(command);
       await followAndShow(client, output, id);
     });
-  jobs
-    .command('stages')
-    .description('its stages, in the order of the plan')
+  addListOptions(jobs.command('stages').description('its stages, in the order of the plan'))
     .argument('<job>', 'id')
-    .action(async (id: string, _options: unknown, command: Command) => {
+    .action(async (id: string, options: ListOptions, command: Command) => {
       const { client, output } = await openSession(command);
-      const page = await client.jobs.stages(id, { limit: 200 });
+      const page = await client.jobs.stages(id, options);
       output.result(page, () => formatTable(STAGE_COLUMNS, page.items) + moreNote(page));
     });
   jobs
@@ -251,12 +249,11 @@ export function addJobs(program: Command): void {
       const job = await client.jobs.retry(id, options);
       output.result(job, () => `${id} is ${job.status}. Follow it with: rela jobs follow ${id}`);
     });
-  jobs
-    .command('dead')
-    .description('stages that were given up after all of their tries, newest first')
-    .action(async (_options: unknown, command: Command) => {
-      const { client, output } = await openSession(command);
-      const page = await client.deadLetters.list({ limit: 200 });
-      output.result(page, () => formatTable(DEAD_COLUMNS, page.items) + moreNote(page));
-    });
+  addListOptions(
+    jobs.command('dead').description('stages that were given up after all of their tries, newest first'),
+  ).action(async (options: ListOptions, command: Command) => {
+    const { client, output } = await openSession(command);
+    const page = await client.deadLetters.list(options);
+    output.result(page, () => formatTable(DEAD_COLUMNS, page.items) + moreNote(page));
+  });
 }

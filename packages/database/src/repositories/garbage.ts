@@ -145,8 +145,7 @@ export function createGarbage({ prisma, transaction }: Connection) {
 /** @returns how many */
 async function forgetJobs(tx: Transaction, jobSeconds: number): Promise<number> {
   const old = await tx.$queryRaw<{ id: string }[]>`
-    SELECT id FROM job WHERE ended_at < ${ago(jobSeconds)} AND status IN ('succeeded', 'failed', 'cancelled')
-    ORDER BY ended_at LIMIT ${JOBS_AT_ONCE} FOR UPDATE SKIP LOCKED`;
+    SELECT id FROM job WHERE ended_at < ${ago(jobSeconds)} ORDER BY ended_at LIMIT ${JOBS_AT_ONCE} FOR UPDATE SKIP LOCKED`;
   await tx.job.deleteMany({ where: { id: { in: old.map(({ id }) => id) } } });
   return old.length;
 }

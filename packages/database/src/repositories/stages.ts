@@ -6,13 +6,11 @@ import type {
   Page,
   Progress,
   StageInput,
-  StageKind,
   StageResult,
-  StageStatus,
 } from '@rela/contracts';
 import { FILE_TYPES } from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
-import { Prisma, type Stage as StageTableRow } from '../generated/client.js';
+import { Prisma } from '../generated/client.js';
 import { finishDataset, moveDataset } from '../state/dataset-state.js';
 import { appendEvents, lockJobOf } from '../state/events.js';
 import { settleJob, startJob } from '../state/job-state.js';
@@ -31,35 +29,11 @@ import {
   succeedStage,
 } from '../state/stage-state.js';
 import { recordArtifact } from './artifacts.js';
-import { type Claim, limitsOf } from './claim.js';
+import { type Claim, describeClaim, limitsOfStage } from './claim.js';
 import { fromJson, toJson } from './json.js';
 import { foreignCursor, type PageRequest, pageOf } from './paging.js';
 import { continuePlan } from './plan-rows.js';
-
-/** A stage as it stands, for those who look at it. */
-export interface Stage {
-  id: string;
-  jobId: string | null;
-  runId: string | null;
-  datasetId: string | null;
-  kind: StageKind;
-  status: StageStatus;
-  resultKey: string;
-  input: StageInput;
-  result: StageResult | null;
-  reused: boolean;
-  dispatch: number;
-  fence: number;
-  attempt: number;
-  worker: string | null;
-  leaseUntil: string | null;
-  cancelRequested: boolean;
-  progress: Progress | null;
-  error: string | null;
-  createdAt: string;
-  startedAt: string | null;
-  endedAt: string | null;
-}
+import { type Stage, toJobStage, toStage } from './stage-views.js';
 
 export interface SucceedOptions {
   /** The result is an earlier one of equal key. */
@@ -79,73 +53,6 @@ const LOST_AT_ONCE = 100;
 
 function backoffSeconds(failures: number): number {
   return Math.min(LONGEST_BACKOFF_SECONDS, 2 ** failures);
-}
-
-function toStage(row: StageTableRow): Stage {
-  return {
-    id: row.id,
-    jobId: row.jobId,
-    runId: row.runId,
-    datasetId: row.datasetId,
-    kind: row.kind as StageKind,
-    status: row.status as StageStatus,
-    resultKey: row.resultKey,
-    input: fromJson(row.input),
-    result: row.result === null ? null : fromJson(row.result),
-    reused: row.reused,
-    dispatch: row.dispatch,
-    fence: row.fence,
-    attempt: row.attempt,
-    worker: row.worker,
-    leaseUntil: row.leaseUntil?.toISOString() ?? null,
-    cancelRequested: row.cancelRequested,
-    progress: row.progress === null ? null : fromJson(row.progress),
-    error: row.error,
-    createdAt: row.createdAt.toISOString(),
-    startedAt: row.startedAt?.toISOString() ?? null,
-    endedAt: row.endedAt?.toISOString() ?? null,
-  };
-}
-
-function toJobStage(row: Omit<StageTableRow, 'input' | 'result'>): JobStage {
-  const { id, runId, attempt, reused, error } = row;
-  return {
-    ...{ id, runId, kind: row.kind as StageKind, status: row.status as StageStatus, attempt, reused },
-    progress: row.progress === null ? null : fromJson(row.progress),
-    ...{ error, deadAt: row.deadAt?.toISOString() ?? null },
-    startedAt: row.startedAt?.toISOString() ?? null,
-    endedAt: row.endedAt?.toISOString() ?? null,
-  };
-}
-
-const LIMITS_AND_REUSE = { reuse: true, maxAttempts: true, attemptSeconds: true } as const;
-
-async function describeClaim(tx: Transaction, stage: StageRow): Promise<Claim> {
-  const { id: stageId, jobId, resultKey } = stage;
-  const job = jobId ? await tx.job.findUnique({ where: { id: jobId }, select: LIMITS_AND_REUSE }) : null;
-  const reuse = job?.reuse ?? false;
-  const checkpoints = await tx.checkpoint.findMany({
-    where: { stageId },
-    orderBy: { step: 'desc' },
-    select: { step: true, digest: true },
-  });
-  const dependencies = await tx.$queryRaw<{ result: StageResult }[]>`
-    SELECT needed.result FROM stage_dependency AS mine JOIN stage AS needed ON needed.id = mine.dependency_id
-    WHERE mine.stage_id = ${stageId} AND mine.needed ORDER BY mine.position`;
-  // A choice is made of results that are kept, and with it goes the rest of the plan.
-  const keeps = stage.kind !== 'choose' && !stage.fresh;
-  // Marked in the transaction that takes it: whoever forgets old results leaves it alone.
-  const [stored] =
-    reuse && keeps
-      ? await tx.stageResult.updateManyAndReturn({ where: { resultKey }, data: { usedAt: new Date() } })
-      : [];
-  return {
-    ...{ stageId, fence: stage.fence, attempt: stage.attempt, jobId, runId: stage.runId },
-    ...{ input: stage.input, resultKey, checkpoints, reuse },
-    limits: limitsOf(job),
-    dependencies: dependencies.map(({ result }) => result),
-    existing: stored ? fromJson<StageResult>(stored.result) : null,
-  };
 }
 
 async function warn(tx: Transaction, stage: StageRow, prior: string, flags: string[]): Promise<void> {
@@ -382,10 +289,7 @@ export function createStages({ prisma, transaction }: Connection, defaults: { ma
       for (const { stageId } of lost) {
         const taken = await onAttempt({ stageId }, async (tx, stage) => {
           if (!(await leaseHasRunOut(tx, stageId))) return false;
-          const job = stage.jobId
-            ? await tx.job.findUnique({ where: { id: stage.jobId }, select: LIMITS_AND_REUSE })
-            : null;
-          const most = limitsOf(job).attempts ?? maxAttempts;
+          const most = (await limitsOfStage(tx, stage)).attempts ?? maxAttempts;
           const error = `Its worker was lost: no sign of life before the lease ran out (attempt ${stage.attempt}).`;
           if (stage.cancelRequested) await endCancelled(tx, stage);
           else if (stage.failures + 1 >= most) await giveUp(tx, stage, { error, isDead: true });

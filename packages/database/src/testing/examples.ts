@@ -16,7 +16,7 @@ import {
 } from '@rela/contracts';
 import type { Database } from '../database.js';
 import type { Claim } from '../repositories/claim.js';
-import type { Stage } from '../repositories/stages.js';
+import type { Stage } from '../repositories/stage-views.js';
 
 export const digestOf = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
 
