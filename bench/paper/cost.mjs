@@ -5,11 +5,12 @@ import { breathing, compareCandidates } from '@rela/prior';
 import { rankCandidates } from '@rela/stages';
 import { curves } from './laboratory/charts.mjs';
 import { bySeed } from './laboratory/lab.mjs';
-import { PRIORS } from './laboratory/setting.mjs';
+import { GRADED, PRIORS as OFTEN } from './laboratory/setting.mjs';
 import { lookRow, overSeeds, points, seconds, toldOf } from './laboratory/shown.mjs';
 import { meanAndStd, rankCorrelation } from './laboratory/statistics.mjs';
 
 const DATA_RATIO = 0.5;
+const PRIORS = { ...OFTEN, ...GRADED };
 const NAMES = Object.keys(PRIORS);
 /** What is known before training, and whether more of it should be better. */
 const MEASURES = {
@@ -68,6 +69,15 @@ function answerOf({ plan, found }) {
   const ranks = Object.entries(MEASURES).map(([name, measure]) => ({ name, ...rankOf(measure) }));
   const shownRank = ({ mean, std }) => `${mean.toFixed(2)} ± ${std.toFixed(2)}`;
   const [score] = ranks;
+  // Accuracies of one seed lie closer than seeds do, so the order of the means is shown too.
+  const meanOf = (name, take) => meanAndStd(of(name, take)).mean;
+  const ofMeans = Object.entries(MEASURES).map(([name, measure]) => ({
+    name,
+    value: rankCorrelation(
+      NAMES.map((prior) => meanOf(prior, ({ known }) => measure(known))),
+      NAMES.map((prior) => meanOf(prior, ({ accuracy }) => accuracy)),
+    ),
+  }));
   const chosen = found.map(({ priors }) => {
     const { name: taken } = rankCandidates(
       NAMES.map((name) => priors[name].known),
@@ -134,7 +144,11 @@ function answerOf({ plan, found }) {
       },
       {
         title: 'Before training: rank correlation with the accuracy after it, over priors',
-        rows: ranks.map((rank) => ({ measure: rank.name, 'rank correlation': shownRank(rank) })),
+        rows: ranks.map((rank, place) => ({
+          measure: rank.name,
+          'rank correlation, of each seed': shownRank(rank),
+          'of the means over seeds': ofMeans[place].value.toFixed(2),
+        })),
       },
       {
         title: 'What was known',

@@ -14,7 +14,7 @@ const leaving = (rule) => ({ switch: rule, transport: 'fixed' });
 const statics = LAMBDAS.map((lambda) => [`λ = ${lambda}`, leaving({ kind: 'static', lambda })]);
 const others = [
   ['adaptive, as in the paper', relaPresets.faithful],
-  ['scaled to the run', leaving({ kind: 'scaled', threshold: 0.995 })],
+  ['scaled to the run', leaving({ kind: 'scaled', threshold: 0.95 })],
   ['recommended: blend', relaPresets.recommended],
 ];
 

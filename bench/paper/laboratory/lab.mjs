@@ -11,7 +11,7 @@ import { machine, PROCESSORS } from '../../machine.mjs';
 import { registerPrior } from '../../prior.mjs';
 import { processorSeconds } from '../../processor-seconds.mjs';
 import { curve } from './curve.mjs';
-import { FULL, PRIORS, QUICK } from './setting.mjs';
+import { FULL, GRADED, PRIORS, QUICK } from './setting.mjs';
 import { PlannedOtherwise } from './write.mjs';
 
 const PRIOR_SEEDS = 100;
@@ -123,9 +123,9 @@ class Lab {
     return { model: (await this.store.write(bytes)).digest, training: { seconds: 0, wallSeconds: 0 } };
   }
 
-  /** One of PRIORS, smaller where the study is; its seeds are not those of the runs. */
+  /** One of PRIORS or GRADED, smaller where the study is; its seeds are not those of the runs. */
   prior(name, seed) {
-    const prior = PRIORS[name];
+    const prior = PRIORS[name] ?? GRADED[name];
     if (prior.run === null) return this.untrained(PRIOR_SEEDS + seed);
     const train = Math.max(128, Math.round(this.setting.scale * prior.train));
     return this.trained({ ...prior, train, seed: PRIOR_SEEDS + seed });

@@ -22,5 +22,10 @@ export const PRIORS = {
   'clothes, BYOL': { recipe: 'fashion-mnist', train: 10_000, run: { method: byol, epochs: 4 } },
   'clothes, with labels': { recipe: 'fashion-mnist', train: 10_000, run: { method: supervised, epochs: 4 } },
 };
+/** Between those that know nothing of the images and the one that knows them best, for what needs priors that differ by more than seeds do. */
+export const GRADED = {
+  'clothes, a few labels': { recipe: 'fashion-mnist', train: 1_000, run: { method: supervised, epochs: 4 } },
+  'clothes, labels once': { recipe: 'fashion-mnist', train: 10_000, run: { method: supervised, epochs: 1 } },
+};
 /** The one that knows no clothes and is cheap: the prior where only one is asked for. */
 export const PRIOR = 'digits, with labels';

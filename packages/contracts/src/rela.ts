@@ -10,9 +10,9 @@ export const SwitchRule = z
       .strictObject({ kind: z.literal('static'), lambda: z.number().min(0).max(1) })
       .describe('the first ⌊λ·epochs⌋ epochs use the ReLA loss'),
     z
-      .strictObject({ kind: z.literal('scaled'), threshold: z.number().min(0).max(1).default(0.995) })
+      .strictObject({ kind: z.literal('scaled'), threshold: z.number().min(0).max(1).default(0.95) })
       .describe(
-        "the paper's rule with its averages sped up by as much as the run is shorter than the paper's of 19,500 steps",
+        'when a tenth of the run brings less than 1 − threshold of what the ReLA loss has fallen in all, however long the run is',
       ),
   ])
   .meta({ id: 'SwitchRule' });

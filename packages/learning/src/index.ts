@@ -13,7 +13,7 @@ export { createPhaseRule, type Phase, type PhaseRule, type PhaseRuleState } from
 export { largest, linearScores, type ProbePlan, probePlan } from './probe.js';
 export { learningRates, type RunLength, slowMomenta, warmupSteps } from './rates.js';
 export { fromStateDict, toStateDict } from './state-dict.js';
-export { adaptiveSwitch, initialSwitch, paceOf, type SwitchState } from './switch.js';
+export { adaptiveSwitch, initialSwitch, type SwitchState } from './switch.js';
 export {
   createTrainingPlan,
   planAround,

@@ -1,16 +1,17 @@
 import { RelaSpec } from '@rela/contracts';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createPhaseRule, type PhaseRule } from './phase-rule.js';
-import { adaptiveSwitch, initialSwitch, paceOf } from './switch.js';
+import { adaptiveSwitch, initialSwitch } from './switch.js';
 
 const adaptive = (threshold = 0.995) => RelaSpec.parse({ switch: { kind: 'adaptive', threshold } });
+const scaled = RelaSpec.parse({ switch: { kind: 'scaled' } });
 const constant = (lambda: number) => RelaSpec.parse({ switch: { kind: 'static', lambda } });
 
-/** Phases of the steps of a run in which every loss is 1. */
-function phases(rule: PhaseRule, steps: number): string[] {
-  return Array.from({ length: steps }, () => {
+/** Phases of the steps of a run, after so many others, in which every loss is 1, or as `lossOf` says. */
+function phases(rule: PhaseRule, steps: number, { from = 0, lossOf = (_step: number): number => 1 } = {}): string[] {
+  return Array.from({ length: steps }, (_, at) => {
     const { phase } = rule;
-    rule.observe(1);
+    rule.observe(lossOf(from + at));
     return phase;
   });
 }
@@ -57,41 +58,55 @@ it('gives the first ⌊λ·epochs⌋ epochs to the ReLA loss', () => {
 });
 
 it('goes on from a checkpoint as if it had never stopped', () => {
-  for (const rela of [adaptive(0.6), constant(0.5)]) {
+  const lossOf = (step: number) => Math.exp(-step / 20);
+  for (const rela of [adaptive(0.6), scaled, constant(0.5)]) {
     const run = { epochs: 60, stepsPerEpoch: 5 };
     const [whole, before, after] = [1, 2, 3].map(() => createPhaseRule(rela, run)) as [
       PhaseRule,
       PhaseRule,
       PhaseRule,
     ];
-    const expected = phases(whole, 300);
-    const first = phases(before, 40);
+    const expected = phases(whole, 300, { lossOf });
+    const first = phases(before, 40, { lossOf });
     after.restore(JSON.parse(JSON.stringify(before.save())));
-    expect([...first, ...phases(after, 260)]).toEqual(expected);
+    expect([...first, ...phases(after, 260, { from: 40, lossOf })]).toEqual(expected);
     expect(after.switchStep).toBe(whole.switchStep);
     expect(whole.switchStep).not.toBeNull();
   }
 });
 
-it('sees as much of a short run under the scaled rule as the adaptive one of a run of the length of the paper’s', () => {
-  // A loss that falls to 0.3 in a seventh of the run, however long it is.
-  const switchedAfter = (kind: 'adaptive' | 'scaled', totalSteps: number) => {
+describe('the scaled rule', () => {
+  /** Share of a run after which it switches; null for never. The loss falls by `fall`, most of it in a seventh of the run. */
+  const switchedAfter = (
+    kind: 'adaptive' | 'scaled',
+    totalSteps: number,
+    { from = 1, fall = 0.7, pace = 7 } = {},
+  ) => {
     const rule = createPhaseRule(RelaSpec.parse({ switch: { kind } }), {
       epochs: 1,
       stepsPerEpoch: totalSteps,
     });
     for (let step = 0; step < totalSteps; step++)
-      rule.observe(0.3 + 0.7 * Math.exp((-7 * step) / totalSteps));
+      rule.observe(from - fall * (1 - Math.exp((-pace * step) / totalSteps)));
     return rule.switchStep === null ? null : rule.switchStep / totalSteps;
   };
-  const whole = switchedAfter('adaptive', 19_500)!;
-  expect(whole).toBeGreaterThan(0.2);
-  expect(whole).toBeLessThan(0.8);
-  expect(switchedAfter('adaptive', 975)).toBeNull();
-  expect(switchedAfter('scaled', 19_500)).toBe(whole);
-  expect(Math.abs(switchedAfter('scaled', 975)! - whole)).toBeLessThan(0.02);
-  // A run that is longer goes by the paper's own averages.
-  expect(paceOf(100_000)).toBe(1);
+
+  it('leaves a short run after the same share of it as a long one, where the adaptive one never does', () => {
+    const long = switchedAfter('scaled', 19_500)!;
+    expect(long).toBeGreaterThan(0.3);
+    expect(long).toBeLessThan(0.8);
+    expect(switchedAfter('adaptive', 975)).toBeNull();
+    expect(Math.abs(switchedAfter('scaled', 975)! - long)).toBeLessThan(0.02);
+    expect(Math.abs(switchedAfter('scaled', 100)! - long)).toBeLessThan(0.05);
+  });
+
+  it('goes by the loss in its own measure, and stays as long as that falls evenly', () => {
+    const little = switchedAfter('scaled', 1000, { from: 1, fall: 0.07 });
+    expect(little).toBe(switchedAfter('scaled', 1000, { from: 10, fall: 7 }));
+    // Nearly a straight line; and a loss that never falls.
+    expect(switchedAfter('scaled', 1000, { pace: 0.1 })).toBeNull();
+    expect(switchedAfter('scaled', 1000, { fall: 0 })).toBeNull();
+  });
 });
 
 it('refuses a state that is none', () => {

@@ -3,14 +3,14 @@
  *
  *   rela ──the rule's condition holds──▶ method      never back
  *
- * Adaptive: the condition is ρ ≥ threshold, found before the step; scaled: the same with a step that counts as many as the run is shorter
- * than the paper's. Static λ: ⌊λ·epochs⌋ epochs are done; where a budget of
- * steps or images ends the run before its epochs, ⌊λ·steps⌋ steps of those that are left of them. Without ReLA a run is in
- * `method` from the start.
+ * Adaptive and scaled: the condition is ρ ≥ threshold, found before the step, each with a ρ of its own. Static λ: ⌊λ·epochs⌋ epochs are
+ * done; where a budget of steps or images ends the run before its epochs, ⌊λ·steps⌋ steps of those that are left of them. Without ReLA a
+ * run is in `method` from the start.
  */
 import { ProblemError, type RelaSpec } from '@rela/contracts';
 import { portion } from '@rela/random';
-import { adaptiveSwitch, initialSwitch, paceOf, type SwitchState } from './switch.js';
+import { initialScaledSwitch, type ScaledSwitchState, scaledSwitch } from './scaled-switch.js';
+import { adaptiveSwitch, initialSwitch, type SwitchState } from './switch.js';
 
 export type Phase = 'rela' | 'method';
 
@@ -21,7 +21,7 @@ export interface PhaseRule {
   readonly certain: number;
   /** Number, from 1, of the first step in `method`, as soon as it is known; null before, and without ReLA. */
   readonly switchStep: number | null;
-  /** The adaptive rule's ρ after the last step; null where that step was in `method`, and for another rule. */
+  /** The adaptive or scaled rule's ρ after the last step; null where that step was in `method`, and for another rule. */
   readonly rho: number | null;
   /** Takes the loss of the step that was just made. */
   observe(loss: number): void;
@@ -36,6 +36,7 @@ export interface PhaseRuleState {
   steps: number;
   switchStep: number | null;
   adaptive: SwitchState | null;
+  scaled: ScaledSwitchState | null;
 }
 
 /** How long a run is. */
@@ -55,12 +56,14 @@ class StepwiseRule implements PhaseRule {
   #steps = 0;
   #switchStep: number | null = null;
   #adaptive: SwitchState | null;
+  #scaled: ScaledSwitchState | null;
 
   constructor(
     private readonly rela: RelaSpec | null,
     private readonly run: PhaseRuleRun,
   ) {
-    this.#adaptive = rela && rela.switch.kind !== 'static' ? initialSwitch() : null;
+    this.#adaptive = rela?.switch.kind === 'adaptive' ? initialSwitch() : null;
+    this.#scaled = rela?.switch.kind === 'scaled' ? initialScaledSwitch() : null;
     this.#decide();
   }
 
@@ -88,31 +91,42 @@ class StepwiseRule implements PhaseRule {
 
   get rho(): number | null {
     const lastWasRela = this.#switchStep === null || this.#steps < this.#switchStep;
-    return this.#adaptive && lastWasRela ? this.#adaptive.rho : null;
+    return lastWasRela ? this.#found : null;
+  }
+
+  get #found(): number | null {
+    return (this.#adaptive ?? this.#scaled)?.rho ?? null;
   }
 
   observe(loss: number): void {
     const rule = this.rela?.switch;
-    if (this.#adaptive && rule && rule.kind !== 'static' && this.#switchStep === null) {
-      const pace = rule.kind === 'scaled' ? paceOf(this.#totalSteps) : 1;
-      this.#adaptive = adaptiveSwitch(this.#adaptive, loss, rule.threshold, pace);
+    if (this.#switchStep === null) {
+      if (rule?.kind === 'adaptive' && this.#adaptive)
+        this.#adaptive = adaptiveSwitch(this.#adaptive, loss, rule.threshold);
+      if (this.#scaled) this.#scaled = scaledSwitch(this.#scaled, loss, this.#totalSteps);
     }
     this.#steps++;
     this.#decide();
   }
 
   save(): PhaseRuleState {
-    return { steps: this.#steps, switchStep: this.#switchStep, adaptive: this.#adaptive };
+    return {
+      ...{ steps: this.#steps, switchStep: this.#switchStep },
+      ...{ adaptive: this.#adaptive, scaled: this.#scaled },
+    };
   }
 
   restore(saved: unknown): void {
     const state = saved as Partial<PhaseRuleState> | null;
-    const isOfThisRule = this.#adaptive ? typeof state?.adaptive?.rho === 'number' : state?.adaptive === null;
+    const isOf = (own: object | null, saved?: { rho?: number } | null) =>
+      own ? typeof saved?.rho === 'number' : !saved;
+    const isOfThisRule = isOf(this.#adaptive, state?.adaptive) && isOf(this.#scaled, state?.scaled);
     if (typeof state?.steps !== 'number' || state.switchStep === undefined || !isOfThisRule)
       throw new ProblemError('invalid-data', "The checkpoint's switch rule is damaged. Start the run again.");
     this.#steps = state.steps;
     this.#switchStep = state.switchStep;
     this.#adaptive = state.adaptive ?? null;
+    this.#scaled = state.scaled ?? null;
   }
 
   /** Whether the step after those that are done leaves the ReLA loss. */
@@ -135,7 +149,7 @@ class StepwiseRule implements PhaseRule {
     switch (rule.kind) {
       case 'adaptive':
       case 'scaled':
-        return this.#adaptive !== null && this.#adaptive.rho >= rule.threshold;
+        return (this.#found ?? 0) >= rule.threshold;
       case 'static':
         return this.#steps >= this.#stepsBefore(rule.lambda);
       default:
