@@ -8,7 +8,11 @@ const scaled = RelaSpec.parse({ switch: { kind: 'scaled' } });
 const constant = (lambda: number) => RelaSpec.parse({ switch: { kind: 'static', lambda } });
 
 /** Phases of the steps of a run, after so many others, in which every loss is 1, or as `lossOf` says. */
-function phases(rule: PhaseRule, steps: number, { from = 0, lossOf = (_step: number): number => 1 } = {}): string[] {
+function phases(
+  rule: PhaseRule,
+  steps: number,
+  { from = 0, lossOf = (_step: number): number => 1 } = {},
+): string[] {
   return Array.from({ length: steps }, (_, at) => {
     const { phase } = rule;
     rule.observe(lossOf(from + at));
