@@ -1,14 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
+/** TF.js keeps kernels and tensors for a whole process: each of its files is tested in one of its own. */
+const TFJS = ['engine', 'learning', 'stages'].map((name) => `packages/${name}/src/**/*.test.ts`);
+const APPS = 'apps/*/src/**/*.test.ts';
+
+const unit = { testTimeout: 60_000, hookTimeout: 60_000 };
+
 export default defineConfig({
   test: {
     projects: [
+      { test: { ...unit, name: 'unit', include: [...TFJS, APPS] } },
       {
+        // Modules are loaded once a worker, not once a file.
         test: {
-          name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          ...{ ...unit, name: 'plain', include: ['packages/*/src/**/*.test.ts'], exclude: TFJS },
+          isolate: false,
         },
       },
       {

@@ -69,7 +69,7 @@ function answerOf({ plan, found }) {
   const ranks = Object.entries(MEASURES).map(([name, measure]) => ({ name, ...rankOf(measure) }));
   const shownRank = ({ mean, std }) => `${mean.toFixed(2)} ± ${std.toFixed(2)}`;
   const [score] = ranks;
-  // Accuracies of one seed lie closer than seeds do, so the order of the means is shown too.
+  // Accuracies of one seed lie closer than seeds do: the claim goes by the means.
   const meanOf = (name, take) => meanAndStd(of(name, take)).mean;
   const ofMeans = Object.entries(MEASURES).map(([name, measure]) => ({
     name,
@@ -101,8 +101,8 @@ function answerOf({ plan, found }) {
       },
       {
         claim: `The score of prior: auto ranks ${NAMES.length} priors as the accuracy after training does`,
-        holds: score.mean >= 0.7,
-        shown: `rank correlation ${shownRank(score)}`,
+        holds: ofMeans[0].value >= 0.7,
+        shown: `rank correlation of the means over seeds ${ofMeans[0].value.toFixed(2)}; of each seed, whose accuracies lie closer than seeds do, ${shownRank(score)}`,
       },
       {
         claim: 'The choice of a job among them loses no more than half a point against the best prior',

@@ -2,6 +2,7 @@
 import { ProblemError } from '@rela/contracts';
 import type { FastifyInstance } from 'fastify';
 import { parse } from 'secure-json-parse';
+import { mayHoldUnstorable, UNSTORABLE, unstorableIn } from './storable.js';
 
 /** What V8 says about it, without the excerpt that it quotes from the body. */
 function describe({ message }: Error): string {
@@ -16,6 +17,16 @@ function describe({ message }: Error): string {
 
 /** @param what is read, for the error @throws ProblemError `invalid-request` with the place of the mistake */
 export function parseJson(text: string, what: string): unknown {
+  const value = parsed(text, what);
+  const field = mayHoldUnstorable(text) ? unstorableIn(value) : null;
+  if (field !== null)
+    throw new ProblemError('invalid-request', `${what} ${UNSTORABLE}. Leave it out.`, [
+      { field, message: UNSTORABLE },
+    ]);
+  return value;
+}
+
+function parsed(text: string, what: string): unknown {
   try {
     return parse(text);
   } catch (error) {

@@ -2,6 +2,7 @@
 import { invalidRequest, ProblemError } from '@rela/contracts';
 import type { FastifySchemaCompiler } from 'fastify';
 import { z } from 'zod';
+import { UNSTORABLE, unstorableIn } from './storable.js';
 
 const partNames: Record<string, string> = {
   body: 'body',
@@ -20,6 +21,13 @@ export const compileValidator: FastifySchemaCompiler<z.ZodType> = ({ schema, htt
           'invalid-request',
           'The body is missing. Send one with its content-type: application/json, or application/octet-stream for a file.',
         ),
+      };
+    const unstorable = httpPart === 'params' || httpPart === 'querystring' ? unstorableIn(data) : null;
+    if (unstorable !== null)
+      return {
+        error: new ProblemError('invalid-request', `The ${part} ${UNSTORABLE}. Leave it out.`, [
+          { field: unstorable, message: UNSTORABLE },
+        ]),
       };
     const parsed = schema.safeParse(data);
     return parsed.success
