@@ -138,7 +138,7 @@ describe.skipIf(!helm)(`charts/rela${name}`, () => {
     [
       'two storages',
       { ...SERVERS, storage: { ...(SERVERS.storage as Values), existingClaim: 'artifacts' } },
-      /storage\.url or storage\.existingClaim/,
+      /Two storages: set storage\.url or/,
     ],
     [
       'credentials twice',
@@ -213,7 +213,9 @@ describe.skipIf(!helm)(`charts/rela${name}`, () => {
 
   it('carries settings over as they are written, large numbers too', () => {
     const manifests = rendered.get('everything of yours')!;
-    const config = loadConfig(environmentOf(manifests, deploymentsOf(manifests).get('embed-worker')!));
+    const environment = environmentOf(manifests, deploymentsOf(manifests).get('embed-worker')!);
+    expect(environment.MAX_UPLOAD_BYTES).toBe('4294967296');
+    const config = loadConfig(environment);
     expect(config).toMatchObject({
       logLevel: 'debug',
       api: { host: '0.0.0.0', port: 8080, maxUploadBytes: 4294967296 },
@@ -379,13 +381,18 @@ describe.skipIf(!helm)(`charts/rela${name}`, () => {
       }
     });
 
-    it('reads the database by the URL in the Secret, or as a TriggerAuthentication of yours says', () => {
+    it('reads the database by the URL in the Secret, or as a TriggerAuthentication of yours says', async () => {
       const [authentication] = ofKind(rendered.get('KEDA')!, 'TriggerAuthentication');
       expect(authentication!.spec).toEqual({
         secretTargetRef: [{ parameter: 'connection', name: `${RELEASE}-rela`, key: 'DATABASE_URL' }],
       });
       const used = new Set(scaledObjects().map(({ triggers }) => triggers[0]!.authenticationRef.name));
       expect(used).toEqual(new Set([authentication!.metadata.name]));
+      const { storage } = SERVERS;
+      const bySecret = await render({ existingSecret: 'credentials', storage, keda: { enabled: true } });
+      expect(JSON.stringify(ofKind(bySecret, 'TriggerAuthentication'))).toContain(
+        '"name":"credentials","key":"DATABASE_URL"',
+      );
       const yours = rendered.get('everything of yours')!;
       expect(ofKind(yours, 'TriggerAuthentication')).toEqual([]);
       expect(JSON.stringify(ofKind(yours, 'ScaledObject'))).toContain(
