@@ -119,6 +119,7 @@ describe('the pages', () => {
         'datasets',
         'engines',
         'deployment',
+        'kubernetes',
         'evaluation',
       ].map((page) => `docs/${page}.md`),
     ];
