@@ -101,10 +101,13 @@ describe('the pages', () => {
     expect(await read('docs/configuration.md')).toBe(stdout);
   });
 
-  it.each(['training', 'claims'])('%s has the figures of the bench: run `node docs/%s.mjs`', async (page) => {
-    const { stdout } = await run(process.execPath, [`docs/${page}.mjs`, '--print'], { cwd: root });
-    expect(await read(`docs/${page}.md`)).toBe(stdout);
-  });
+  it.each([{ page: 'training' }, { page: 'claims' }])(
+    '$page has the figures of the bench: run `node docs/$page.mjs`',
+    async ({ page }) => {
+      const { stdout } = await run(process.execPath, [`docs/${page}.mjs`, '--print'], { cwd: root });
+      expect(await read(`docs/${page}.md`)).toBe(stdout);
+    },
+  );
 
   it('link to pages and files that exist', async () => {
     const pages = [

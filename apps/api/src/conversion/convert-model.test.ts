@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import type { ProblemError } from '@rela/contracts';
 import { inspectPrior } from '@rela/prior';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Limits } from '../limited/limited-process.js';
 import { byteNetwork, filesIn, saveModel, smallNetwork } from '../testing/tfjs-model.js';
-import { type Conversion, type ConversionLimits, convertModel } from './convert-model.js';
+import { type Conversion, convertModel } from './convert-model.js';
 
 let folder: string;
 let conversion: Conversion;
@@ -17,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const refusal = (given: Conversion, limits?: ConversionLimits): Promise<ProblemError> =>
+const refusal = (given: Conversion, limits?: Partial<Limits>): Promise<ProblemError> =>
   convertModel(given, limits).then(
     () => expect.unreachable('it was converted'),
     (error: ProblemError) => error,

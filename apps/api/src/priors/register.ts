@@ -1,7 +1,8 @@
 /** Registers a prior: the model is opened and run once, then written down with its preprocessing. */
 import type { Prior, PriorCreate } from '@rela/contracts';
-import { inspectPrior, priorDigest } from '@rela/prior';
+import { priorDigest } from '@rela/prior';
 import type { ApiDependencies } from '../dependencies.js';
+import { inspectModel } from '../inspection/inspect-model.js';
 import { readModel } from './model-bytes.js';
 
 export const ONNX_TYPE = 'application/onnx';
@@ -13,7 +14,7 @@ export async function registerPrior(
 ): Promise<Prior> {
   const { source, output, preprocessing } = asked;
   const given = await readModel({ database, store, config }, asked);
-  const inspected = await inspectPrior(given, {
+  const inspected = await inspectModel(given, {
     ...(output === undefined ? {} : { output }),
     ...(preprocessing === undefined ? {} : { preprocessing }),
   });

@@ -2,7 +2,7 @@
 import { FIELD } from '../onnx/model.js';
 import { MessageWriter } from '../onnx/wire.js';
 
-const ELEMENT = { float32: 1, uint8: 2, int64: 7, float16: 10, float64: 11 } as const;
+const ELEMENT = { float32: 1, uint8: 2, int64: 7, bool: 9, float16: 10, float64: 11 } as const;
 export type ElementName = keyof typeof ELEMENT;
 
 export interface ModelValue {

@@ -1,0 +1,57 @@
+/** Inspects a model that a user brings, as `inspectPrior` does, where it can do no harm: a model may loop for ever or want all memory. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ProblemError } from '@rela/contracts';
+import type { InspectedPrior, InspectOptions } from '@rela/prior';
+import { defaultMemory, type Limits, runLimited } from '../limited/limited-process.js';
+import type { InspectionReply, InspectionWork } from './messages.js';
+
+/** A trial batch of two images; a ViT-Large takes three seconds on one processor. */
+const MILLISECONDS = 60_000;
+
+const PROGRAM = new URL('./inspection-process.js', import.meta.url);
+
+/** @throws ProblemError `invalid-model`, as `inspectPrior`, and where the model takes more time or memory than it may */
+export async function inspectModel(
+  bytes: Uint8Array,
+  options: InspectOptions,
+  { memoryBytes = defaultMemory(), milliseconds = MILLISECONDS }: Partial<Limits> = {},
+): Promise<InspectedPrior> {
+  const folder = await mkdtemp(join(tmpdir(), 'rela-inspection-'));
+  try {
+    const [model, target] = [join(folder, 'given.onnx'), join(folder, 'model.onnx')];
+    await writeFile(model, bytes);
+    const work: InspectionWork = { model, target, options };
+    const limits = { memoryBytes, milliseconds };
+    const reply = await runLimited<InspectionWork, InspectionReply>(PROGRAM, work, limits);
+    switch (reply.kind) {
+      case 'inspected':
+        return { ...reply.inspected, model: reply.isRewritten ? await readFile(target) : null };
+      case 'refused':
+        throw new ProblemError('invalid-model', reply.reason, reply.errors ?? undefined);
+      case 'failed':
+        throw new Error(`The inspection of a model failed: ${reply.reason}`);
+      case 'late':
+        throw new ProblemError(
+          'invalid-model',
+          `The model took longer than ${milliseconds / 1000} seconds for a trial batch and was ended. Name an output nearer to its input, or bring a smaller model.`,
+        );
+      case 'out-of-memory':
+        throw tooLarge(memoryBytes, 'needs more');
+      case 'died':
+        throw tooLarge(memoryBytes, `was ended by ${reply.how} on a trial batch: most likely it needs more`);
+      default:
+        return reply satisfies never;
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function tooLarge(memoryBytes: number, what: string): ProblemError {
+  return new ProblemError(
+    'invalid-model',
+    `The model ${what} than the ${Math.floor(memoryBytes / 2 ** 20)} MiB of memory that it may use here. Bring a smaller model.`,
+  );
+}

@@ -1,0 +1,32 @@
+/**
+ * Inspects one model and ends: see limited/limited-process.ts. JavaScript, not TypeScript, because a process starts from a file as it is, in
+ * `src` under the tests as in `dist`.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { ProblemError } from '@rela/contracts';
+import { inspectPrior } from '@rela/prior';
+
+/** @import { InspectionReply, InspectionWork } from './messages.js' */
+
+/** @param {InspectionWork} work @returns {Promise<InspectionReply>} */
+async function inspect({ model, target, options }) {
+  try {
+    const { model: rewritten, ...inspected } = await inspectPrior(await readFile(model), options);
+    if (rewritten) await writeFile(target, rewritten);
+    return { kind: 'inspected', inspected, isRewritten: rewritten !== null };
+  } catch (error) {
+    if (error instanceof ProblemError)
+      return { kind: 'refused', reason: error.detail, errors: error.errors ?? null };
+    if (error instanceof RangeError && /allocation failed|array length/i.test(error.message))
+      return { kind: 'out-of-memory' };
+    return {
+      kind: 'failed',
+      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    };
+  }
+}
+
+process.once('message', async (/** @type {InspectionWork} */ work) => {
+  const reply = await inspect(work);
+  process.send?.(reply, () => process.exit());
+});
