@@ -123,6 +123,7 @@ describe('the pages', () => {
         'engines',
         'deployment',
         'kubernetes',
+        'security',
         'evaluation',
       ].map((page) => `docs/${page}.md`),
     ];
