@@ -13,6 +13,8 @@ export interface RedisConnectionOptions {
   commandRetries: number | null;
   /** A server that owes an answer for this long counts as dead; absent: it is waited for. */
   silenceMs?: number;
+  /** Whether commands wait until INFO says that the server has loaded its data; absent: they do. */
+  asksFirst?: boolean;
   /** Shown by CLIENT LIST. */
   name?: string;
 }
@@ -28,6 +30,7 @@ export function connectRedis(server: RedisServer, options: RedisConnectionOption
     ...(tls ? { tls } : {}),
     ...(options.name ? { connectionName: options.name } : {}),
     ...(options.silenceMs ? { socketTimeout: options.silenceMs } : {}),
+    enableReadyCheck: options.asksFirst ?? true,
     connectTimeout: options.connectTimeoutMs,
     maxRetriesPerRequest: options.commandRetries,
   };
@@ -52,6 +55,7 @@ export function connectRedis(server: RedisServer, options: RedisConnectionOption
     case 'cluster':
       return new Cluster(server.hosts, {
         redisOptions: connection,
+        enableReadyCheck: options.asksFirst ?? true,
         clusterRetryStrategy: retryStrategy,
         slotsRefreshTimeout: options.connectTimeoutMs,
         // Certificates carry names: ioredis would look the address up first, and verify that.
