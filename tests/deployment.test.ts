@@ -119,6 +119,8 @@ describe('the pages', () => {
         'datasets',
         'engines',
         'deployment',
+        'queue',
+        'configuration',
         'evaluation',
       ].map((page) => `docs/${page}.md`),
     ];
