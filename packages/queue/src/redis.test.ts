@@ -12,6 +12,9 @@ const hasServer = await hasProgram('redis-server');
 const hasOpenssl = await hasProgram('openssl', 'version');
 const NEEDS = 'needs redis-server on the PATH';
 
+/** Long enough for a fail-over, and for a connection to be given up on which nothing comes. */
+const PATIENCE = { timeout: 45_000, interval: 50 };
+
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
@@ -132,21 +135,57 @@ describe.skipIf(!hasServer)(`a Redis (${NEEDS})`, () => {
     for (const print of printed) expect(print).not.toHaveBeenCalled();
   });
 
-  it('is refused where it is older than 6.2', async () => {
-    const server = await start();
+  /** A port that leads to the server that `target` names when a connection is made. */
+  async function proxied(target: () => RedisProcess, answer = (data: Buffer) => data): Promise<string> {
     const proxy = createServer((socket) => {
-      const upstream = connect(server.port, '127.0.0.1');
+      const upstream = connect(target().port, '127.0.0.1');
       socket.pipe(upstream);
-      upstream.on('data', (data) =>
-        socket.write(data.toString('latin1').replace(/redis_version:7/, 'redis_version:5'), 'latin1'),
-      );
+      upstream.on('data', (data) => socket.write(answer(data)));
       for (const end of [socket, upstream])
         end.on('error', () => undefined).on('close', () => [socket, upstream].map((one) => one.destroy()));
     }).listen(0, '127.0.0.1');
     await once(proxy, 'listening');
     closers.push(async () => void proxy.close());
-    const { port } = proxy.address() as AddressInfo;
-    expect(await refusal(`redis://127.0.0.1:${port}`)).toMatch(/Redis 5\.0.*6\.2 or newer/);
+    return `redis://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  }
+
+  it('is refused where it is older than 6.2', async () => {
+    const server = await start();
+    const aged = (data: Buffer) =>
+      Buffer.from(data.toString('latin1').replace(/redis_version:\d/, 'redis_version:5'), 'latin1');
+    expect(await refusal(await proxied(() => server, aged))).toMatch(/Redis 5\..*6\.2 or newer/);
+  });
+
+  it('is left for the new master where it became a replica and the address leads elsewhere now', async () => {
+    const [before, after] = [await start(), await start()];
+    let master = before;
+    const queue = await openQueue(await proxied(() => master));
+    closers.push(() => queue.close());
+    await queue.send([message('stg_before')]);
+    await before.ask((client) => client.call('REPLICAOF', '127.0.0.1', after.port));
+    master = after;
+    await vi.waitFor(() => queue.send([message('stg_after')]), PATIENCE);
+    expect(await after.ask((client) => client.exists('{rela}:rela-embed:stg_after.1'))).toBe(1);
+  });
+
+  it('is left for the new master where it is frozen, and closes no connection', async () => {
+    const server = await startUnderSentinel();
+    closers.push(() => server.stop());
+    const queue = await openQueue(server.url);
+    closers.push(() => queue.close());
+    const taken: string[] = [];
+    const consumer = await consume(server.url, ['embed'], {
+      concurrency: {},
+      onMessage: async ({ stageId }) => void taken.push(stageId),
+      onError: () => undefined,
+    });
+    closers.push(() => consumer.close());
+    const master = await server.master();
+    master.freeze();
+    closers.push(async () => master.thaw());
+    await vi.waitFor(async () => expect(await server.master()).not.toBe(master), PATIENCE);
+    await vi.waitFor(() => queue.send([message('stg_frozen')]), PATIENCE);
+    await vi.waitFor(() => expect(taken).toContain('stg_frozen'), PATIENCE);
   });
 });
 

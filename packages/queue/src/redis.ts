@@ -33,6 +33,8 @@ export function connectRedis(server: RedisServer, options: RedisConnectionOption
     enableReadyCheck: options.asksFirst ?? true,
     connectTimeout: options.connectTimeoutMs,
     maxRetriesPerRequest: options.commandRetries,
+    // A master that became a replica refuses writes, and its name or Sentinel leads to the new one. 2: and sends it there.
+    reconnectOnError: (error) => (error.message.includes('READONLY') ? 2 : false),
   };
   const retryStrategy = options.retryAfter;
   switch (server.form) {
@@ -49,8 +51,6 @@ export function connectRedis(server: RedisServer, options: RedisConnectionOption
         retryStrategy,
         sentinelRetryStrategy: retryStrategy,
         sentinelCommandTimeout: options.connectTimeoutMs,
-        // A master that was put back to replica refuses writes; Sentinel knows the new one. 2: and send it there.
-        reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
       });
     case 'cluster':
       return new Cluster(server.hosts, {

@@ -56,8 +56,12 @@ const offsetOf = (server: RedisProcess) =>
 const replicates = (server: RedisProcess) =>
   server.ask(async (client) => /master_link_status:up/.test(await client.info('replication')));
 
+export interface SentinelServer extends TestServer {
+  master(): Promise<RedisProcess>;
+}
+
 /** One master, one replica, one sentinel that alone decides. Interrupted by killing whichever is the master. */
-export async function startUnderSentinel(certificates?: Certificates): Promise<TestServer> {
+export async function startUnderSentinel(certificates?: Certificates): Promise<SentinelServer> {
   const user = await documentedUser();
   const tls = (port: number) =>
     certificates ? [...tlsSettings(certificates)(port), 'tls-replication yes'] : [];
@@ -89,11 +93,12 @@ export async function startUnderSentinel(certificates?: Certificates): Promise<T
       ],
       { sentinel: true },
     );
-    const portOfMaster = () =>
-      sentinel.ask(async (client) => {
-        const address = await client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER);
-        return Number((address as string[])[1]);
-      });
+    const currentMaster = async () => {
+      const address = await sentinel.ask((client) =>
+        client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER),
+      );
+      return Number((address as string[])[1]) === first.port ? first : second;
+    };
     const knowsReplica = () =>
       sentinel.ask(async (client) => {
         const replicas = (await client.call('SENTINEL', 'REPLICAS', MASTER)) as unknown[];
@@ -107,20 +112,18 @@ export async function startUnderSentinel(certificates?: Certificates): Promise<T
       url: certificates
         ? `rediss+sentinel://${LOGIN}@${hosts}/${MASTER}/0?${login}&${tlsQuery(certificates)}`
         : `redis+sentinel://${LOGIN}@${hosts}/${MASTER}/0?${login}`,
+      master: currentMaster,
       async interrupt() {
-        const before = await portOfMaster();
-        const [master, replica] = before === first.port ? [first, second] : [second, first];
+        const master = await currentMaster();
+        const replica = master === first ? second : first;
         // Replication lags, and what is lost by that is not what is looked at here.
         await until(async () => (await offsetOf(master)) === (await offsetOf(replica)));
         await master.end('SIGKILL');
-        await until(async () => (await portOfMaster()) === replica.port);
+        await until(async () => (await currentMaster()) === replica);
         await master.start();
         await until(() => replicates(master));
       },
-      flush: async () => {
-        const port = await portOfMaster();
-        await [first, second].find((server) => server.port === port)?.ask((client) => client.flushall());
-      },
+      flush: async () => void (await (await currentMaster()).ask((client) => client.flushall())),
       stop,
     };
   } catch (error) {

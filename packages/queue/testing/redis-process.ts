@@ -19,6 +19,9 @@ export interface RedisProcess {
   start(): Promise<void>;
   /** Returns when the process is gone. */
   end(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Neither answers nor closes anything, until it is thawed. */
+  freeze(): void;
+  thaw(): void;
   /** Asks it as its administrator. */
   ask<T>(work: (client: Redis) => Promise<T>): Promise<T>;
   /** Ends it and removes its folder. */
@@ -79,6 +82,8 @@ export async function startRedisProcess(
         }
       }
     },
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
     async end(signal = 'SIGTERM') {
       if (!child || child.exitCode !== null || child.signalCode !== null) return;
       const gone = once(child, 'exit');
