@@ -61,18 +61,21 @@ describe.each(kinds)('a queue on $name', ({ start }) => {
   }
   let server: TestServer;
   let queue: StageQueue;
+  let opened = false;
   let stopped = false;
   const closers: (() => Promise<void>)[] = [];
   beforeAll(async () => {
     server = await start();
     queue = await openQueue(server.url);
+    opened = true;
   });
   afterEach(async () => {
     await Promise.all(closers.splice(0).map((close) => close()));
     if (!stopped) await server.flush();
   });
   afterAll(async () => {
-    await queue.close();
+    // Also where the queue could not be opened: servers are not left behind.
+    if (opened) await queue.close();
     if (!stopped) await server.stop();
   });
 
