@@ -40,8 +40,8 @@ export function redacted(url: string): string {
   return url.replace(/^([\w+]+:\/\/)(?:[^/?#]*@)?([^?#]*).*$/s, '$1$2');
 }
 
-/** Node reports every address that it tried as one error without a text of its own. */
+/** Without a full stop. Node reports every address that it tried as one error without a text of its own. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
+  return (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
 }
