@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findRedis, startRedis } from '../../packages/queue/testing/redis.js';
 import { startUnderSentinel } from '../../packages/queue/testing/redis-kinds.js';
-import { hasProgram } from '../../packages/queue/testing/redis-process.js';
+import { hasRedis7 } from '../../packages/queue/testing/redis-process.js';
 import type { TestServer } from '../../packages/queue/testing/server.js';
 import { addRandomPrior, addShapes, shortRun, startService, type TestService } from '../service.js';
 
 const source = await findRedis();
-const hasServer = await hasProgram('redis-server');
+const hasServer = await hasRedis7();
 
 const kinds = [
   {
@@ -17,7 +17,7 @@ const kinds = [
     lose: (server: TestServer) => server.flush(),
   },
   {
-    name: hasServer ? 'Redis under Sentinel' : 'Redis under Sentinel (no redis-server on the PATH)',
+    name: hasServer ? 'Redis under Sentinel' : 'Redis under Sentinel (no redis-server 7 on the PATH)',
     start: hasServer && (() => startUnderSentinel()),
     loss: 'a fail-over to a replica that has nothing',
     async lose(server: TestServer) {

@@ -8,13 +8,13 @@ import { childEnvironment } from '@rela/config';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@rela/database';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
-  hasProgram,
+  hasRedis7,
   type RedisProcess,
   startRedisProcess,
 } from '../../packages/queue/testing/redis-process.js';
 
-const hasServer = await hasProgram('redis-server');
-const name = hasServer ? '' : ' (no redis-server on the PATH)';
+const hasServer = await hasRedis7();
+const name = hasServer ? '' : ' (no redis-server 7 on the PATH)';
 
 // Apps are no dependencies of the tests: they are started by path, as the command line does it.
 const require = createRequire(createRequire(import.meta.url).resolve('@rela/cli'));

@@ -8,15 +8,15 @@ import { makeCertificates } from '../testing/certificates.js';
 import { startPostgres } from '../testing/postgres.js';
 import { findRedis, startRedis } from '../testing/redis.js';
 import { startCluster, startUnderSentinel, startWithTls, startWithUser } from '../testing/redis-kinds.js';
-import { hasProgram } from '../testing/redis-process.js';
+import { hasProgram, hasRedis7 } from '../testing/redis-process.js';
 import type { TestServer } from '../testing/server.js';
 import { Queue } from './backend.js';
 import { type ConsumeOptions, checkQueue, consume, openQueue, QUEUES, type StageQueue } from './index.js';
 
 const redis = await findRedis();
-const hasServer = await hasProgram('redis-server');
+const hasServer = await hasRedis7();
 const hasOpenssl = await hasProgram('openssl', 'version');
-const NO_SERVER = hasServer ? '' : ' (no redis-server on the PATH)';
+const NO_SERVER = hasServer ? '' : ' (no redis-server 7 on the PATH)';
 
 interface Kind {
   name: string;

@@ -43,7 +43,7 @@ export async function checkRedis(
     information = await ask(server, timeoutMs, (client) => client.info());
   } catch (failure) {
     const error = await explain(server, failure, timeoutMs);
-    if (/ECONNRESET|ETIMEDOUT/.test(reasonOf(error)))
+    if (/ECONNRESET|EPIPE|ETIMEDOUT|Connection is closed/.test(reasonOf(error)))
       throw new Error(`${reasonOf(error)} (${TLS_OR_NOT})`, { cause: error });
     const advice = REFUSALS.find(([pattern]) => pattern.test(reasonOf(error)))?.[1];
     if (!advice) throw error;

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Certificates, makeCertificates } from '../testing/certificates.js';
 import { documentedUser, startCluster, startUnderSentinel, startWithTls } from '../testing/redis-kinds.js';
-import { hasProgram, type RedisProcess, startRedisProcess } from '../testing/redis-process.js';
+import { hasProgram, hasRedis7, type RedisProcess, startRedisProcess } from '../testing/redis-process.js';
 import { checkQueue, consume, openQueue, QueueUrlError } from './index.js';
 
-const hasServer = await hasProgram('redis-server');
+const hasServer = await hasRedis7();
 const hasOpenssl = await hasProgram('openssl', 'version');
-const NEEDS = 'needs redis-server on the PATH';
+const NEEDS = 'needs redis-server 7 on the PATH';
 
 /** Long enough for a fail-over, and for a connection to be given up on which nothing comes. */
 const PATIENCE = { timeout: 45_000, interval: 50 };
@@ -233,10 +233,8 @@ describe.skipIf(!hasServer || !hasOpenssl)(`a Redis over TLS (${NEEDS}, and open
     ['it asks for a certificate and gets none', (url: string) => changed(url, 'ssl_certfile', null)],
     ['the address says nothing of TLS', (url: string) => url.replace(/^rediss/, 'redis').replace(/\?.*/, '')],
   ])('is said to hang up for TLS, perhaps, where %s', async (_, change) => {
-    await expect(checkQueue(change(await startTls()))).rejects.toMatchObject({
-      code: 'unavailable',
-      message: expect.stringMatching(/ECONNRESET.*ssl_certfile/),
-    });
+    // The server's reason and its hanging up race each other; either comes with the advice.
+    await expect(checkQueue(change(await startTls()))).rejects.toThrow(/ssl_certfile/);
   });
 
   it('is not asked at all where a file that QUEUE_URL names is not there', async () => {

@@ -34,6 +34,13 @@ export const hasProgram = (name: string, flag = '--version') =>
     () => false,
   );
 
+/** Whether a redis-server of 7.0 or newer is on the PATH: what the tests set up has no older form. */
+export const hasRedis7 = () =>
+  run('redis-server', ['--version']).then(
+    ({ stdout }) => Number(stdout.match(/v=(\d+)/)?.[1]) >= 7,
+    () => false,
+  );
+
 export async function askRedis<T>(
   server: string | RedisOptions,
   work: (client: Redis) => Promise<T>,
