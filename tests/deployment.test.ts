@@ -124,6 +124,8 @@ describe('the pages', () => {
         'deployment',
         'kubernetes',
         'security',
+        'queue',
+        'configuration',
         'evaluation',
       ].map((page) => `docs/${page}.md`),
     ];

@@ -25,12 +25,19 @@ export async function startEmbedWorker(config: Config, signal: AbortSignal): Pro
     leaseSeconds: config.leaseSeconds,
     maxAttempts: config.maxAttempts,
   };
-  const worker = await untilThere(() => startWorker(options), signal);
+  const closeParts = async () => {
+    await close();
+    await database.close();
+  };
+  const worker = await untilThere(() => startWorker(options), signal).catch(async (error: unknown) => {
+    // Its idle connections would keep a process for half a minute that has nothing to do.
+    await closeParts();
+    throw error;
+  });
   return {
     async stop() {
       await worker.stop();
-      await close();
-      await database.close();
+      await closeParts();
     },
   };
 }

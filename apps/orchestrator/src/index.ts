@@ -75,7 +75,8 @@ export async function startOrchestrator(
   try {
     await migrate(databaseUrl);
     const onError = (error: Error) => log.debug({ err: error }, 'a connection to the queue broke');
-    queue = await whenThere('queue', () => openQueue(queueUrl, { onError }), waiting);
+    const onWarning = (text: string) => log.warn(text);
+    queue = await whenThere('queue', () => openQueue(queueUrl, { onError, onWarning }), waiting);
   } catch (error) {
     await database.close();
     throw error;

@@ -249,6 +249,33 @@ it.skipIf(!hasRedis)(
   },
 );
 
+it.skipIf(!hasRedis)(
+  'warns of a Redis that throws messages away when it is full (needs redis-server)',
+  async () => {
+    const port = await freePort();
+    const options = [
+      '--port',
+      String(port),
+      '--save',
+      '',
+      '--dir',
+      folder,
+      '--maxmemory-policy',
+      'allkeys-lru',
+    ];
+    const redis = spawn('redis-server', options, { stdio: 'ignore' });
+    closers.push(async () => {
+      const gone = once(redis, 'exit');
+      redis.kill('SIGTERM');
+      await gone;
+    });
+    const { lines, log } = recordingLog();
+    const orchestrator = await startOrchestrator(configFor(`redis://127.0.0.1:${port}`), { log });
+    await orchestrator.stop();
+    expect(lines.filter(({ msg }) => msg.includes('noeviction'))).toMatchObject([{ level: 40 }]);
+  },
+);
+
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
 async function startProcess(): Promise<{ child: ChildProcess; exit: Promise<unknown[]> }> {

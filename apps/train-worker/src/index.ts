@@ -37,7 +37,11 @@ export async function startTrainWorker(config: Config, signal: AbortSignal): Pro
     leaseSeconds: config.leaseSeconds,
     maxAttempts: config.maxAttempts,
   };
-  const worker = await untilThere(() => startWorker(options), signal);
+  const worker = await untilThere(() => startWorker(options), signal).catch(async (error: unknown) => {
+    // Its idle connections would keep a process for half a minute that has nothing to do.
+    await database.close();
+    throw error;
+  });
   return {
     async stop() {
       await worker.stop();

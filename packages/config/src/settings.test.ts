@@ -6,6 +6,12 @@ it('takes the database as queue where QUEUE_URL is absent', () => {
   expect(config.queueUrl).toBe('postgres://localhost/rela');
 });
 
+it('takes a queue on several hosts, and says how an address of one begins', () => {
+  const QUEUE_URL = 'rediss+sentinel://rela:secret@a:26379,b:26379/main/0';
+  expect(loadConfig({ QUEUE_URL }).queueUrl).toBe(QUEUE_URL);
+  expect(() => loadConfig({ QUEUE_URL: 'amqp://localhost' })).toThrow(/QUEUE_URL.*redis:\/\//);
+});
+
 it('names every variable that is wrong', () => {
   expect(() => loadConfig({ API_PORT: 'eighty', ENGINE: 'fast' })).toThrow(/API_PORT.*ENGINE/s);
 });

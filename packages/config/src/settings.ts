@@ -13,9 +13,14 @@ export const Settings = z.object({
     .optional()
     .describe('PostgreSQL, version 13 or newer. Absent: `rela up` starts an embedded one'),
   QUEUE_URL: z
-    .url({ protocol: /^(rediss?|postgres(ql)?)$/ })
+    .string()
+    .regex(/^(rediss?(\+(sentinel|cluster))?|postgres(ql)?):\/\/./, {
+      error: 'it must begin with redis://, rediss://, redis+sentinel://, redis+cluster:// or postgres://',
+    })
     .optional()
-    .describe('Redis 6.2 or newer (redis://…), or a PostgreSQL. Absent: the database'),
+    .describe(
+      'Redis 6.2 or newer, also over TLS, by Sentinel or as a cluster ([its forms](queue.md)), or a PostgreSQL. Absent: the database',
+    ),
   STORAGE_URL: z
     .string()
     .min(1)

@@ -3,9 +3,12 @@
  * BullMQ's process-wide default backend stays untouched: one process may use both servers at once.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createPostgresBackend, createRedisBackend, type IQueueBackend, withBackend } from 'bullmq';
+import { createPostgresBackend, type IQueueBackend, withBackend } from 'bullmq';
 import { checkQueue } from './check.js';
-import { serverKind } from './url.js';
+import { connectRedis } from './redis.js';
+import { type ConnectRedis, createBackend } from './redis-backend.js';
+import type { RedisServer } from './redis-url.js';
+import { parseQueueUrl } from './url.js';
 
 /** What a connection is for decides how long its commands wait for a server that is away. */
 export interface QueueConnection {
@@ -22,18 +25,23 @@ const LONGEST_RECONNECT_DELAY_MS = 2000;
 const LAST_ATTEMPT_MS = 200;
 /** Reconnections after which a command of a sender fails: about three seconds. */
 const SENDER_RETRIES = 5;
+/** A machine that is gone closes no connection, and the system would try it for a quarter of an hour. */
+const SILENCE_MS = 8000;
 
-function redisOptions({ url, use, closing }: QueueConnection) {
-  return {
-    url,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    maxRetriesPerRequest: use === 'send' ? SENDER_RETRIES : null,
-    retryStrategy: (times: number) =>
-      closing.aborted ? null : Math.min(200 * times, LONGEST_RECONNECT_DELAY_MS),
-  };
+function connecting(server: RedisServer, { use, closing }: QueueConnection): ConnectRedis {
+  return (purpose, name) =>
+    connectRedis(server, {
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      commandRetries: use === 'send' ? SENDER_RETRIES : null,
+      retryAfter: (attempts) =>
+        closing.aborted ? null : Math.min(200 * attempts, LONGEST_RECONNECT_DELAY_MS),
+      // A blocking command is silent by its nature, and BullMQ watches over it.
+      ...(purpose === 'commands' ? { silenceMs: SILENCE_MS } : {}),
+      name,
+    });
 }
 
-function postgresOptions({ url }: QueueConnection) {
+function postgresOptions(url: string) {
   return {
     connectionString: url,
     migrate: true,
@@ -46,12 +54,12 @@ function postgresOptions({ url }: QueueConnection) {
 
 /** BullMQ's Queue and Worker, with `connection: QueueConnection`. */
 export const { Queue, Worker } = withBackend<IQueueBackend, QueueConnection>((name, options, needs) => {
-  const { connection } = options;
-  switch (serverKind(connection.url)) {
+  const server = parseQueueUrl(options.connection.url);
+  switch (server.kind) {
     case 'redis':
-      return createRedisBackend(name, { ...options, connection: redisOptions(connection) }, needs);
+      return createBackend(connecting(server, options.connection), name, options, needs);
     case 'postgres':
-      return createPostgresBackend(name, { ...options, connection: postgresOptions(connection) }, needs);
+      return createPostgresBackend(name, { ...options, connection: postgresOptions(server.url) }, needs);
   }
 });
 
@@ -61,7 +69,7 @@ export const { Queue, Worker } = withBackend<IQueueBackend, QueueConnection>((na
  */
 export async function stopReconnecting(url: string, closing: AbortController): Promise<void> {
   closing.abort();
-  if (serverKind(url) === 'postgres') return;
+  if (parseQueueUrl(url).kind === 'postgres') return;
   const away = await checkQueue(url).then(
     () => false,
     () => true,

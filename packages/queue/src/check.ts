@@ -1,33 +1,10 @@
 /** Whether the queue's server answers: for readiness, and before BullMQ is opened on it. */
 import { ProblemError } from '@rela/contracts';
-import { Redis } from 'ioredis';
 import pg from 'pg';
-import { reasonOf, redacted, serverKind } from './url.js';
+import { checkRedis } from './redis-check.js';
+import { parseQueueUrl, QueueUrlError, reasonOf, redacted } from './url.js';
 
 const CHECK_TIMEOUT_MS = 3000;
-
-async function askRedis(url: string): Promise<void> {
-  const client = new Redis(url, {
-    lazyConnect: true,
-    connectTimeout: CHECK_TIMEOUT_MS,
-    commandTimeout: CHECK_TIMEOUT_MS,
-    maxRetriesPerRequest: 0,
-    retryStrategy: () => null,
-  });
-  let reason: Error | undefined;
-  // `connect` rejects with "Connection is closed"; why it was closed is only said here.
-  client.on('error', (error) => {
-    reason = error;
-  });
-  try {
-    await client.connect();
-    await client.ping();
-  } catch (error) {
-    throw reason ?? error;
-  } finally {
-    client.disconnect();
-  }
-}
 
 async function askPostgres(url: string): Promise<void> {
   const client = new pg.Client({
@@ -49,18 +26,22 @@ async function askPostgres(url: string): Promise<void> {
   }
 }
 
-const ask = { redis: askRedis, postgres: askPostgres };
-
 /**
- * Returns where the server at `url` answers within three seconds.
+ * Returns where the server at `url` answers within some three seconds.
+ * @param onWarning told in a sentence what the server's administrator should change
  * @throws ProblemError `unavailable`
- * @throws QueueUrlError
+ * @throws QueueUrlError where the address is wrong, the server refuses us or is too old
  */
-export async function checkQueue(url: string): Promise<void> {
-  const kind = serverKind(url);
+export async function checkQueue(
+  url: string,
+  onWarning: (text: string) => void = () => undefined,
+): Promise<void> {
+  const server = parseQueueUrl(url);
   try {
-    await ask[kind](url);
+    if (server.kind === 'postgres') await askPostgres(server.url);
+    else await checkRedis(url, server, { timeoutMs: CHECK_TIMEOUT_MS, onWarning });
   } catch (error) {
+    if (error instanceof QueueUrlError) throw error;
     throw new ProblemError(
       'unavailable',
       `The queue at ${redacted(url)} does not answer: ${reasonOf(error)}. Check that this server runs and that QUEUE_URL names it.`,

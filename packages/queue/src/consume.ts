@@ -155,7 +155,7 @@ async function putBack(job: Job<StageMessage>, token: string | undefined): Promi
 /**
  * Takes messages of `kinds` until closed. A server that goes away and comes back is waited for.
  * @throws ProblemError `unavailable` where the server does not answer now
- * @throws QueueUrlError
+ * @throws QueueUrlError where the address is wrong, the server refuses us or is too old
  */
 export async function consume(
   url: string,

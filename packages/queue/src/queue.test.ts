@@ -1,21 +1,47 @@
-/** What both servers must do, run on a real one of each. */
+/** What both servers must do, run on a real one of each, and on Redis in each way that it is run. */
 import { type ChildProcess, fork, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { StageKind, StageMessage } from '@rela/contracts';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { makeCertificates } from '../testing/certificates.js';
 import { startPostgres } from '../testing/postgres.js';
 import { findRedis, startRedis } from '../testing/redis.js';
+import { startCluster, startUnderSentinel, startWithTls, startWithUser } from '../testing/redis-kinds.js';
+import { hasProgram, hasRedis7 } from '../testing/redis-process.js';
 import type { TestServer } from '../testing/server.js';
 import { Queue } from './backend.js';
 import { type ConsumeOptions, checkQueue, consume, openQueue, QUEUES, type StageQueue } from './index.js';
 
 const redis = await findRedis();
-const servers = [
-  { name: 'PostgreSQL', start: startPostgres as (() => Promise<TestServer>) | null },
+const hasServer = await hasRedis7();
+const hasOpenssl = await hasProgram('openssl', 'version');
+const NO_SERVER = hasServer ? '' : ' (no redis-server 7 on the PATH)';
+
+interface Kind {
+  name: string;
+  start: (() => Promise<TestServer>) | null;
+}
+
+async function startTls(): Promise<TestServer> {
+  const certificates = await makeCertificates();
+  const server = await startWithTls(certificates);
+  const stop = () => server.stop().then(certificates.remove);
+  return { ...server, stop };
+}
+
+const kinds: Kind[] = [
+  { name: 'PostgreSQL', start: startPostgres },
   redis
     ? { name: `Redis (${redis})`, start: () => startRedis(redis) }
     : { name: 'Redis: none here (no REDIS_URL, no redis-server, no container engine)', start: null },
+  { name: `Redis as the user of docs/queue.md${NO_SERVER}`, start: hasServer ? startWithUser : null },
+  {
+    name: `Redis over TLS${NO_SERVER}${hasOpenssl ? '' : ' (no openssl on the PATH)'}`,
+    start: hasServer && hasOpenssl ? startTls : null,
+  },
+  { name: `Redis under Sentinel${NO_SERVER}`, start: hasServer ? () => startUnderSentinel() : null },
+  { name: `Redis as a cluster${NO_SERVER}`, start: hasServer ? () => startCluster() : null },
 ];
 
 /** Long enough for a lock of a second to run out twice, and for an outage. */
@@ -28,25 +54,28 @@ const message = (stageId: string, more: { dispatch?: number; delayMs?: number; p
   ...more,
 });
 
-describe.each(servers)('a queue on $name', ({ start }) => {
+describe.each(kinds)('a queue on $name', ({ start }) => {
   if (!start) {
     it.skip('is tested where one is to be had');
     return;
   }
   let server: TestServer;
   let queue: StageQueue;
+  let opened = false;
   let stopped = false;
   const closers: (() => Promise<void>)[] = [];
   beforeAll(async () => {
     server = await start();
     queue = await openQueue(server.url);
+    opened = true;
   });
   afterEach(async () => {
     await Promise.all(closers.splice(0).map((close) => close()));
     if (!stopped) await server.flush();
   });
   afterAll(async () => {
-    await queue.close();
+    // Also where the queue could not be opened: servers are not left behind.
+    if (opened) await queue.close();
     if (!stopped) await server.stop();
   });
 

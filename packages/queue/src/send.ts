@@ -2,7 +2,7 @@
 import { ProblemError, StageKind, type StageMessage } from '@rela/contracts';
 import { Queue, type QueueConnection, stopReconnecting } from './backend.js';
 import { checkQueue } from './check.js';
-import { closeAll } from './closing.js';
+import { closeAll, endsWithin } from './closing.js';
 import { onceInAWhile } from './faults.js';
 import { QUEUES } from './names.js';
 import { reasonOf, redacted } from './url.js';
@@ -35,6 +35,8 @@ export interface StageQueue {
 
 /** Messages sent, or asked about, in one go. */
 const CHUNK = 500;
+/** A call that takes longer fails: a client of a cluster that is away holds its commands back without end. */
+const SEND_TIMEOUT_MS = 10_000;
 /** BullMQ keeps a log of events a queue, which nobody reads here. */
 const EVENTS_KEPT = 100;
 
@@ -106,7 +108,10 @@ class BullStageQueue implements StageQueue {
 
   async #reach<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await work();
+      const answer = work();
+      if (!(await endsWithin(SEND_TIMEOUT_MS, answer)))
+        throw new Error(`no answer in ${SEND_TIMEOUT_MS / 1000} seconds`);
+      return await answer;
     } catch (error) {
       throw new ProblemError(
         'unavailable',
@@ -131,18 +136,20 @@ function openOne(connection: QueueConnection, kind: StageKind, onError: (error: 
 export interface OpenQueueOptions {
   /** Hears of connections that break while nothing is under way; such an error shows at the next call anyway. */
   onError?: (error: Error) => void;
+  /** Told in a sentence what the server's administrator should change, at the opening alone. */
+  onWarning?: (text: string) => void;
 }
 
 /**
  * Opens the queues of all stage kinds for sending.
  * @throws ProblemError `unavailable` where the server does not answer now
- * @throws QueueUrlError
+ * @throws QueueUrlError where the address is wrong, the server refuses us or is too old
  */
 export async function openQueue(
   url: string,
-  { onError = () => undefined }: OpenQueueOptions = {},
+  { onError = () => undefined, onWarning }: OpenQueueOptions = {},
 ): Promise<StageQueue> {
-  await checkQueue(url);
+  await checkQueue(url, onWarning);
   const queue = new BullStageQueue(url, onceInAWhile(onError));
   try {
     await queue.ready();

@@ -1,9 +1,10 @@
 /** Readiness: asks each part that the API needs, and names those that do not answer. */
 import { ProblemError } from '@rela/contracts';
+import { checkQueue } from '@rela/queue';
 import type { ApiDependencies } from '../dependencies.js';
-import { checkReachable } from './reachable.js';
 
-const TIMEOUT = 3000;
+/** Longer than the queue's own, whose reason is told. */
+const TIMEOUT = 4000;
 
 async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
@@ -27,7 +28,7 @@ export async function checkReadiness(
     storage: () => store.check(),
   };
   const { queueUrl, databaseUrl } = config;
-  if (queueUrl !== null && queueUrl !== databaseUrl) checks.queue = () => checkReachable(queueUrl);
+  if (queueUrl !== null && queueUrl !== databaseUrl) checks.queue = () => checkQueue(queueUrl);
   const missing: string[] = [];
   await Promise.all(
     Object.entries(checks).map(async ([part, check]) => {
