@@ -95,6 +95,14 @@ describe('values.yaml', () => {
     const values = parse(await read('charts/rela/values.yaml')) as Record<string, Values>;
     validate(values);
     expect(validate.errors).toBeNull();
+    for (const url of [
+      'redis://h',
+      'rediss+sentinel://u:p@h1,h2/master',
+      'redis+cluster://h',
+      'postgres://h/d',
+    ])
+      expect(validate({ ...values, queue: { url } }), url).toBe(true);
+    expect(validate({ ...values, queue: { url: 'amqp://h' } })).toBe(false);
     expect(validate({ ...values, keda: { ...values.keda, enable: true } })).toBe(false);
     expect(validate({ ...values, config: { LOG_LEVL: 'debug' } })).toBe(false);
   });
