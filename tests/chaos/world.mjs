@@ -4,16 +4,14 @@ import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { childEnvironment } from '@rela/config';
 import { migrate, openDatabase, startEmbeddedPostgres } from '@rela/database';
 import { openQueue } from '@rela/queue';
 import { RelaClient } from '@rela/sdk';
 import { openStore } from '@rela/storage';
-import { createProgram } from './program.mjs';
+import { createProgram, freePort, programOf } from '../programs.mjs';
 import { openProxy } from './proxy.mjs';
 
 export const LEASE_SECONDS = 3;
@@ -22,19 +20,7 @@ const PROGRAMS = ['api', 'orchestrator', 'orchestrator', 'embed-worker', 'train-
 /** By which the processes of this world are known, whoever started them. */
 const MARK = 'RELA_CHAOS';
 
-// Apps are no dependencies of the tests: they are started by path, as the command line does it.
-const require = createRequire(createRequire(import.meta.url).resolve('@rela/cli'));
-const programOf = (name) => join(dirname(require.resolve(`@rela/${name}`)), 'main.js');
-
 export const hasRedis = () => spawnSync('redis-server', ['--version']).status === 0;
-
-async function freePort() {
-  const probe = createServer();
-  await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 /** A Redis that keeps nothing over a restart: the worst queue that there is. */
 async function startRedis(folder) {

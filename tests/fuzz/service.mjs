@@ -1,18 +1,12 @@
 // The API as a process of its own, with something in it for requests to find.
-import { once } from 'node:events';
 import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { childEnvironment } from '@rela/config';
 import { migrate, openDatabase, startEmbeddedPostgres } from '@rela/database';
 import { RelaClient } from '@rela/sdk';
 import { openStore } from '@rela/storage';
-import { createProgram } from '../chaos/program.mjs';
-
-const require = createRequire(createRequire(import.meta.url).resolve('@rela/cli'));
-const API = join(dirname(require.resolve('@rela/api')), 'main.js');
+import { createProgram, freePort, programOf } from '../programs.mjs';
 
 const MANIFEST = {
   ...{ version: 1, classes: ['round', 'square'], channels: 1, imageSize: { height: 16, width: 16 } },
@@ -22,14 +16,6 @@ const MANIFEST = {
     test: null,
   },
 };
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
-}
 
 /** A data set is made ready as a worker does it, without one: nothing that is submitted here is to be worked at. */
 async function fill(client, database, store) {
@@ -78,7 +64,12 @@ export async function startService() {
       API_PORT: String(port),
       LOG_LEVEL: 'error',
     };
-    api = createProgram({ name: 'api', file: API, environment: childEnvironment(environment), log: log.fd });
+    api = createProgram({
+      name: 'api',
+      file: programOf('api'),
+      environment: childEnvironment(environment),
+      log: log.fd,
+    });
     await api.start();
     const database = await openDatabase(postgres.url);
     const client = new RelaClient({ baseUrl: `http://127.0.0.1:${port}` });

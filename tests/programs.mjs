@@ -1,12 +1,31 @@
-// One process of the service: started, and started again as soon as it dies.
+// Processes of the service, each started by path as the command line does it: apps are no dependencies of the tests.
 import { fork } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+const require = createRequire(createRequire(import.meta.url).resolve('@rela/cli'));
+
+/** The file of an app's process, by its name. */
+export const programOf = (name) => join(dirname(require.resolve(`@rela/${name}`)), 'main.js');
+
+export async function freePort() {
+  const probe = createServer();
+  await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
 
 const AGAIN_MS = 200;
 const START_MS = 60_000;
 const STOP_MS = 60_000;
 
-/** @param environment of the process; @returns { name, pid, start(), stop(), signal(name), deaths } */
+/**
+ * One that is started again as soon as it dies.
+ * @param environment of the process; @returns { name, pid, start(), stop(), signal(name), deaths }
+ */
 export function createProgram({ name, file, environment, log }) {
   let child = null;
   let stopping = false;
