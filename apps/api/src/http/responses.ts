@@ -1,4 +1,4 @@
-/** Pieces that the routes' response schemas share. */
+/** Pieces that the schemas of routes share. */
 
 import { Readable } from 'node:stream';
 import { Problem } from '@rela/contracts';
@@ -19,3 +19,6 @@ export const IdPath = z.object({ id: z.string().min(1).max(200) });
 
 /** A body that is piped; Fastify never serialises a stream. */
 export const Streamed = z.instanceof(Readable).meta({ type: 'string', format: 'binary' });
+
+/** Largest sequence or step that a column of the database holds. */
+export const LARGEST_NUMBER = 2 ** 31 - 1;

@@ -110,6 +110,14 @@ it('gives pages of events to those who ask for JSON', async () => {
   expect(page.next).toBe('3');
 });
 
+it('refuses a sequence, or a step, beyond what a column holds', async () => {
+  const job = await newJob();
+  for (const path of [`jobs/${job.id}/events`, `runs/${job.runs[0]!.id}/metrics`]) {
+    const response = await fetch(`${service.url}/v1/${path}?after=${2 ** 31}`);
+    expect(await response.json()).toMatchObject({ status: 400, errors: [{ field: 'after' }] });
+  }
+});
+
 it('answers a job that does not exist with a problem, not a stream', async () => {
   const response = await fetch(`${service.url}/v1/jobs/job_none/events`);
   expect(response.status).toBe(404);

@@ -3,13 +3,13 @@ import { Readable } from 'node:stream';
 import { hasEnded, JobEvent, pageOf } from '@rela/contracts';
 import { z } from 'zod';
 import { streamEvents } from '../events/stream.js';
-import { IdPath, problems, Streamed } from '../http/responses.js';
+import { IdPath, LARGEST_NUMBER, problems, Streamed } from '../http/responses.js';
 import { findJob } from '../references.js';
 import type { Routes } from './route.js';
 
 const EVENT_STREAM = 'text/event-stream';
 
-const sequence = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+const sequence = z.coerce.number().int().nonnegative().max(LARGEST_NUMBER);
 
 const EventQuery = z.object({
   after: sequence.optional().describe('only events after this sequence; Last-Event-ID wins over it'),

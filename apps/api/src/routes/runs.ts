@@ -1,14 +1,20 @@
 /** /v1/runs: one training each, its result and its metrics. */
 import { pageOf, Run, RunMetric } from '@rela/contracts';
 import { z } from 'zod';
-import { IdPath, problems } from '../http/responses.js';
+import { IdPath, LARGEST_NUMBER, problems } from '../http/responses.js';
 import { findRun } from '../references.js';
 import type { Routes } from './route.js';
 
 const tags = ['runs'];
 
 const MetricQuery = z.object({
-  after: z.coerce.number().int().nonnegative().default(0).describe('only steps after this one'),
+  after: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .max(LARGEST_NUMBER)
+    .default(0)
+    .describe('only steps after this one'),
   limit: z.coerce.number().int().min(1).max(1000).default(200),
 });
 
