@@ -133,10 +133,10 @@ it("another run's weights are the start that they were, and are the same file as
 it('weights that do not fit are refused before anything is trained, naming the tensor', async () => {
   const ours = await download(trained.id, 'ours.safetensors');
   const init = async (tensors: HostTensors) => ({ init: { artifact: await upload(tensors) } });
-  const wider = { backbone: { name: 'resnet18' as const } };
+  const wider = { backbone: { name: 'resnet18' as const, stem: 'standard' as const } };
   expect(await fieldsRefused(shortRun('a', { ...wider, init: { run: trained.id } }))).toEqual([
     expect.stringMatching(
-      /^runs\[0\]\.init: .*"conv1\.weight" is float32 \[16, 1, 3, 3\]; in resnet18 it is float32 \[64, 1, 3, 3\]/,
+      /^runs\[0\]\.init: .*"conv1\.weight" is float32 \[16, 1, 7, 7\]; in resnet18 it is float32 \[64, 1, 7, 7\]/,
     ),
   ]);
   const counts = { ...ours, 'bn1.bias': { dtype: 'int32' as const, shape: [16], data: new Int32Array(16) } };
