@@ -95,7 +95,7 @@ async function run(training: Training, more: Partial<TrainOptions> = {}): Promis
 const trainingOf = (method: { name: string }) =>
   Training.parse({
     method,
-    backbone: { name: method.name === 'mae' ? 'vit-tiny' : 'resnet18-narrow' },
+    backbone: method.name === 'mae' ? { name: 'vit-tiny' } : { name: 'resnet18-narrow', stem: 'standard' },
     rela: { switch: { kind: 'static', lambda: 0.5 } },
     epochs: EPOCHS,
     batchSize: BATCH,

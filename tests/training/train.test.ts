@@ -36,6 +36,8 @@ const sgd = (learningRate = 0.05) => ({ name: 'sgd' as const, learningRate, nest
 function trainingOf(more: object = {}): Training {
   return Training.parse({
     method: { name: 'supervised' },
+    // Halves the images twice before the first block: a short step.
+    backbone: { name: 'resnet18-narrow', stem: 'standard' },
     optimizer: sgd(),
     epochs: 2,
     batchSize: 16,
