@@ -73,7 +73,7 @@ const refusal = (spec: ModelSpec, limits: Partial<Limits>): Promise<ProblemError
 it('a model with a loop without end is ended after its time', async () => {
   expect(await refusal(endlessLoop(), { milliseconds: 5_000 })).toMatchObject({
     code: 'invalid-model',
-    detail: expect.stringContaining('longer than 5 seconds for a trial batch'),
+    detail: expect.stringContaining('trial batch of the model took longer than 5 seconds'),
   });
 });
 

@@ -5,6 +5,7 @@
  */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { EngineError, loadModel, MODEL_FILE } from '@rela/engine';
+import { answer, isOutOfMemory } from '../limited/answering.js';
 
 /** @import { ImageModel, ModelFiles } from '@rela/engine' */
 /** @import { ConversionReply, ConversionWork } from './messages.js' */
@@ -60,15 +61,6 @@ function metadataOf({ shape, dtype }, image) {
   };
 }
 
-/**
- * Under its limit the allocator refuses a tensor before the process has to die.
- * @param {unknown} error @returns {boolean}
- */
-const isOutOfMemory = (error) =>
-  error instanceof Error &&
-  ((error instanceof RangeError && /allocation failed|array length/i.test(error.message)) ||
-    isOutOfMemory(error.cause));
-
 /** @param {ConversionWork} work @returns {Promise<ConversionReply>} */
 async function convert(work) {
   const { target, output, image } = work;
@@ -80,16 +72,10 @@ async function convert(work) {
     await writeFile(target, model.toOnnx({ image, metadata, ...(output === undefined ? {} : { output }) }));
     return { kind: 'converted' };
   } catch (error) {
-    if (isOutOfMemory(error)) return { kind: 'out-of-memory' };
-    if (error instanceof EngineError) return { kind: 'refused', code: error.code, reason: error.message };
-    return {
-      kind: 'failed',
-      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    };
+    if (error instanceof EngineError && !isOutOfMemory(error))
+      return { kind: 'refused', code: error.code, reason: error.message };
+    throw error;
   }
 }
 
-process.once('message', async (/** @type {ConversionWork} */ work) => {
-  const reply = await convert(work);
-  process.send?.(reply, () => process.disconnect());
-});
+answer(convert);

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Preprocessing, ProblemError } from '@rela/contracts';
-import { defaultMemory, type Limits, runLimited } from '../limited/limited-process.js';
+import { type Limits, runLimited } from '../limited/limited-process.js';
 import type { ConversionReply, ConversionWork } from './messages.js';
 
 export interface Conversion {
@@ -18,6 +18,10 @@ export interface Conversion {
 const MILLISECONDS = 180_000;
 
 const PROGRAM = new URL('./conversion-process.js', import.meta.url);
+const SUBJECT = {
+  what: 'The conversion of the TF.js model',
+  advice: 'Convert a smaller model, or name an output nearer to its input.',
+};
 
 /**
  * @returns the bytes of the ONNX file
@@ -25,7 +29,7 @@ const PROGRAM = new URL('./conversion-process.js', import.meta.url);
  */
 export async function convertModel(
   { files, maxBytes, output, preprocessing = {} }: Conversion,
-  { memoryBytes = defaultMemory(), milliseconds = MILLISECONDS }: Partial<Limits> = {},
+  limits: Partial<Limits> = {},
 ): Promise<Uint8Array> {
   const { height, width, channels } = preprocessing;
   const folder = await mkdtemp(join(tmpdir(), 'rela-conversion-'));
@@ -35,8 +39,12 @@ export async function convertModel(
       ...{ files, target, maxBytes, image: [height, width, channels] },
       ...(output === undefined ? {} : { output }),
     };
-    const limits = { memoryBytes, milliseconds };
-    const reply = await runLimited<ConversionWork, ConversionReply>(PROGRAM, work, limits);
+    const reply = await runLimited<ConversionWork, ConversionReply>(
+      PROGRAM,
+      work,
+      { milliseconds: MILLISECONDS, ...limits },
+      SUBJECT,
+    );
     switch (reply.kind) {
       case 'converted':
         return await readFile(target);
@@ -44,33 +52,12 @@ export async function convertModel(
         throw refusal(reply);
       case 'unknown-sizes':
         throw unknownSizes(reply.sizes);
-      case 'failed':
-        throw new Error(`The conversion of a TF.js model failed: ${reply.reason}`);
-      case 'late':
-        throw new ProblemError(
-          'invalid-model',
-          `The conversion of the TF.js model took longer than ${milliseconds / 1000} seconds and was ended. Convert a smaller model, or name an output nearer to its input.`,
-        );
-      case 'out-of-memory':
-        throw tooLarge(memoryBytes, 'needs more');
-      case 'died':
-        throw tooLarge(
-          memoryBytes,
-          `ended by ${reply.how} before it had a result: most likely it needs more`,
-        );
       default:
         return reply satisfies never;
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-function tooLarge(memoryBytes: number, what: string): ProblemError {
-  return new ProblemError(
-    'invalid-model',
-    `The conversion of the TF.js model ${what} than the ${Math.floor(memoryBytes / 2 ** 20)} MiB of memory that it may use here. Convert a smaller model, or name an output nearer to its input.`,
-  );
 }
 
 function refusal({ code, reason }: Extract<ConversionReply, { kind: 'refused' }>): ProblemError {

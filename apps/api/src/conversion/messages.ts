@@ -18,6 +18,4 @@ export type ConversionReply =
   /** `code` is the engine's, where it has named the fault. */
   | { kind: 'refused'; code: string; reason: string }
   /** Names of the sides of an image that neither the model nor the request says. */
-  | { kind: 'unknown-sizes'; sizes: string[] }
-  | { kind: 'out-of-memory' }
-  | { kind: 'failed'; reason: string };
+  | { kind: 'unknown-sizes'; sizes: string[] };

@@ -4,54 +4,44 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ProblemError } from '@rela/contracts';
 import type { InspectedPrior, InspectOptions } from '@rela/prior';
-import { defaultMemory, type Limits, runLimited } from '../limited/limited-process.js';
+import { type Limits, runLimited } from '../limited/limited-process.js';
 import type { InspectionReply, InspectionWork } from './messages.js';
 
 /** A trial batch of two images; a ViT-Large takes three seconds on one processor. */
 const MILLISECONDS = 60_000;
 
 const PROGRAM = new URL('./inspection-process.js', import.meta.url);
+const SUBJECT = {
+  what: 'The trial batch of the model',
+  advice: 'Name an output nearer to its input, or bring a smaller model.',
+};
 
 /** @throws ProblemError `invalid-model`, as `inspectPrior`, and where the model takes more time or memory than it may */
 export async function inspectModel(
   bytes: Uint8Array,
   options: InspectOptions,
-  { memoryBytes = defaultMemory(), milliseconds = MILLISECONDS }: Partial<Limits> = {},
+  limits: Partial<Limits> = {},
 ): Promise<InspectedPrior> {
   const folder = await mkdtemp(join(tmpdir(), 'rela-inspection-'));
   try {
     const [model, target] = [join(folder, 'given.onnx'), join(folder, 'model.onnx')];
     await writeFile(model, bytes);
     const work: InspectionWork = { model, target, options };
-    const limits = { memoryBytes, milliseconds };
-    const reply = await runLimited<InspectionWork, InspectionReply>(PROGRAM, work, limits);
+    const reply = await runLimited<InspectionWork, InspectionReply>(
+      PROGRAM,
+      work,
+      { milliseconds: MILLISECONDS, ...limits },
+      SUBJECT,
+    );
     switch (reply.kind) {
       case 'inspected':
         return { ...reply.inspected, model: reply.isRewritten ? await readFile(target) : null };
       case 'refused':
         throw new ProblemError('invalid-model', reply.reason, reply.errors ?? undefined);
-      case 'failed':
-        throw new Error(`The inspection of a model failed: ${reply.reason}`);
-      case 'late':
-        throw new ProblemError(
-          'invalid-model',
-          `The model took longer than ${milliseconds / 1000} seconds for a trial batch and was ended. Name an output nearer to its input, or bring a smaller model.`,
-        );
-      case 'out-of-memory':
-        throw tooLarge(memoryBytes, 'needs more');
-      case 'died':
-        throw tooLarge(memoryBytes, `was ended by ${reply.how} on a trial batch: most likely it needs more`);
       default:
         return reply satisfies never;
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-function tooLarge(memoryBytes: number, what: string): ProblemError {
-  return new ProblemError(
-    'invalid-model',
-    `The model ${what} than the ${Math.floor(memoryBytes / 2 ** 20)} MiB of memory that it may use here. Bring a smaller model.`,
-  );
 }

@@ -5,6 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { ProblemError } from '@rela/contracts';
 import { inspectPrior } from '@rela/prior';
+import { answer } from '../limited/answering.js';
 
 /** @import { InspectionReply, InspectionWork } from './messages.js' */
 
@@ -17,16 +18,8 @@ async function inspect({ model, target, options }) {
   } catch (error) {
     if (error instanceof ProblemError)
       return { kind: 'refused', reason: error.detail, errors: error.errors ?? null };
-    if (error instanceof RangeError && /allocation failed|array length/i.test(error.message))
-      return { kind: 'out-of-memory' };
-    return {
-      kind: 'failed',
-      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    };
+    throw error;
   }
 }
 
-process.once('message', async (/** @type {InspectionWork} */ work) => {
-  const reply = await inspect(work);
-  process.send?.(reply, () => process.exit());
-});
+answer(inspect);

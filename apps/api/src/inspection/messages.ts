@@ -11,6 +11,4 @@ export interface InspectionWork {
 
 export type InspectionReply =
   | { kind: 'inspected'; inspected: Omit<InspectedPrior, 'model'>; isRewritten: boolean }
-  | { kind: 'refused'; reason: string; errors: ProblemError['errors'] | null }
-  | { kind: 'out-of-memory' }
-  | { kind: 'failed'; reason: string };
+  | { kind: 'refused'; reason: string; errors: ProblemError['errors'] | null };

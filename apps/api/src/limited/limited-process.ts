@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { childEnvironment } from '@rela/config';
+import { ProblemError } from '@rela/contracts';
 
 export interface Limits {
   /** Of the whole process. */
@@ -13,8 +14,19 @@ export interface Limits {
   milliseconds: number;
 }
 
+/** What a process answers that could not do its work: see answering.js. */
+export type Broken = { kind: 'out-of-memory' } | { kind: 'failed'; reason: string };
+
 /** What the process answers, or how it ended before it could. */
-export type Ended<Reply> = Reply | { kind: 'late' } | { kind: 'died'; how: string };
+type Ended<Reply> = Reply | Broken | { kind: 'late' } | { kind: 'died'; how: string };
+
+/** For the sentences of its problems. */
+export interface Subject {
+  /** What takes its time and memory, as the subject of a sentence. */
+  what: string;
+  /** What to do where it takes too much. */
+  advice: string;
+}
 
 /** Half of what the machine, or the container, has: the other half is the service's. */
 const MEMORY_SHARE = 0.5;
@@ -23,7 +35,7 @@ const MEMORY_SHARE = 0.5;
 const LEAST_MEMORY = 256 * 2 ** 20;
 
 /** A container's limit is 0 where there is none. */
-export const defaultMemory = (): number =>
+const defaultMemory = (): number =>
   Math.max(
     LEAST_MEMORY,
     Math.floor(Math.min(process.constrainedMemory() || totalmem(), totalmem()) * MEMORY_SHARE),
@@ -33,14 +45,37 @@ let last: Promise<unknown> = Promise.resolve();
 
 /**
  * @param program a file of JavaScript: it gets `work` as its first message, answers with one, and ends
- * @throws Error where no process can be started
+ * @param limits by default half of the memory; the time has to be said
+ * @throws ProblemError `invalid-model` where the work takes more time or memory than it may; Error where it breaks otherwise
  */
-export function runLimited<Work extends object, Reply>(
+export async function runLimited<Work extends object, Reply extends { kind: string }>(
   program: URL,
   work: Work,
-  limits: Limits,
-): Promise<Ended<Reply>> {
-  const mine = last.then(() => answer<Work, Reply>(start(program, limits.memoryBytes), work, limits));
+  limits: Pick<Limits, 'milliseconds'> & Partial<Limits>,
+  { what, advice }: Subject,
+): Promise<Reply> {
+  const { memoryBytes = defaultMemory(), milliseconds } = limits;
+  const ended = await inTurn(() => answer<Work, Reply>(start(program, memoryBytes), work, milliseconds));
+  const refusal = (how: string) => new ProblemError('invalid-model', `${what} ${how}. ${advice}`);
+  const memory = `than the ${Math.floor(memoryBytes / 2 ** 20)} MiB of memory that it may use here`;
+  // Replies of the work have kinds of their own.
+  const broken = ended as Ended<never>;
+  switch (broken.kind) {
+    case 'late':
+      throw refusal(`took longer than ${milliseconds / 1000} seconds and was ended`);
+    case 'out-of-memory':
+      throw refusal(`needs more ${memory}`);
+    case 'died':
+      throw refusal(`was ended by ${broken.how} before it had a result: most likely it needs more ${memory}`);
+    case 'failed':
+      throw new Error(`${what} failed: ${broken.reason}`);
+    default:
+      return ended as Reply;
+  }
+}
+
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const mine = last.then(work);
   last = mine.catch(() => undefined);
   return mine;
 }
@@ -60,7 +95,7 @@ function start(program: URL, memoryBytes: number): ChildProcess {
 function answer<Work extends object, Reply>(
   child: ChildProcess,
   work: Work,
-  { milliseconds }: Limits,
+  milliseconds: number,
 ): Promise<Ended<Reply>> {
   return new Promise((resolve, reject) => {
     let ended: Ended<Reply> | null = null;
