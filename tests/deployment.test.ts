@@ -37,8 +37,9 @@ async function apps() {
   return Object.entries((await compose()).services).filter(([, { build }]) => build !== undefined);
 }
 
-/** `${NAME:-default}` as compose fills it in. */
-const filled = (text: string) => text.replace(/\$\{\w+:-([^}]*)\}/g, '$1');
+/** `${NAME:-default}` as compose fills it in; `${NAME:?message}` has to be given. */
+const filled = (text: string) =>
+  text.replace(/\$\{\w+:-([^}]*)\}/g, '$1').replace(/\$\{\w+:\?[^}]*\}/g, 'given'.repeat(8));
 
 /** Read by the AWS SDK, not by us. */
 const AWS_VARIABLES = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'];
@@ -60,6 +61,11 @@ describe('docker-compose.yml', () => {
       expect(config.databaseUrl, name).toMatch(/@postgres:5432\//);
       expect(config.queueUrl, name).toBe('redis://redis:6379');
       expect(() => openStore(config.storageUrl), name).not.toThrow();
+      if (name === 'api')
+        expect(config.api).toMatchObject({
+          authentication: 'required',
+          initialKey: expect.stringContaining('given'),
+        });
     }
   });
 

@@ -2,6 +2,7 @@
 
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { authenticateRequests } from './access/authenticate.js';
 import type { ApiDependencies } from './dependencies.js';
 import { JobWatchers } from './events/watchers.js';
 import { drainOnClose } from './http/drain.js';
@@ -19,10 +20,12 @@ import { deadLetterRoutes } from './routes/dead-letters.js';
 import { eventRoutes } from './routes/events.js';
 import { healthRoutes } from './routes/health.js';
 import { jobRoutes } from './routes/jobs.js';
+import { keyRoutes } from './routes/keys.js';
 import { modelRoutes } from './routes/models.js';
 import { priorRoutes } from './routes/priors.js';
 import { runRoutes } from './routes/runs.js';
 import { targetRoutes } from './routes/targets.js';
+import { tenantRoutes } from './routes/tenant.js';
 
 const SECOND = 1000;
 const MIB = 1024 ** 2;
@@ -71,9 +74,10 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   app.addHook('onReady', () => watchers.start());
   app.addHook('preClose', () => watchers.stop());
   drainOnClose(app);
-  const context = { ...dependencies, watchers };
+  await authenticateRequests(app, dependencies);
+  await app.register(healthRoutes, dependencies);
+  const { config, store } = dependencies;
   for (const plugin of [
-    healthRoutes,
     artifactRoutes,
     datasetRoutes,
     priorRoutes,
@@ -84,7 +88,9 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     modelRoutes,
     targetRoutes,
     deadLetterRoutes,
+    tenantRoutes,
+    keyRoutes,
   ])
-    await app.register(plugin, context);
+    await app.register(plugin, { config, store, watchers });
   return app;
 }

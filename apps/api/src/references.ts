@@ -1,6 +1,6 @@
 /** Finds what a request names; where there is no such thing, says so and names what was probably meant. */
 import { type Dataset, type Job, nearest, type Prior, ProblemError, type Run } from '@rela/contracts';
-import type { Database } from '@rela/database';
+import type { TenantDatabase } from '@rela/database';
 
 /** As many names fit into a sentence. */
 const NAMED = 8;
@@ -19,7 +19,7 @@ function unknown(kind: string, reference: string, names: string[]): ProblemError
 
 /** @throws ProblemError `not-found` naming the nearest dataset */
 export async function findDataset(
-  { datasets }: Pick<Database, 'datasets'>,
+  { datasets }: Pick<TenantDatabase, 'datasets'>,
   reference: string,
 ): Promise<Dataset> {
   const dataset = await datasets.find(reference);
@@ -28,21 +28,24 @@ export async function findDataset(
 }
 
 /** @throws ProblemError `not-found` naming the nearest prior */
-export async function findPrior({ priors }: Pick<Database, 'priors'>, reference: string): Promise<Prior> {
+export async function findPrior(
+  { priors }: Pick<TenantDatabase, 'priors'>,
+  reference: string,
+): Promise<Prior> {
   const prior = await priors.find(reference);
   if (!prior) throw unknown('prior', reference, await priors.names());
   return prior;
 }
 
 /** @throws ProblemError `not-found` */
-export async function findJob({ jobs }: Pick<Database, 'jobs'>, id: string): Promise<Job> {
+export async function findJob({ jobs }: Pick<TenantDatabase, 'jobs'>, id: string): Promise<Job> {
   const job = await jobs.get(id);
   if (!job) throw new ProblemError('not-found', `There is no job "${id}". GET /v1/jobs lists them.`);
   return job;
 }
 
 /** @throws ProblemError `not-found` */
-export async function findRun({ runs }: Pick<Database, 'runs'>, id: string): Promise<Run> {
+export async function findRun({ runs }: Pick<TenantDatabase, 'runs'>, id: string): Promise<Run> {
   const run = await runs.get(id);
   if (!run)
     throw new ProblemError(

@@ -16,7 +16,9 @@ export async function startApi(config: Config): Promise<RunningApi> {
   const { databaseUrl } = requireDatabase(config);
   await migrate(databaseUrl);
   const database = await openDatabase(databaseUrl);
+  const { initialKey } = config.api;
   try {
+    if (initialKey !== null) await database.apiKeys.ensure(initialKey, { name: 'initial', scope: 'admin' });
     const app = await buildApp({ config, database, store: openStore(config.storageUrl) });
     const url = await app.listen({ host: config.api.host, port: config.api.port });
     return {

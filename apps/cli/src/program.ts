@@ -6,9 +6,11 @@ import { addBatch } from './commands/batch.js';
 import { addDatasets } from './commands/datasets.js';
 import { addEngines } from './commands/engines.js';
 import { addJobs, addRun } from './commands/jobs.js';
+import { addKeys } from './commands/keys.js';
 import { addPriors } from './commands/priors.js';
 import { addModels, addRuns } from './commands/runs.js';
 import { addTargets } from './commands/targets.js';
+import { addTenants } from './commands/tenants.js';
 import { addUp } from './commands/up.js';
 
 export function createProgram(version: string): Command {
@@ -30,6 +32,8 @@ export function createProgram(version: string): Command {
     addEngines,
     addBatch,
     addBackup,
+    addKeys,
+    addTenants,
   ])
     add(program);
   return program;

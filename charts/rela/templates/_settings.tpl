@@ -19,6 +19,7 @@
 {{- if not .Values.existingSecret -}}
 {{- $_ := set $credentials "DATABASE_URL" .Values.database.url -}}
 {{- with .Values.queue.url -}}{{- $_ := set $credentials "QUEUE_URL" . -}}{{- end -}}
+{{- with .Values.initialApiKey -}}{{- $_ := set $credentials "INITIAL_API_KEY" . -}}{{- end -}}
 {{- with .Values.storage.accessKeyId -}}{{- $_ := set $credentials "AWS_ACCESS_KEY_ID" . -}}{{- end -}}
 {{- with .Values.storage.secretAccessKey -}}{{- $_ := set $credentials "AWS_SECRET_ACCESS_KEY" . -}}{{- end -}}
 {{- end -}}

@@ -29,6 +29,55 @@ export const Settings = z.object({
   RELA_HOME: z.string().min(1).default('.rela').describe('folder of everything that `rela up` keeps'),
   API_HOST: z.string().default('127.0.0.1').describe('address that the API listens on'),
   API_PORT: z.coerce.number().int().min(0).max(65535).default(8080).describe('port that the API listens on'),
+  API_AUTHENTICATION: z
+    .enum(['local', 'required'])
+    .optional()
+    .describe(
+      '`required`: every request carries a key or a token. `local`: those of this machine need none, and are the default tenant’s. Absent: `local` where the API listens on this machine alone, which is the only place where it may be',
+    ),
+  RELA_API_KEY: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'key that the command line sends. Absent: the one that the first `rela up` made, for its service',
+    ),
+  INITIAL_API_KEY: z
+    .string()
+    .min(32)
+    .max(200)
+    .optional()
+    .describe(
+      'a secret that is made an admin key of the default tenant at the start, at least 32 characters',
+    ),
+  OIDC_ISSUER: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('issuer of JSON Web Tokens that are accepted beside keys'),
+  OIDC_AUDIENCE: z.string().min(1).optional().describe('the `aud` that such a token has to have'),
+  OIDC_JWKS_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('its public keys. Absent: as /.well-known/openid-configuration of the issuer says'),
+  OIDC_TENANT_CLAIM: z.string().min(1).default('tenant').describe('the claim with the name of the tenant'),
+  OIDC_SCOPE_CLAIM: z
+    .string()
+    .min(1)
+    .default('scope')
+    .describe('the claim with `rela:read`, `rela:submit` or `rela:admin`, as words of a text or as a list'),
+  TENANT_LIMITS: z
+    .string()
+    .transform((text, context) => {
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        context.addIssue('it is not JSON');
+        return z.NEVER;
+      }
+    })
+    .pipe(z.record(z.string(), z.number()))
+    .optional()
+    .describe('limits of tenants that have none of their own, as JSON: [its fields](tenants.md)'),
   MAX_UPLOAD_BYTES: z.coerce
     .number()
     .int()
@@ -109,7 +158,19 @@ export interface Config {
   queueUrl: string | null;
   storageUrl: string;
   home: string;
-  api: { host: string; port: number; maxUploadBytes: number };
+  api: {
+    host: string;
+    port: number;
+    maxUploadBytes: number;
+    authentication: 'local' | 'required';
+    /** Made a key at the start; null: none is. */
+    initialKey: string | null;
+    oidc: OidcConfig | null;
+  };
+  /** What the command line shows a service; null: not said. */
+  apiKey: string | null;
+  /** Of tenants that have none of their own. */
+  tenantLimits: Record<string, number>;
   maxPixels: number;
   /** Where data sets in buckets are read from; null: not said. */
   s3: { endpoint: string | null; region: string | null };
@@ -125,6 +186,15 @@ export interface Config {
   maxAttempts: number;
   garbage: { graceSeconds: number; resultSeconds: number; jobSeconds: number | null };
   logLevel: string;
+}
+
+/** Whose tokens are accepted, and what in them says what. */
+export interface OidcConfig {
+  issuer: string;
+  audience: string;
+  jwksUrl: string | null;
+  tenantClaim: string;
+  scopeClaim: string;
 }
 
 /** A setting is wrong or missing; the text names the variable. */
@@ -148,7 +218,14 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     queueUrl: read.QUEUE_URL ?? read.DATABASE_URL ?? null,
     storageUrl: read.STORAGE_URL ?? resolve(home, 'artifacts'),
     home,
-    api: { host: read.API_HOST, port: read.API_PORT, maxUploadBytes: read.MAX_UPLOAD_BYTES },
+    api: {
+      ...{ host: read.API_HOST, port: read.API_PORT, maxUploadBytes: read.MAX_UPLOAD_BYTES },
+      authentication: authenticationOf(read),
+      initialKey: read.INITIAL_API_KEY ?? null,
+      oidc: oidcOf(read),
+    },
+    apiKey: read.RELA_API_KEY ?? null,
+    tenantLimits: read.TENANT_LIMITS ?? {},
     maxPixels: read.MAX_PIXELS,
     s3: dataServer(read),
     privateAddresses: read.PRIVATE_ADDRESSES === 'true',
@@ -167,6 +244,33 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
       jobSeconds: read.RETAIN_JOBS_DAYS === undefined ? null : DAY * read.RETAIN_JOBS_DAYS,
     },
     logLevel: read.LOG_LEVEL,
+  };
+}
+
+/** Whether an address is reached from this machine alone. */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+
+/** @throws ConfigError where anybody could come in */
+function authenticationOf({ API_AUTHENTICATION, API_HOST }: z.infer<typeof Settings>): 'local' | 'required' {
+  if (API_AUTHENTICATION === 'local' && !isLoopback(API_HOST))
+    throw new ConfigError(
+      `API_AUTHENTICATION is "local" and API_HOST is ${API_HOST}: whoever reaches that address could do everything. Leave API_AUTHENTICATION out, or listen on 127.0.0.1.`,
+    );
+  return API_AUTHENTICATION ?? (isLoopback(API_HOST) ? 'local' : 'required');
+}
+
+/** @throws ConfigError for a half of it */
+function oidcOf(read: z.infer<typeof Settings>): OidcConfig | null {
+  const { OIDC_ISSUER: issuer, OIDC_AUDIENCE: audience } = read;
+  if (issuer === undefined && audience === undefined) return null;
+  if (issuer === undefined || audience === undefined)
+    throw new ConfigError(
+      'OIDC_ISSUER and OIDC_AUDIENCE belong together: a token that was made for another service is not accepted here.',
+    );
+  return {
+    ...{ issuer, audience, jwksUrl: read.OIDC_JWKS_URL ?? null },
+    ...{ tenantClaim: read.OIDC_TENANT_CLAIM, scopeClaim: read.OIDC_SCOPE_CLAIM },
   };
 }
 

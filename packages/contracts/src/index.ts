@@ -18,5 +18,6 @@ export * from './rela.js';
 export * from './run.js';
 export * from './stage.js';
 export * from './targets.js';
+export * from './tenant.js';
 export * from './training.js';
 export * from './views.js';

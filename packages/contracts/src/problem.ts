@@ -3,6 +3,8 @@ import { z } from 'zod';
 
 export const ProblemCode = z.enum([
   'invalid-request',
+  'unauthenticated',
+  'forbidden',
   'not-found',
   'method-not-allowed',
   'conflict',
@@ -14,6 +16,8 @@ export const ProblemCode = z.enum([
   'invalid-model',
   'invalid-data',
   'storage-full',
+  'quota-exceeded',
+  'rate-limited',
   'unavailable',
   'internal',
 ]);
@@ -37,6 +41,8 @@ export type Problem = z.infer<typeof Problem>;
 
 const titles: Record<ProblemCode, { title: string; status: number }> = {
   'invalid-request': { title: 'The request is not valid', status: 400 },
+  unauthenticated: { title: 'The request says not whose it is', status: 401 },
+  forbidden: { title: 'The key does not allow this', status: 403 },
   'not-found': { title: 'There is no such thing', status: 404 },
   'method-not-allowed': { title: 'This method is not offered here', status: 405 },
   conflict: { title: 'The state does not allow this', status: 409 },
@@ -48,6 +54,8 @@ const titles: Record<ProblemCode, { title: string; status: number }> = {
   'invalid-model': { title: 'The model cannot be used', status: 422 },
   'invalid-data': { title: 'The data cannot be used', status: 422 },
   'storage-full': { title: 'There is no room left in storage', status: 507 },
+  'quota-exceeded': { title: 'A quota of the tenant is used up', status: 429 },
+  'rate-limited': { title: 'Too many requests', status: 429 },
   unavailable: { title: 'A part of the service does not answer', status: 503 },
   internal: { title: 'The service failed', status: 500 },
 };

@@ -1,6 +1,8 @@
 /** The database as the rest of the service sees it: repositories over one pool of connections. */
+import { DEFAULT_TENANT, type Tenant } from '@rela/contracts';
 import { whenAvailable } from './available.js';
 import { connect, type Transaction, translating } from './connection.js';
+import { createApiKeys } from './repositories/api-keys.js';
 import { createArtifacts, createModels } from './repositories/artifacts.js';
 import { createDatasets } from './repositories/datasets.js';
 import { createDeadLetters } from './repositories/dead-letters.js';
@@ -12,8 +14,10 @@ import { createListener } from './repositories/listener.js';
 import { createOutbox } from './repositories/outbox.js';
 import { createPriors } from './repositories/priors.js';
 import { createRuns } from './repositories/runs.js';
+import type { TenantScope } from './repositories/scope.js';
 import { createStages } from './repositories/stages.js';
 import { createTargets } from './repositories/targets.js';
+import { createTenants } from './repositories/tenants.js';
 
 export interface DatabaseOptions {
   /** Most connections of this process, the one for LISTEN not counted. Default 5. */
@@ -24,29 +28,44 @@ export interface DatabaseOptions {
   onError?: (error: Error) => void;
 }
 
-/** Every method throws `DatabaseUnavailable` where the database could not be asked. */
-export interface Database {
+/** What belongs to a tenant, as that tenant sees it: nothing else is there. */
+export interface TenantDatabase {
   datasets: ReturnType<typeof createDatasets>;
   priors: ReturnType<typeof createPriors>;
   artifacts: ReturnType<typeof createArtifacts>;
   models: ReturnType<typeof createModels>;
   jobs: ReturnType<typeof createJobs>;
   runs: ReturnType<typeof createRuns>;
-  stages: ReturnType<typeof createStages>;
+  stages: Pick<ReturnType<typeof createStages>, 'page'>;
   deadLetters: ReturnType<typeof createDeadLetters>;
   targets: ReturnType<typeof createTargets>;
-  outbox: ReturnType<typeof createOutbox>;
-  events: ReturnType<typeof createEvents>;
+  events: Pick<ReturnType<typeof createEvents>, 'list'>;
   idempotency: ReturnType<typeof createIdempotency>;
-  garbage: ReturnType<typeof createGarbage>;
+  apiKeys: ReturnType<typeof createApiKeys>;
+  /** The tenant itself. */
+  self(): Promise<Tenant>;
   /** One transaction for several creations. It runs again after a deadlock, so it touches nothing but the database. */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Calls `work` until the database answers; `work` has to be idempotent. */
   whenAvailable: typeof whenAvailable;
+}
+
+/** Of all tenants; what is made by it is the default tenant's. Every method throws `DatabaseUnavailable` where the database could not be asked. */
+export interface Database extends TenantDatabase {
+  tenants: ReturnType<typeof createTenants>;
+  stages: ReturnType<typeof createStages>;
+  events: ReturnType<typeof createEvents>;
+  outbox: ReturnType<typeof createOutbox>;
+  garbage: ReturnType<typeof createGarbage>;
+  /** The same for one tenant. */
+  of(tenantId: string): TenantDatabase;
   /** Asks the server for an answer, for a readiness check. @throws DatabaseUnavailable */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Tenants whose repositories are kept for their next request. */
+const KEPT_TENANTS = 1000;
 
 /**
  * Opens a pool on a migrated database (see `migrate`).
@@ -72,22 +91,38 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     await close();
     throw error;
   }
-  return {
-    datasets: translating(createDatasets(connection)),
-    priors: translating(createPriors(connection)),
-    artifacts: translating(createArtifacts(connection)),
-    models: translating(createModels(connection)),
-    jobs: translating(createJobs(connection)),
-    runs: translating(createRuns(connection)),
-    stages: translating(createStages(connection, { maxAttempts: options.maxAttempts ?? 5 })),
-    deadLetters: translating(createDeadLetters(connection)),
-    targets: translating(createTargets(connection)),
-    outbox: translating(createOutbox(connection, listener)),
-    events: translating(createEvents(connection, listener)),
-    idempotency: translating(createIdempotency(connection)),
-    garbage: translating(createGarbage(connection)),
+  const sections = (tenant: TenantScope) => ({
+    datasets: translating(createDatasets(connection, tenant)),
+    priors: translating(createPriors(connection, tenant)),
+    artifacts: translating(createArtifacts(connection, tenant)),
+    models: translating(createModels(connection, tenant)),
+    jobs: translating(createJobs(connection, tenant)),
+    runs: translating(createRuns(connection, tenant)),
+    stages: translating(createStages(connection, { maxAttempts: options.maxAttempts ?? 5 }, tenant)),
+    deadLetters: translating(createDeadLetters(connection, tenant)),
+    targets: translating(createTargets(connection, tenant)),
+    events: translating(createEvents(connection, listener, tenant)),
+    idempotency: translating(createIdempotency(connection, tenant)),
+    apiKeys: translating(createApiKeys(connection, listener, tenant)),
+    self: () => tenants.get(tenant ?? DEFAULT_TENANT.id),
     transaction,
     whenAvailable,
+  });
+  const tenants = translating(createTenants(connection));
+  const ofTenants = new Map<string, TenantDatabase>();
+  return {
+    ...sections(null),
+    tenants,
+    outbox: translating(createOutbox(connection, listener)),
+    garbage: translating(createGarbage(connection)),
+    of(tenantId) {
+      const known = ofTenants.get(tenantId);
+      if (known) return known;
+      if (ofTenants.size === KEPT_TENANTS) ofTenants.clear();
+      const made = sections(tenantId);
+      ofTenants.set(tenantId, made);
+      return made;
+    },
     ping,
     close,
   };

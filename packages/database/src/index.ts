@@ -1,7 +1,7 @@
 /** The database: schema and migrations, repositories that own the state machines, the outbox, an embedded Postgres. */
 export { auditJob } from './audit.js';
 export type { Transaction } from './connection.js';
-export { type Database, type DatabaseOptions, openDatabase } from './database.js';
+export { type Database, type DatabaseOptions, openDatabase, type TenantDatabase } from './database.js';
 export { type EmbeddedPostgresCode, EmbeddedPostgresError } from './embedded/error.js';
 export {
   type EmbeddedPostgres,
@@ -11,6 +11,7 @@ export {
 } from './embedded/start.js';
 export { DatabaseUnavailable, MigrationError } from './errors.js';
 export { type MigrateOptions, migrate } from './migrate.js';
+export { digestOfSecret, type KeyIdentity } from './repositories/api-keys.js';
 export type { Claim } from './repositories/claim.js';
 export { CollectionEnded, type Retention } from './repositories/garbage.js';
 export type { IdempotencyState, StoredResponse } from './repositories/idempotency.js';

@@ -46,6 +46,7 @@ async function fill(): Promise<string> {
   await database.jobs.cancel((await database.jobs.create(await examplePlan(database))).id);
   await database.artifacts.record({ digest: digestOf('upload'), bytes: 7, mediaType: 'image/png' });
   await database.idempotency.begin({ key: 'a', route: 'POST /v1/jobs', requestDigest: 'd' });
+  await database.apiKeys.create({ name: 'platform', scope: 'submit' });
   await addDataset(database, 'a "name" with \\ and ü');
   return running.id;
 }
@@ -97,7 +98,7 @@ it('leaves nothing behind where the rows break off, and can be done again', asyn
     throw new Error('the archive ends in the middle');
   }
   await expect(restoreRows(url, { migration, blocks: half() })).rejects.toThrow('ends in the middle');
-  expect(await all(url)).toEqual({});
+  expect(Object.keys(await all(url))).toEqual(['tenant']);
   await restoreRows(url, { migration, blocks: dumpRows(from) });
   await expect(restoreRows(url, { migration, blocks: dumpRows(from) })).rejects.toThrow(
     'The database is not empty: it has rows in "dataset". Restore into an empty one',

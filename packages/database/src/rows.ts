@@ -2,14 +2,23 @@
  * All rows of a database, as lines of JSON: read from one snapshot, and put into another database in one transaction. Values pass as text
  * that PostgreSQL wrote and reads, so that nothing is rounded on the way.
  */
+import { DEFAULT_TENANT } from '@rela/contracts';
 import pg from 'pg';
 import { MigrationError } from './errors.js';
 import { migrate, readMigrations } from './migrate.js';
 
 /** In an order in which every row finds those that it refers to. `artifact_reference` is made anew by every sweep. */
 export const TABLES = [
-  ...['dataset', 'prior', 'artifact', 'job', 'run', 'model', 'stage', 'stage_dependency', 'stage_result'],
-  ...['checkpoint', 'run_metric', 'job_event', 'outbox', 'idempotency_key'],
+  ...['tenant', 'dataset', 'prior', 'artifact', 'artifact_access', 'api_key', 'job', 'run', 'model', 'stage'],
+  ...[
+    'stage_dependency',
+    'stage_result',
+    'checkpoint',
+    'run_metric',
+    'job_event',
+    'outbox',
+    'idempotency_key',
+  ],
 ] as const;
 export type Table = (typeof TABLES)[number];
 
@@ -87,7 +96,12 @@ export async function restoreRows(
   await migrate(url, { upTo: migration });
   const count = await withClient(url, async (client) => {
     await client.query('BEGIN');
-    for (const table of TABLES) {
+    // The tenant that migrations bring is the only row that may be there, and everything else refers to it.
+    for (const table of [...TABLES.slice(1), TABLES[0]]) {
+      const known = await client.query('SELECT 1 WHERE to_regclass($1) IS NOT NULL', [`"${table}"`]);
+      // A table that came after the backup.
+      if (known.rows.length === 0) continue;
+      if (table === 'tenant') await client.query('DELETE FROM tenant WHERE id = $1', [DEFAULT_TENANT.id]);
       const { rows } = await client.query(`SELECT 1 FROM "${table}" LIMIT 1`);
       if (rows.length > 0)
         throw new MigrationError(

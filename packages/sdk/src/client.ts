@@ -4,6 +4,7 @@ import { DatasetsApi } from './resources/datasets.js';
 import { DeadLettersApi } from './resources/dead-letters.js';
 import { HealthApi } from './resources/health.js';
 import { JobsApi } from './resources/jobs.js';
+import { KeysApi } from './resources/keys.js';
 import { ModelsApi } from './resources/models.js';
 import { PriorsApi } from './resources/priors.js';
 import { RunsApi } from './resources/runs.js';
@@ -13,6 +14,8 @@ import { Transport } from './transport.js';
 export interface ClientOptions {
   /** Address of the API, such as `http://127.0.0.1:8080`. A path in it is kept as a prefix. */
   baseUrl: string;
+  /** API key, or a token of the identity provider. A service on this machine may do without. */
+  apiKey?: string;
   /** Stands in for the global `fetch`. */
   fetch?: typeof fetch;
   /** How often a request is sent in all when the network or the service fails for a while. Default 6. */
@@ -37,6 +40,7 @@ export class RelaClient {
   readonly models: ModelsApi;
   readonly targets: TargetsApi;
   readonly deadLetters: DeadLettersApi;
+  readonly keys: KeysApi;
   readonly health: HealthApi;
 
   constructor(options: ClientOptions) {
@@ -49,6 +53,7 @@ export class RelaClient {
     this.models = new ModelsApi(transport);
     this.targets = new TargetsApi(transport);
     this.deadLetters = new DeadLettersApi(transport);
+    this.keys = new KeysApi(transport);
     this.health = new HealthApi(transport);
   }
 }

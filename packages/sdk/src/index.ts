@@ -8,6 +8,7 @@ export type { ArtifactsApi, UploadOptions, UploadSource } from './resources/arti
 export type { DatasetInput, DatasetsApi, WaitOptions } from './resources/datasets.js';
 export type { HealthApi, Readiness } from './resources/health.js';
 export type { JobInput, JobListOptions, JobsApi } from './resources/jobs.js';
+export type { KeysApi } from './resources/keys.js';
 export type { ModelsApi } from './resources/models.js';
 export type { PriorInput, PriorsApi } from './resources/priors.js';
 export type { RunsApi } from './resources/runs.js';

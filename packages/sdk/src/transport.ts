@@ -12,7 +12,7 @@ export interface RequestOptions {
 }
 
 interface Call extends RequestOptions {
-  method?: 'GET' | 'POST';
+  method?: 'GET' | 'POST' | 'DELETE';
   path: string;
   /** A list is given once for each of its items. */
   query?: Record<string, string | number | readonly string[] | undefined>;
@@ -42,11 +42,13 @@ export class Transport {
   readonly #base: URL;
   readonly #fetch: typeof fetch;
   readonly #attempts: number;
+  readonly #apiKey: string | undefined;
 
   constructor(options: ClientOptions) {
     this.#base = new URL(options.baseUrl.endsWith('/') ? options.baseUrl : `${options.baseUrl}/`);
     this.#fetch = options.fetch ?? fetch;
     this.#attempts = options.attempts ?? DEFAULT_ATTEMPTS;
+    this.#apiKey = options.apiKey;
   }
 
   /** The JSON of a successful answer, parsed. */
@@ -82,7 +84,11 @@ export class Transport {
       for (const one of Array.isArray(value) ? value : [value])
         if (one !== undefined) url.searchParams.append(name, String(one));
     const method = call.method ?? 'GET';
-    const headers: Record<string, string> = { accept: 'application/json', ...call.headers };
+    const headers: Record<string, string> = {
+      accept: 'application/json',
+      ...(this.#apiKey === undefined ? {} : { authorization: `Bearer ${this.#apiKey}` }),
+      ...call.headers,
+    };
     if (method === 'POST') headers['idempotency-key'] = key;
     if (call.json !== undefined) headers['content-type'] = 'application/json';
     const body = call.json !== undefined ? JSON.stringify(call.json) : call.body?.();

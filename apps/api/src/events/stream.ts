@@ -1,6 +1,6 @@
 /** The event stream of one client: server-sent events (HTML standard, section 9.2), read from the database by cursor. */
 import { hasEnded, type Job } from '@rela/contracts';
-import type { Database } from '@rela/database';
+import type { TenantDatabase } from '@rela/database';
 import type { Watcher } from './watchers.js';
 
 /** Events that are read at once: the most that is held for a client which reads slowly. */
@@ -20,7 +20,7 @@ function encode(name: string, data: unknown, id?: number): string {
 }
 
 export interface EventStreamOptions {
-  database: Pick<Database, 'events' | 'whenAvailable'>;
+  database: Pick<TenantDatabase, 'events' | 'whenAvailable'>;
   jobId: string;
   /** Sequence of the last event that the client has. */
   after: number;

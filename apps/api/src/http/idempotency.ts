@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { ProblemError } from '@rela/contracts';
-import type { Database, Transaction } from '@rela/database';
+import type { TenantDatabase, Transaction } from '@rela/database';
 import type { FastifyBaseLogger } from 'fastify';
 import { z } from 'zod';
 
@@ -29,6 +29,7 @@ interface Request {
   method: string;
   url: string;
   log: FastifyBaseLogger;
+  database: Pick<TenantDatabase, 'idempotency' | 'transaction'>;
   headers: { 'idempotency-key'?: string | undefined };
 }
 
@@ -59,7 +60,7 @@ interface Wish {
  * @throws ProblemError `idempotency-mismatch`, `idempotency-in-progress`, and what `prepare` and the writing throw
  */
 export async function answerOnce<T>(
-  { idempotency, transaction }: Pick<Database, 'idempotency' | 'transaction'>,
+  { idempotency, transaction }: Pick<TenantDatabase, 'idempotency' | 'transaction'>,
   { key, route, content, log }: Wish,
   prepare: () => Promise<(tx: Transaction) => Promise<Answer<T>>>,
 ): Promise<Answer<T> & { isReplayed: boolean }> {
@@ -110,8 +111,7 @@ export async function answerOnce<T>(
 
 /** The same for a whole request: returns the body of the answer, and sets status and Location on `reply`. @throws as `answerOnce` */
 export async function once<T>(
-  database: Pick<Database, 'idempotency' | 'transaction'>,
-  { method, url, headers, log }: Request,
+  { database, method, url, headers, log }: Request,
   reply: Reply,
   content: unknown,
   prepare: () => Promise<(tx: Transaction) => Promise<Answer<T>>>,

@@ -9,7 +9,7 @@ import {
   ProblemError,
 } from '@rela/contracts';
 import { planJob, type TransferDataset } from '@rela/stages';
-import type { ApiDependencies } from '../dependencies.js';
+import type { TenantDependencies } from '../dependencies.js';
 import { findDataset, findPrior } from '../references.js';
 import { findStarts } from './starts.js';
 
@@ -24,13 +24,13 @@ function notReady({ id, name, status, error }: Dataset): ProblemError {
 export type ReadManifest = (digest: string) => Promise<DatasetManifest>;
 
 export const manifestsIn =
-  (store: Pick<ApiDependencies['store'], 'read'>): ReadManifest =>
+  (store: Pick<TenantDependencies['store'], 'read'>): ReadManifest =>
   async (digest) =>
     DatasetManifest.parse(JSON.parse(new TextDecoder().decode(await store.read(digest))));
 
 /** @throws ProblemError `not-found`, `not-ready`, and what `planJob` finds wrong */
 export async function planRequest(
-  { database, store }: Pick<ApiDependencies, 'database' | 'store'>,
+  { database, store }: Pick<TenantDependencies, 'database' | 'store'>,
   request: JobCreate,
   readManifest = manifestsIn(store),
 ): Promise<JobPlan> {
@@ -55,7 +55,7 @@ export async function planRequest(
  * @throws ProblemError as for the data set of the job, naming the field
  */
 async function findTransfers(
-  { database, readManifest }: Pick<ApiDependencies, 'database'> & { readManifest: ReadManifest },
+  { database, readManifest }: Pick<TenantDependencies, 'database'> & { readManifest: ReadManifest },
   request: JobCreate,
 ): Promise<Map<string, TransferDataset>> {
   const found = new Map<string, TransferDataset>();

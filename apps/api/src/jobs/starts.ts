@@ -1,9 +1,9 @@
 /** Looks up what the runs of a job start from: finished runs that they go on with, and first weights. */
 import { type DatasetManifest, fieldName, type JobCreate, ProblemError, type RunSpec } from '@rela/contracts';
 import { differenceOfWeights, type EarlierRun, type RunStart, viewSize } from '@rela/stages';
-import type { ApiDependencies } from '../dependencies.js';
+import type { TenantDependencies } from '../dependencies.js';
 
-type Dependencies = Pick<ApiDependencies, 'database' | 'store'>;
+type Dependencies = Pick<TenantDependencies, 'database' | 'store'>;
 
 /** @throws ProblemError `invalid-request` naming the field, for runs and files that are not there or not to be read */
 export async function findStarts(
@@ -56,6 +56,8 @@ async function findWeights(
   const field = init?.run === undefined ? at('init', 'artifact') : at('init', 'run');
   const weights = init?.run === undefined ? init?.artifact : await weightsOf(dependencies, init.run, field);
   if (weights === undefined) throw refusal(field, 'is missing');
+  if (!(await dependencies.database.artifacts.access(weights)))
+    throw refusal(field, `there is no artifact ${weights}; upload the file to /v1/artifacts first`);
   await dependencies.store.touch(weights);
   const size = viewSize(run, manifest);
   // The size of the views is a fault of its own; the plan names it.

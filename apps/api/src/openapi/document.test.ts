@@ -32,6 +32,7 @@ it('lists every route with a summary and a name of its own', () => {
   );
   expect(found.sort()).toEqual(
     [
+      'DELETE /v1/keys/{id}',
       'GET /healthz',
       'GET /readyz',
       'POST /v1/artifacts',
@@ -42,6 +43,8 @@ it('lists every route with a summary and a name of its own', () => {
       'POST /v1/datasets/{id}/retry',
       'GET /v1/dead-letters',
       'GET /v1/priors',
+      'POST /v1/keys',
+      'POST /v1/keys/{id}/rotate',
       'POST /v1/priors',
       'GET /v1/priors/{id}',
       'GET /v1/jobs',
@@ -56,8 +59,11 @@ it('lists every route with a summary and a name of its own', () => {
       'GET /v1/jobs/{id}/events',
       'GET /v1/runs/{id}',
       'GET /v1/runs/{id}/metrics',
+      'GET /v1/keys',
+      'GET /v1/keys/{id}',
       'GET /v1/models/{digest}',
       'GET /v1/targets',
+      'GET /v1/tenant',
     ].sort(),
   );
   const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));

@@ -18,6 +18,17 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'ReLA', version: '1', description, license: { name: 'MIT', identifier: 'MIT' } },
+      security: [{ bearer: [] }],
+      components: {
+        securitySchemes: {
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            description:
+              'An API key, or a token of the identity provider. The API on this machine alone may do without.',
+          },
+        },
+      },
       tags: [
         { name: 'datasets', description: 'Collections of images' },
         { name: 'priors', description: 'Models whose embeddings become targets' },
@@ -25,6 +36,7 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
         { name: 'runs', description: 'One training each' },
         { name: 'models', description: 'Trained backbones' },
         { name: 'artifacts', description: 'Uploaded files' },
+        { name: 'tenants', description: 'Who you are, and your keys' },
         { name: 'health', description: 'For load balancers and supervisors' },
       ],
     },

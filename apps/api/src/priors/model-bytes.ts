@@ -4,9 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { type PriorCreate, ProblemError } from '@rela/contracts';
 import { createRandomPrior } from '@rela/stages';
 import { type Conversion, convertModel } from '../conversion/convert-model.js';
-import type { ApiDependencies } from '../dependencies.js';
+import type { TenantDependencies } from '../dependencies.js';
 
-type Needs = Pick<ApiDependencies, 'database' | 'store' | 'config'>;
+type Needs = Pick<TenantDependencies, 'database' | 'store' | 'config'>;
 
 const fileErrors: Record<string, string> = {
   ENOENT: 'there is no such file',

@@ -1,7 +1,7 @@
 /** Registers a prior: the model is opened and run once, then written down with its preprocessing. */
 import type { Prior, PriorCreate } from '@rela/contracts';
 import { priorDigest } from '@rela/prior';
-import type { ApiDependencies } from '../dependencies.js';
+import type { TenantDependencies } from '../dependencies.js';
 import { inspectModel } from '../inspection/inspect-model.js';
 import { readModel } from './model-bytes.js';
 
@@ -9,7 +9,7 @@ export const ONNX_TYPE = 'application/onnx';
 
 /** @throws ProblemError `invalid-model` where it cannot be a prior, `invalid-request` for what has to be given */
 export async function registerPrior(
-  { database, store, config }: Pick<ApiDependencies, 'database' | 'store' | 'config'>,
+  { database, store, config }: Pick<TenantDependencies, 'database' | 'store' | 'config'>,
   { name, ...asked }: PriorCreate,
 ): Promise<Prior> {
   const { source, output, preprocessing } = asked;

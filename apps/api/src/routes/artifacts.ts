@@ -1,12 +1,14 @@
 /** /v1/artifacts: files that were uploaded, and what stages keep, such as targets and features, known by their digest. */
 import type { Readable } from 'node:stream';
 import { Artifact, Digest, FILE_TYPES, ProblemError } from '@rela/contracts';
+import type { ArtifactStore } from '@rela/storage';
 import { z } from 'zod';
 import { sendArtifact, shortName } from '../http/download.js';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { problems, Streamed } from '../http/responses.js';
 import type { Routes } from './route.js';
 
+const DIGESTS = /sha256:[0-9a-f]{64}/g;
 const BINARY = 'application/octet-stream';
 /** After a refusal the client may go on sending for this long, so that it gets to read the answer. */
 const LINGER = 5000;
@@ -41,7 +43,13 @@ function dropRest(source: Readable): void {
   source.once('close', () => clearTimeout(timer));
 }
 
-export const artifactRoutes: Routes = async (app, { config, database, store }) => {
+/** The artifacts that a manifest of a data set or of targets names. */
+async function membersOf(store: Pick<ArtifactStore, 'read'>, list: string): Promise<string[]> {
+  const text = new TextDecoder().decode(await store.read(list));
+  return [...new Set(text.match(DIGESTS) ?? [])];
+}
+
+export const artifactRoutes: Routes = async (app, { config, store }) => {
   const limit = config.api.maxUploadBytes;
   // Whatever the content type says: here a body is bytes.
   app.removeAllContentTypeParsers();
@@ -68,8 +76,8 @@ export const artifactRoutes: Routes = async (app, { config, database, store }) =
         if (Number(request.raw.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
         const mediaType = request.raw.headers['content-type'] ?? BINARY;
         const { digest, bytes } = await store.write(atMost(limit, source));
-        return await once(database, request, reply, { digest, mediaType }, async () => {
-          const body = await database.artifacts.record({ digest, bytes, mediaType });
+        return await once(request, reply, { digest, mediaType }, async () => {
+          const body = await request.database.artifacts.record({ digest, bytes, mediaType });
           return async () => ({ status: 201, location: `/v1/artifacts/${digest}`, body });
         });
       } catch (error) {
@@ -98,13 +106,16 @@ export const artifactRoutes: Routes = async (app, { config, database, store }) =
     },
     handler: async (request, reply) => {
       const { digest } = request.params;
-      // What stages write for each other has no record; its digest is what the service gave to the client.
-      const artifact = await database.artifacts.get(digest);
-      if (!artifact && !(await store.has(digest)))
+      const { artifacts } = request.database;
+      const access = await artifacts.access(digest);
+      if (!access || !(await store.has(digest)))
         throw new ProblemError(
           'not-found',
           `There is no artifact ${digest}. A run names its weights in result.weights and, with "evaluation.features", its features in result.features, GET /v1/targets those of targets.`,
         );
+      if (access.isUnreadList) await artifacts.grantMembers(digest, await membersOf(store, digest));
+      // Lists and their members have no record of their own.
+      const artifact = await artifacts.get(digest);
       return sendArtifact(request, reply, store, {
         ...{ digest, bytes: artifact?.bytes ?? null, mediaType: BINARY },
         fileName: `${shortName(digest)}${extensionOf(artifact?.mediaType)}`,

@@ -3,12 +3,13 @@ import { Readable } from 'node:stream';
 import { type BatchAnswer, invalidRequest, JobCreate, LARGEST_BATCH, ProblemError } from '@rela/contracts';
 import type { FastifyBaseLogger } from 'fastify';
 import { z } from 'zod';
+import type { TenantDependencies } from '../dependencies.js';
 import { answerOnce, IdempotencyHeaders } from '../http/idempotency.js';
 import { parseJson } from '../http/json-body.js';
 import { problemFor } from '../http/problems.js';
 import { problems, Streamed } from '../http/responses.js';
 import { manifestsIn, planRequest, type ReadManifest } from '../jobs/plan.js';
-import type { RouteContext, Routes } from './route.js';
+import type { Routes } from './route.js';
 
 const JSON_LINES = 'application/x-ndjson';
 const LARGEST_BODY = 32 * 1024 ** 2;
@@ -52,7 +53,7 @@ function remembering(read: ReadManifest): ReadManifest {
 }
 
 interface Batch {
-  context: RouteContext;
+  context: TenantDependencies;
   key: string | undefined;
   readManifest: ReadManifest;
   log: FastifyBaseLogger;
@@ -116,7 +117,12 @@ export const batchRoutes: Routes = async (app, context) => {
       const lines = linesOf(request.body);
       const { log } = request;
       const key = request.headers['idempotency-key'];
-      const batch = { context, key, log, readManifest: remembering(manifestsIn(context.store)) };
+      const batch = {
+        context: { ...context, database: request.database },
+        key,
+        log,
+        readManifest: remembering(manifestsIn(context.store)),
+      };
       return reply.type(`${JSON_LINES}; charset=utf-8`).send(Readable.from(answers(lines, batch)));
     },
   });

@@ -7,7 +7,7 @@ import type { Routes } from './route.js';
 
 const tags = ['datasets'];
 
-export const datasetRoutes: Routes = async (app, { database }) => {
+export const datasetRoutes: Routes = async (app) => {
   app.route({
     method: 'POST',
     url: '/v1/datasets',
@@ -22,8 +22,8 @@ export const datasetRoutes: Routes = async (app, { database }) => {
       response: { 202: Dataset, ...problems },
     },
     handler: (request, reply) =>
-      once(database, request, reply, request.body, async () => async (tx) => {
-        const { dataset } = await database.datasets.create(request.body, tx);
+      once(request, reply, request.body, async () => async (tx) => {
+        const { dataset } = await request.database.datasets.create(request.body, tx);
         return { status: 202, location: `/v1/datasets/${dataset.id}`, body: dataset };
       }),
   });
@@ -38,7 +38,7 @@ export const datasetRoutes: Routes = async (app, { database }) => {
       querystring: PageQuery,
       response: { 200: pageOf(Dataset), ...problems },
     },
-    handler: (request) => database.datasets.list(request.query),
+    handler: (request) => request.database.datasets.list(request.query),
   });
 
   app.route({
@@ -52,7 +52,7 @@ export const datasetRoutes: Routes = async (app, { database }) => {
       params: ReferencePath,
       response: { 200: Dataset, ...problems },
     },
-    handler: (request) => findDataset(database, request.params.id),
+    handler: (request) => findDataset(request.database, request.params.id),
   });
 
   app.route({
@@ -67,8 +67,8 @@ export const datasetRoutes: Routes = async (app, { database }) => {
       response: { 202: Dataset, ...problems },
     },
     handler: (request, reply) =>
-      once(database, request, reply, null, async () => {
-        const body = await database.datasets.retry(request.params.id);
+      once(request, reply, null, async () => {
+        const body = await request.database.datasets.retry(request.params.id);
         return async () => ({ status: 202, location: `/v1/datasets/${body.id}`, body });
       }),
   });

@@ -3,7 +3,7 @@ import { DeadLetter, PageQuery, pageOf } from '@rela/contracts';
 import { problems } from '../http/responses.js';
 import type { Routes } from './route.js';
 
-export const deadLetterRoutes: Routes = async (app, { database }) => {
+export const deadLetterRoutes: Routes = async (app) => {
   app.route({
     method: 'GET',
     url: '/v1/dead-letters',
@@ -16,6 +16,6 @@ export const deadLetterRoutes: Routes = async (app, { database }) => {
       querystring: PageQuery,
       response: { 200: pageOf(DeadLetter), ...problems },
     },
-    handler: (request) => database.deadLetters.list(request.query),
+    handler: (request) => request.database.deadLetters.list(request.query),
   });
 };

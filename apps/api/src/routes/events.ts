@@ -25,7 +25,7 @@ function wantsPage(accept: string | undefined): boolean {
   return accept?.includes('application/json') === true && !accept.includes(EVENT_STREAM);
 }
 
-export const eventRoutes: Routes = async (app, { database, watchers }) => {
+export const eventRoutes: Routes = async (app, { watchers }) => {
   app.route({
     method: 'GET',
     url: '/v1/jobs/:id/events',
@@ -54,18 +54,18 @@ export const eventRoutes: Routes = async (app, { database, watchers }) => {
       },
     },
     handler: async (request, reply) => {
-      const job = await findJob(database, request.params.id);
+      const job = await findJob(request.database, request.params.id);
       const given = request.headers['last-event-id'] ?? request.query.after;
       const after = given ?? 0;
       if (wantsPage(request.raw.headers.accept)) {
         const { limit } = request.query;
-        const items = await database.events.list(job.id, after, limit);
+        const items = await request.database.events.list(job.id, after, limit);
         const next = items.length === limit ? String(items.at(-1)?.sequence) : null;
         return reply.type('application/json').send({ items, next });
       }
       // An EventSource connects again and again unless it is told that nothing more comes.
       if (given !== undefined && hasEnded(job.status)) {
-        const more = await database.events.list(job.id, after, 1);
+        const more = await request.database.events.list(job.id, after, 1);
         if (more.length === 0) return reply.code(204).send();
       }
       const left = new AbortController();
@@ -75,7 +75,7 @@ export const eventRoutes: Routes = async (app, { database, watchers }) => {
         watcher.close();
       });
       const pieces = streamEvents({
-        database,
+        database: request.database,
         jobId: job.id,
         after,
         watcher,

@@ -1,13 +1,15 @@
 /** /healthz and /readyz: for whoever decides whether this process gets requests. */
+
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { ApiDependencies } from '../dependencies.js';
 import { checkReadiness } from '../health/readiness.js';
 import { problems } from '../http/responses.js';
-import type { Routes } from './route.js';
 
 const tags = ['health'];
 const Ok = z.object({ status: z.literal('ok') });
 
-export const healthRoutes: Routes = async (app, context) => {
+export const healthRoutes: FastifyPluginAsyncZod<ApiDependencies> = async (app, context) => {
   app.route({
     method: 'GET',
     url: '/healthz',

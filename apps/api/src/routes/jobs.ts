@@ -28,7 +28,6 @@ const JobQuery = PageQuery.extend({
 });
 
 export const jobRoutes: Routes = async (app, context) => {
-  const { database } = context;
   app.route({
     method: 'POST',
     url: '/v1/jobs',
@@ -43,10 +42,10 @@ export const jobRoutes: Routes = async (app, context) => {
       response: { 202: Job, ...problems },
     },
     handler: (request, reply) =>
-      once(database, request, reply, request.body, async () => {
-        const plan = await planRequest(context, request.body);
+      once(request, reply, request.body, async () => {
+        const plan = await planRequest({ ...context, database: request.database }, request.body);
         return async (tx) => {
-          const job = await database.jobs.create(plan, tx);
+          const job = await request.database.jobs.create(plan, tx);
           return { status: 202, location: `/v1/jobs/${job.id}`, body: job };
         };
       }),
@@ -62,7 +61,7 @@ export const jobRoutes: Routes = async (app, context) => {
       querystring: JobQuery,
       response: { 200: pageOf(Job), ...problems },
     },
-    handler: ({ query: { label, ...query } }) =>
+    handler: ({ database, query: { label, ...query } }) =>
       database.jobs.list({ ...query, labels: label && Object.assign({}, ...label) }),
   });
 
@@ -76,7 +75,7 @@ export const jobRoutes: Routes = async (app, context) => {
       params: IdPath,
       response: { 200: Job, ...problems },
     },
-    handler: (request) => findJob(database, request.params.id),
+    handler: (request) => findJob(request.database, request.params.id),
   });
 
   app.route({
@@ -91,8 +90,8 @@ export const jobRoutes: Routes = async (app, context) => {
       response: { 200: pageOf(JobStage), ...problems },
     },
     handler: async (request) => {
-      const { id } = await findJob(database, request.params.id);
-      return database.stages.page(id, request.query);
+      const { id } = await findJob(request.database, request.params.id);
+      return request.database.stages.page(id, request.query);
     },
   });
 
@@ -127,8 +126,8 @@ export const jobRoutes: Routes = async (app, context) => {
         response: { 202: Job, ...problems },
       },
       handler: (request, reply) =>
-        once(database, request, reply, null, async () => {
-          const body = await database.jobs[verb](request.params.id);
+        once(request, reply, null, async () => {
+          const body = await request.database.jobs[verb](request.params.id);
           return async () => ({ status: 202, location: `/v1/jobs/${body.id}`, body });
         }),
     });
@@ -148,8 +147,8 @@ export const jobRoutes: Routes = async (app, context) => {
       response: { 202: Job, ...problems },
     },
     handler: (request, reply) =>
-      once(database, request, reply, request.body, async () => async (tx) => {
-        const body = await database.jobs.retry(request.params.id, request.body, tx);
+      once(request, reply, request.body, async () => async (tx) => {
+        const body = await request.database.jobs.retry(request.params.id, request.body, tx);
         return { status: 202, location: `/v1/jobs/${body.id}`, body };
       }),
   });

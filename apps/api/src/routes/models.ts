@@ -12,7 +12,7 @@ function fileName(run: string | undefined, digest: string): string {
   return `${name || shortName(digest)}.onnx`;
 }
 
-export const modelRoutes: Routes = async (app, { database, store }) => {
+export const modelRoutes: Routes = async (app, { store }) => {
   app.route({
     method: 'GET',
     url: '/v1/models/:digest',
@@ -35,13 +35,13 @@ export const modelRoutes: Routes = async (app, { database, store }) => {
     },
     handler: async (request, reply) => {
       const { digest } = request.params;
-      const model = await database.models.get(digest);
+      const model = await request.database.models.get(digest);
       if (!model)
         throw new ProblemError(
           'not-found',
           `There is no model ${digest}. A run that has trained names its model in result.model.`,
         );
-      const run = model.runId === null ? null : await database.runs.get(model.runId);
+      const run = model.runId === null ? null : await request.database.runs.get(model.runId);
       return sendArtifact(request, reply, store, {
         digest,
         bytes: model.bytes,

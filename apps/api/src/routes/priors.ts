@@ -9,7 +9,6 @@ import type { Routes } from './route.js';
 const tags = ['priors'];
 
 export const priorRoutes: Routes = async (app, context) => {
-  const { database } = context;
   app.route({
     method: 'POST',
     url: '/v1/priors',
@@ -24,8 +23,8 @@ export const priorRoutes: Routes = async (app, context) => {
       response: { 201: Prior, ...problems },
     },
     handler: (request, reply) =>
-      once(database, request, reply, request.body, async () => {
-        const prior = await registerPrior(context, request.body);
+      once(request, reply, request.body, async () => {
+        const prior = await registerPrior({ ...context, database: request.database }, request.body);
         return async () => ({ status: 201, location: `/v1/priors/${prior.id}`, body: prior });
       }),
   });
@@ -40,7 +39,7 @@ export const priorRoutes: Routes = async (app, context) => {
       querystring: PageQuery,
       response: { 200: pageOf(Prior), ...problems },
     },
-    handler: (request) => database.priors.list(request.query),
+    handler: (request) => request.database.priors.list(request.query),
   });
 
   app.route({
@@ -53,6 +52,6 @@ export const priorRoutes: Routes = async (app, context) => {
       params: ReferencePath,
       response: { 200: Prior, ...problems },
     },
-    handler: (request) => findPrior(database, request.params.id),
+    handler: (request) => findPrior(request.database, request.params.id),
   });
 };

@@ -18,7 +18,7 @@ const MetricQuery = z.object({
   limit: z.coerce.number().int().min(1).max(1000).default(200),
 });
 
-export const runRoutes: Routes = async (app, { database }) => {
+export const runRoutes: Routes = async (app) => {
   app.route({
     method: 'GET',
     url: '/v1/runs/:id',
@@ -29,7 +29,7 @@ export const runRoutes: Routes = async (app, { database }) => {
       params: IdPath,
       response: { 200: Run, ...problems },
     },
-    handler: (request) => findRun(database, request.params.id),
+    handler: (request) => findRun(request.database, request.params.id),
   });
 
   app.route({
@@ -45,9 +45,9 @@ export const runRoutes: Routes = async (app, { database }) => {
       response: { 200: pageOf(RunMetric), ...problems },
     },
     handler: async (request) => {
-      const { id } = await findRun(database, request.params.id);
+      const { id } = await findRun(request.database, request.params.id);
       const { after: afterStep, limit } = request.query;
-      const items = await database.runs.metrics(id, { afterStep, limit });
+      const items = await request.database.runs.metrics(id, { afterStep, limit });
       return { items, next: items.length === limit ? String(items.at(-1)?.step) : null };
     },
   });

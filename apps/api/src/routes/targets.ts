@@ -4,7 +4,7 @@ import { problems } from '../http/responses.js';
 import { findJob, findRun } from '../references.js';
 import type { Routes } from './route.js';
 
-export const targetRoutes: Routes = async (app, { database }) => {
+export const targetRoutes: Routes = async (app) => {
   app.route({
     method: 'GET',
     url: '/v1/targets',
@@ -17,7 +17,7 @@ export const targetRoutes: Routes = async (app, { database }) => {
       querystring: TargetsQuery,
       response: { 200: pageOf(Targets), ...problems },
     },
-    handler: async ({ query }) => {
+    handler: async ({ database, query }) => {
       if (query.job !== undefined) await findJob(database, query.job);
       if (query.run !== undefined) await findRun(database, query.run);
       return database.targets.list(query);

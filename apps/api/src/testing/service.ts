@@ -15,6 +15,8 @@ export interface TestService extends ApiDependencies {
   client: RelaClient;
   folder: string;
   postgres: Awaited<ReturnType<typeof startEmbeddedPostgres>>;
+  /** A client of another tenant, or of another key. */
+  as(apiKey: string): RelaClient;
   close(): Promise<void>;
 }
 
@@ -35,6 +37,7 @@ export async function startService(environment: Record<string, string> = {}): Pr
   return {
     ...{ app, url, config, database, store, folder, postgres },
     client: new RelaClient({ baseUrl: url }),
+    as: (apiKey) => new RelaClient({ baseUrl: url, apiKey }),
     async close() {
       await app.close();
       await database.close();

@@ -33,14 +33,14 @@ async function claims(service: Service, owner: (claim: Claim) => boolean): Promi
   return found;
 }
 
-export async function addReadyDataset(service: Service, name: string): Promise<Dataset> {
+export async function addReadyDataset(service: Service, name: string, of = manifest): Promise<Dataset> {
   const { client, database, store } = service;
   const { id } = await client.datasets.create({ name, source: { kind: 'recipe', recipe: 'mnist' } });
-  const { digest, bytes } = await store.write(new TextEncoder().encode(JSON.stringify(manifest)));
+  const { digest, bytes } = await store.write(new TextEncoder().encode(JSON.stringify(of)));
   const undecodable = { count: 0, examples: [] };
   const result: StageResult = { kind: 'ingest', manifest: digest, bytes, undecodable, seconds: 0.1 };
   for (const claim of await claims(service, ({ input }) => input.kind === 'ingest'))
-    await database.stages.succeed(claim, result, { facts: { manifest } });
+    await database.stages.succeed(claim, result, { facts: { manifest: of } });
   return client.datasets.get(id);
 }
 

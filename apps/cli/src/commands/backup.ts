@@ -6,28 +6,18 @@ import { UsageError } from '../output/failure.js';
 import { formatBytes } from '../output/format.js';
 import { createOutput } from '../output/output.js';
 import { findUrl } from '../up/up-file.js';
+import { withDatabase } from '../up/with-database.js';
 import { configOf, type GlobalOptions } from './session.js';
 
 const described = ({ rows, artifacts, bytes }: Contents) =>
   `${rows} rows and ${artifacts} artifacts (${formatBytes(bytes)})`;
 
-/** Where the service of the settings keeps things; a database of `rela up` is started for as long as `work` takes where none runs. */
+/** Where the service of the settings keeps things. */
 async function withPlace<T>(options: GlobalOptions, work: (place: Place) => Promise<T>): Promise<T> {
-  // The database's libraries are large, and most commands do without them.
-  const { embeddedPostgresUrl, startEmbeddedPostgres } = await import('@rela/database');
   const { openStore } = await import('@rela/storage');
   const config = configOf(options);
   const store = openStore(config.storageUrl, { cacheFolder: join(config.home, 'cache') });
-  if (config.databaseUrl) return work({ databaseUrl: config.databaseUrl, store });
-  const folder = join(config.home, 'postgres');
-  const running = (await findUrl(config.home)) === null ? null : await embeddedPostgresUrl(folder);
-  if (running) return work({ databaseUrl: running, store });
-  const postgres = await startEmbeddedPostgres({ folder });
-  try {
-    return await work({ databaseUrl: postgres.url, store });
-  } finally {
-    await postgres.stop();
-  }
+  return withDatabase(config, (databaseUrl) => work({ databaseUrl, store }));
 }
 
 export function addBackup(program: Command): void {

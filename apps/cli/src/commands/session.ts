@@ -3,6 +3,7 @@ import { type Config, childEnvironment, loadConfig } from '@rela/config';
 import { RelaClient } from '@rela/sdk';
 import type { Command } from 'commander';
 import { createOutput, type Output } from '../output/output.js';
+import { readKey } from '../up/first-key.js';
 import { findUrl } from '../up/up-file.js';
 
 const DEFAULT_URL = 'http://127.0.0.1:8080';
@@ -28,12 +29,15 @@ export function configOf({ home }: GlobalOptions): Config {
 /** The folder of `rela up`: --home, else RELA_HOME. @throws ConfigError */
 export const homeOf = (options: GlobalOptions): string => configOf(options).home;
 
-/** The service: --url, else the one that runs on the home, else the default address. */
+/** The service: --url, else the one that runs on the home, else the default address. Its key: RELA_API_KEY, else the one of the home. */
 export async function openSession(command: Command): Promise<Session> {
   const options = command.optsWithGlobals<GlobalOptions>();
-  const baseUrl = options.url ?? (await findUrl(homeOf(options))) ?? DEFAULT_URL;
+  const config = configOf(options);
+  const baseUrl = options.url ?? (await findUrl(config.home)) ?? DEFAULT_URL;
+  // The key of a home is for the service on it: another one is not told it.
+  const apiKey = config.apiKey ?? (options.url === undefined ? await readKey(config.home) : null);
   return {
-    client: new RelaClient({ baseUrl, attempts: ATTEMPTS }),
+    client: new RelaClient({ baseUrl, attempts: ATTEMPTS, ...(apiKey === null ? {} : { apiKey }) }),
     output: createOutput(options.json === true),
   };
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Command } from 'commander';
 import { createOutput } from '../output/output.js';
 import { formatTable } from '../output/table.js';
+import { keyFileOf } from '../up/first-key.js';
 import type { Service } from '../up/start-all.js';
 import { parseNumber } from './arguments.js';
 import { type GlobalOptions, homeOf } from './session.js';
@@ -31,6 +32,16 @@ async function partsOf(
     ...(database === null ? [] : [{ name: 'postgres', pid: database, url: null }]),
     ...service.children.map(({ name, pid }) => ({ name, pid, url: name === 'api' ? service.url : null })),
   ];
+}
+
+/** Of a key that was made just now; it is shown this once. */
+function howToUse({ firstKey, url }: Service, home: string): string {
+  if (firstKey === null) return '';
+  return `An API key was made, for everything that is not on this machine: ${firstKey}
+It is in ${keyFileOf(home)}, where rela commands find it. Elsewhere: export RELA_API_KEY=…, or
+  curl -H "Authorization: Bearer $RELA_API_KEY" ${url}/v1/tenant
+
+`;
 }
 
 export function addUp(program: Command): void {
@@ -68,8 +79,9 @@ export function addUp(program: Command): void {
           parts,
         );
         output.result(
-          { url: service.url, home, parts },
-          () => `${text}\n\nThe REST API is described at ${service?.url}/docs. Ctrl-C stops everything.`,
+          { url: service.url, home, parts, apiKey: service.firstKey },
+          () =>
+            `${text}\n\n${howToUse(service!, home)}The REST API is described at ${service?.url}/docs. Ctrl-C stops everything.`,
         );
         if (!interrupt.signal.aborted) await once(interrupt.signal, 'abort');
         output.note('Stopping …');

@@ -3,7 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Config, childEnvironment, loadConfig } from '@rela/config';
-import { type EmbeddedPostgres, migrate, startEmbeddedPostgres } from '@rela/database';
+import { type EmbeddedPostgres, migrate, openDatabase, startEmbeddedPostgres } from '@rela/database';
+import { makeFirstKey } from './first-key.js';
 import { waitForLeftovers } from './leftovers.js';
 import { createPart, type Part } from './part.js';
 import { PARTS, type PartName, programOf } from './parts.js';
@@ -33,6 +34,8 @@ export interface Service {
   /** Address of the API. */
   url: string;
   home: string;
+  /** The key that this start made, being the first one; null where there was one. */
+  firstKey: string | null;
   readonly children: ServiceProcess[];
   /** Process of the embedded database; null where another one is used. */
   databasePid(): Promise<number | null>;
@@ -144,6 +147,8 @@ export async function startAll(options: StartOptions = {}): Promise<Service> {
     signal?.throwIfAborted();
     await checkPort(config.api.host, config.api.port);
     await migrate(databaseUrl);
+    const database = await openDatabase(databaseUrl, { connections: 1 });
+    const firstKey = await makeFirstKey(database, config.home).finally(database.close);
     const logs = join(config.home, 'logs');
     await mkdir(logs, { recursive: true });
     signal?.throwIfAborted();
@@ -175,6 +180,7 @@ export async function startAll(options: StartOptions = {}): Promise<Service> {
     return {
       url,
       home: config.home,
+      firstKey,
       get children() {
         return parts.map(({ name, pid }) => ({ name, pid }));
       },

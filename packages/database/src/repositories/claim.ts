@@ -45,7 +45,7 @@ export async function limitsOfStage(tx: Transaction, { jobId }: Pick<StageRow, '
 export async function describeClaim(tx: Transaction, stage: StageRow): Promise<Claim> {
   const { id: stageId, jobId, resultKey } = stage;
   const job = jobId
-    ? await tx.job.findUnique({ where: { id: jobId }, select: { reuse: true, ...LIMITS } })
+    ? await tx.job.findUnique({ where: { id: jobId }, select: { reuse: true, tenantId: true, ...LIMITS } })
     : null;
   const reuse = job?.reuse ?? false;
   const checkpoints = await tx.checkpoint.findMany({
@@ -60,8 +60,11 @@ export async function describeClaim(tx: Transaction, stage: StageRow): Promise<C
   const keeps = stage.kind !== 'choose' && !stage.fresh;
   // Marked in the transaction that takes it: whoever forgets old results leaves it alone.
   const [stored] =
-    reuse && keeps
-      ? await tx.stageResult.updateManyAndReturn({ where: { resultKey }, data: { usedAt: new Date() } })
+    job && reuse && keeps
+      ? await tx.stageResult.updateManyAndReturn({
+          where: { tenantId: job.tenantId, resultKey },
+          data: { usedAt: new Date() },
+        })
       : [];
   return {
     ...{ stageId, fence: stage.fence, attempt: stage.attempt, jobId, runId: stage.runId },

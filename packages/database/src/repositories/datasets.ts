@@ -14,6 +14,7 @@ import { insertDataset, moveDataset } from '../state/dataset-state.js';
 import { insertStages, queueStages, resetIngest } from '../state/stage-state.js';
 import { fromJson, toJson } from './json.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
+import { ownedBy, ownedSql, ownerOf, type TenantScope } from './scope.js';
 
 /** The progress of a dataset is that of the stage that reads it. */
 const WITH_PROGRESS = {
@@ -48,9 +49,11 @@ function toDataset(row: DatasetRow): Dataset {
   };
 }
 
-export function createDatasets({ prisma, transaction }: Connection) {
+export function createDatasets({ prisma, transaction }: Connection, tenant: TenantScope) {
+  const own = ownedBy(tenant);
+
   async function get(id: string): Promise<Dataset | null> {
-    const row = await prisma.dataset.findUnique({ where: { id }, ...WITH_PROGRESS });
+    const row = await prisma.dataset.findFirst({ where: { id, ...own }, ...WITH_PROGRESS });
     return row && toDataset(row);
   }
 
@@ -60,7 +63,9 @@ export function createDatasets({ prisma, transaction }: Connection) {
       const id = newId('ds');
       const stageId = newId('stg');
       const write = async (within: Transaction) => {
-        const row = await insertDataset(within, { id, name: input.name, source: toJson(input.source) });
+        const row = await insertDataset(within, {
+          ...{ id, tenantId: ownerOf(tenant), name: input.name, source: toJson(input.source) },
+        });
         await insertStages(within, [
           {
             ...{ id: stageId, datasetId: id, position: 0, kind: 'ingest' },
@@ -84,7 +89,7 @@ export function createDatasets({ prisma, transaction }: Connection) {
     async retry(id: string): Promise<Dataset> {
       await transaction(async (tx) => {
         await tx.$queryRaw`SELECT 1 AS one FROM dataset WHERE id = ${id} FOR NO KEY UPDATE`;
-        const row = await tx.dataset.findUnique({ where: { id }, select: { status: true } });
+        const row = await tx.dataset.findFirst({ where: { id, ...own }, select: { status: true } });
         if (row?.status === 'ready')
           throw new ProblemError('conflict', `Dataset "${id}" is ready; there is nothing to read again.`);
         if (row?.status !== 'failed') return;
@@ -101,19 +106,21 @@ export function createDatasets({ prisma, transaction }: Connection) {
       const byId = await get(reference);
       if (byId) return byId;
       const rows = await prisma.$queryRaw<{ id: string }[]>`
-        SELECT id FROM dataset WHERE digest = ${reference} OR name = ${reference}
+        SELECT id FROM dataset WHERE ${ownedSql(tenant, 'dataset')} AND (digest = ${reference} OR name = ${reference})
         ORDER BY status = 'ready' DESC, id DESC LIMIT 1`;
       return rows[0] ? get(rows[0].id) : null;
     },
 
     async list(page: PageRequest): Promise<Page<Dataset>> {
-      const rows = await prisma.dataset.findMany({ ...pageArguments('ds', page), ...WITH_PROGRESS });
+      const { where, ...rest } = pageArguments('ds', page);
+      const rows = await prisma.dataset.findMany({ ...rest, where: { ...where, ...own }, ...WITH_PROGRESS });
       return pageOf(rows, page.limit, toDataset);
     },
 
     /** Names in use, for a "did you mean". At most 1000, newest first. */
     async names(): Promise<string[]> {
       const rows = await prisma.dataset.findMany({
+        where: own,
         select: { name: true },
         orderBy: { id: 'desc' },
         take: 1000,
@@ -123,7 +130,9 @@ export function createDatasets({ prisma, transaction }: Connection) {
 
     /** Digest of the manifest; null where the dataset is unknown or not ready. */
     async manifestDigest(id: string): Promise<string | null> {
-      return (await prisma.dataset.findUnique({ where: { id }, select: { digest: true } }))?.digest ?? null;
+      return (
+        (await prisma.dataset.findFirst({ where: { id, ...own }, select: { digest: true } }))?.digest ?? null
+      );
     },
   };
 }

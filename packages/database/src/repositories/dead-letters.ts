@@ -5,19 +5,23 @@
 import type { DeadLetter, Page, StageKind } from '@rela/contracts';
 import type { Connection } from '../connection.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
+import type { TenantScope } from './scope.js';
 
 const SHOWN = {
   ...{ id: true, jobId: true, runId: true, datasetId: true, kind: true, attempt: true, worker: true },
   ...{ error: true, deadAt: true },
 } as const;
 
-export function createDeadLetters({ prisma }: Connection) {
+export function createDeadLetters({ prisma }: Connection, tenant: TenantScope) {
+  const own =
+    tenant === null ? {} : { OR: [{ job: { tenantId: tenant } }, { dataset: { tenantId: tenant } }] };
+
   return {
     async list(page: PageRequest): Promise<Page<DeadLetter>> {
       const { where, ...rest } = pageArguments('stg', page);
       const rows = await prisma.stage.findMany({
         ...rest,
-        where: { ...where, deadAt: { not: null } },
+        where: { ...where, ...own, deadAt: { not: null } },
         select: SHOWN,
       });
       return pageOf(rows, page.limit, ({ id, deadAt, kind, attempt, error, ...owner }) => ({

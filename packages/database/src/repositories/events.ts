@@ -3,13 +3,14 @@ import type { JobEvent } from '@rela/contracts';
 import type { Connection } from '../connection.js';
 import { EVENT_CHANNEL } from '../state/events.js';
 import type { Listener, ListenHandle } from './listener.js';
+import { ofOwnJob, type TenantScope } from './scope.js';
 
-export function createEvents({ prisma }: Connection, listener: Listener) {
+export function createEvents({ prisma }: Connection, listener: Listener, tenant: TenantScope) {
   return {
     /** Events of the job from the first behind `afterSequence`, in order and without gaps. */
     async list(jobId: string, afterSequence: number, limit: number): Promise<JobEvent[]> {
       const rows = await prisma.jobEvent.findMany({
-        where: { jobId, sequence: { gt: afterSequence } },
+        where: { jobId, sequence: { gt: afterSequence }, ...ofOwnJob(tenant) },
         orderBy: { sequence: 'asc' },
         take: limit,
       });

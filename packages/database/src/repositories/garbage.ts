@@ -83,8 +83,8 @@ export function createGarbage({ prisma, transaction }: Connection) {
       let results = 0;
       for (;;) {
         const gone = await prisma.$executeRaw`
-          DELETE FROM stage_result WHERE result_key IN (
-            SELECT result_key FROM stage_result WHERE used_at < ${ago(resultSeconds)}
+          DELETE FROM stage_result WHERE (tenant_id, result_key) IN (
+            SELECT tenant_id, result_key FROM stage_result WHERE used_at < ${ago(resultSeconds)}
             ORDER BY used_at LIMIT ${RESULTS_AT_ONCE} FOR UPDATE SKIP LOCKED)`;
         results += gone;
         if (gone < RESULTS_AT_ONCE) break;
@@ -138,6 +138,7 @@ export function createGarbage({ prisma, transaction }: Connection) {
     async forgetArtifact(digest: string): Promise<void> {
       await prisma.artifact.deleteMany({ where: { digest } });
       await prisma.model.deleteMany({ where: { digest } });
+      await prisma.artifactAccess.deleteMany({ where: { digest } });
     },
   };
 }

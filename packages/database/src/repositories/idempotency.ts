@@ -8,6 +8,7 @@ import { ProblemError } from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { fromJson, toJson } from './json.js';
+import { ownerOf, type TenantScope } from './scope.js';
 
 export interface StoredResponse {
   status: number;
@@ -31,12 +32,14 @@ const KEPT_HOURS = 24;
 const TAKEN_OVER_AFTER_SECONDS = 60;
 const SWEPT_AT_ONCE = 100;
 
-export function createIdempotency({ prisma }: Connection) {
+export function createIdempotency({ prisma }: Connection, tenant: TenantScope) {
+  const tenantId = ownerOf(tenant);
+
   /** Rows a day old are swept a few at a time, by those who add new ones. */
   async function sweep(): Promise<void> {
     await prisma.$executeRaw`
-      DELETE FROM idempotency_key WHERE key IN (
-        SELECT key FROM idempotency_key
+      DELETE FROM idempotency_key WHERE (tenant_id, key) IN (
+        SELECT tenant_id, key FROM idempotency_key
         WHERE created_at < clock_timestamp() - make_interval(hours => ${KEPT_HOURS}::int)
         LIMIT ${SWEPT_AT_ONCE})`;
   }
@@ -46,8 +49,9 @@ export function createIdempotency({ prisma }: Connection) {
     async begin(request: { key: string; route: string; requestDigest: string }): Promise<IdempotencyState> {
       const { key, route, requestDigest } = request;
       const taken = await prisma.$queryRaw<{ since: Date }[]>`
-        INSERT INTO idempotency_key AS held (key, route, request_digest) VALUES (${key}, ${route}, ${requestDigest})
-        ON CONFLICT (key) DO UPDATE SET route = excluded.route, request_digest = excluded.request_digest,
+        INSERT INTO idempotency_key AS held (tenant_id, key, route, request_digest)
+        VALUES (${tenantId}, ${key}, ${route}, ${requestDigest})
+        ON CONFLICT (tenant_id, key) DO UPDATE SET route = excluded.route, request_digest = excluded.request_digest,
           status = NULL, headers = NULL, body = NULL, started_at = excluded.started_at,
           created_at = excluded.created_at
         WHERE held.created_at < clock_timestamp() - make_interval(hours => ${KEPT_HOURS}::int)
@@ -58,7 +62,7 @@ export function createIdempotency({ prisma }: Connection) {
         await sweep();
         return { state: 'new', held: { key, since: taken[0].since } };
       }
-      const held = await prisma.idempotencyKey.findUnique({ where: { key } });
+      const held = await prisma.idempotencyKey.findUnique({ where: { tenantId_key: { tenantId, key } } });
       // Abandoned between the two statements: the client may simply ask again.
       if (!held) return { state: 'in-progress' };
       if (held.route !== route || held.requestDigest !== requestDigest) return { state: 'mismatch' };
@@ -79,7 +83,7 @@ export function createIdempotency({ prisma }: Connection) {
     async finish({ key, since }: HeldKey, response: StoredResponse, tx: Transaction): Promise<void> {
       const { status, headers, body } = response;
       const { count } = await tx.idempotencyKey.updateMany({
-        where: { key, startedAt: since, status: null },
+        where: { tenantId, key, startedAt: since, status: null },
         data: {
           status,
           headers: toJson(headers),
@@ -95,7 +99,7 @@ export function createIdempotency({ prisma }: Connection) {
 
     /** The request failed in a way that another try may cure: the key is free again. */
     async abandon({ key, since }: HeldKey): Promise<void> {
-      await prisma.idempotencyKey.deleteMany({ where: { key, startedAt: since, status: null } });
+      await prisma.idempotencyKey.deleteMany({ where: { tenantId, key, startedAt: since, status: null } });
     },
   };
 }

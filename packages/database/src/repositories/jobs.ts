@@ -27,6 +27,7 @@ import { fromJson, toJson } from './json.js';
 import { assertCursor, type PageRequest, pageOf } from './paging.js';
 import { writeStages } from './plan-rows.js';
 import { NOTHING_KNOWN, type PriorReport, reportPriors } from './prior-reports.js';
+import { ownedBy, ownedSql, ownerOf, type TenantScope } from './scope.js';
 import { summariseStages } from './stage-summaries.js';
 
 const WITH_RUNS = {
@@ -42,15 +43,16 @@ export interface JobFilter {
   labels?: Labels | undefined;
 }
 
-function whereOf({ cursor, status, name, labels }: PageRequest & JobFilter): Prisma.Sql {
+function whereOf({ cursor, status, name, labels }: PageRequest & JobFilter, tenant: TenantScope): Prisma.Sql {
   assertCursor('job', cursor);
   const conditions = [
+    ownedSql(tenant, 'job'),
     ...(cursor === undefined ? [] : [Prisma.sql`id < ${cursor}`]),
     ...(status === undefined ? [] : [Prisma.sql`status = ${status}`]),
     ...(name === undefined ? [] : [Prisma.sql`lower(name) LIKE ${`${escapeLike(name.toLowerCase())}%`}`]),
     ...(labels === undefined ? [] : [Prisma.sql`labels @> ${JSON.stringify(labels)}::jsonb`]),
   ];
-  return conditions.length === 0 ? Prisma.sql`true` : Prisma.join(conditions, ' AND ');
+  return Prisma.join(conditions, ' AND ');
 }
 
 const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
@@ -79,11 +81,11 @@ function toJob(row: JobRow, { stages = [], report = NOTHING_KNOWN }: Joined): Jo
   };
 }
 
-async function writePlan(tx: Transaction, jobId: string, plan: JobPlan): Promise<void> {
+async function writePlan(tx: Transaction, jobId: string, tenantId: string, plan: JobPlan): Promise<void> {
   const { name, datasetId, priorId, reuse, labels, limits } = plan;
   const { attempts: maxAttempts, attemptSeconds } = limits;
   await insertJob(tx, {
-    ...{ id: jobId, name, datasetId, priorId, reuse, labels: toJson(labels) },
+    ...{ id: jobId, tenantId, name, datasetId, priorId, reuse, labels: toJson(labels) },
     ...{ maxAttempts, attemptSeconds },
   });
   const runs = plan.runs.map((spec, position) => ({
@@ -102,9 +104,11 @@ async function join(prisma: Transaction, rows: JobRow[]): Promise<Job[]> {
   return rows.map((row) => toJob(row, { stages: summaries.get(row.id), report: reports.get(row.id) }));
 }
 
-export function createJobs({ prisma, transaction }: Connection) {
+export function createJobs({ prisma, transaction }: Connection, tenant: TenantScope) {
+  const own = ownedBy(tenant);
+
   async function get(id: string, within: Transaction = prisma): Promise<Job | null> {
-    const row = await within.job.findUnique({ where: { id }, ...WITH_RUNS });
+    const row = await within.job.findFirst({ where: { id, ...own }, ...WITH_RUNS });
     if (!row) return null;
     return (await join(within, [row]))[0]!;
   }
@@ -122,10 +126,12 @@ export function createJobs({ prisma, transaction }: Connection) {
     within?: Transaction,
   ): Promise<Job> {
     const work = async (tx: Transaction) => {
-      if (await lockJob(tx, id)) {
-        const { status, cancelRequested } = await tx.job.findUniqueOrThrow({ where: { id } });
-        await change(tx, { status: status as JobStatus, cancelRequested });
-      }
+      await lockJob(tx, id);
+      const standing = await tx.job.findFirst({
+        where: { id, ...own },
+        select: { status: true, cancelRequested: true },
+      });
+      if (standing) await change(tx, { ...standing, status: standing.status as JobStatus });
       return existing(id, tx);
     };
     return within ? work(within) : transaction(work);
@@ -139,7 +145,7 @@ export function createJobs({ prisma, transaction }: Connection) {
     async create(plan: JobPlan, tx?: Transaction): Promise<Job> {
       const id = newId('job');
       const write = async (within: Transaction) => {
-        await writePlan(within, id, plan);
+        await writePlan(within, id, ownerOf(tenant), plan);
         return existing(id, within);
       };
       return tx ? write(tx) : transaction(write);
@@ -149,7 +155,7 @@ export function createJobs({ prisma, transaction }: Connection) {
 
     async list(page: PageRequest & JobFilter): Promise<Page<Job>> {
       const found = await prisma.$queryRaw<{ id: string }[]>`
-        SELECT id FROM job WHERE ${whereOf(page)} ORDER BY id DESC LIMIT ${page.limit + 1}`;
+        SELECT id FROM job WHERE ${whereOf(page, tenant)} ORDER BY id DESC LIMIT ${page.limit + 1}`;
       const rows = await prisma.job.findMany({
         where: { id: { in: found.map(({ id }) => id) } },
         orderBy: { id: 'desc' },

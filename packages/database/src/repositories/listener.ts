@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { whenAvailable } from '../available.js';
-import { EVENT_CHANNEL, OUTBOX_CHANNEL } from '../state/events.js';
+import { EVENT_CHANNEL, KEY_CHANNEL, OUTBOX_CHANNEL } from '../state/events.js';
 
 export interface ListenHandle {
   close(): Promise<void>;
@@ -41,7 +41,9 @@ export function createListener(url: string, onError: (error: Error) => void): Li
     });
     try {
       await client.connect();
-      await client.query(`LISTEN ${EVENT_CHANNEL}; LISTEN ${OUTBOX_CHANNEL}`);
+      await client.query(
+        [EVENT_CHANNEL, OUTBOX_CHANNEL, KEY_CHANNEL].map((name) => `LISTEN ${name}`).join('; '),
+      );
     } catch (error) {
       client.connection.stream.destroy();
       throw error;

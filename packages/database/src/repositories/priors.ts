@@ -5,8 +5,9 @@ import { isUniqueViolation } from '../errors.js';
 import type { Prior as PriorRow } from '../generated/client.js';
 import { fromJson, toJson } from './json.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
+import { ownedBy, ownerOf, type TenantScope } from './scope.js';
 
-function toPrior(row: PriorRow): Prior {
+function toPrior({ tenantId: _tenantId, ...row }: PriorRow): Prior {
   return {
     ...row,
     source: fromJson(row.source),
@@ -15,9 +16,11 @@ function toPrior(row: PriorRow): Prior {
   };
 }
 
-export function createPriors({ prisma }: Connection) {
+export function createPriors({ prisma }: Connection, tenant: TenantScope) {
+  const own = ownedBy(tenant);
+
   async function get(id: string): Promise<Prior | null> {
-    const row = await prisma.prior.findUnique({ where: { id } });
+    const row = await prisma.prior.findFirst({ where: { id, ...own } });
     return row && toPrior(row);
   }
 
@@ -25,14 +28,16 @@ export function createPriors({ prisma }: Connection) {
     /** A prior of equal digest and name is the same prior: the one that is there is returned. */
     async create(prior: Omit<Prior, 'id' | 'createdAt'>): Promise<Prior> {
       const { digest, name } = prior;
-      const existing = () => prisma.prior.findUnique({ where: { digest_name: { digest, name } } });
+      const tenantId = ownerOf(tenant);
+      const existing = () =>
+        prisma.prior.findUnique({ where: { tenantId_digest_name: { tenantId, digest, name } } });
       const found = await existing();
       if (found) return toPrior(found);
       try {
         const row = await prisma.prior.create({
           data: {
             ...prior,
-            id: newId('pr'),
+            ...{ id: newId('pr'), tenantId },
             source: toJson(prior.source),
             preprocessing: toJson(prior.preprocessing),
           },
@@ -51,19 +56,22 @@ export function createPriors({ prisma }: Connection) {
     /** By id, or the newest with that digest or name. */
     async find(reference: string): Promise<Prior | null> {
       const row = await prisma.prior.findFirst({
-        where: { OR: [{ id: reference }, { digest: reference }, { name: reference }] },
+        where: { ...own, OR: [{ id: reference }, { digest: reference }, { name: reference }] },
         orderBy: { id: 'desc' },
       });
       return row && toPrior(row);
     },
 
     async list(page: PageRequest): Promise<Page<Prior>> {
-      return pageOf(await prisma.prior.findMany(pageArguments('pr', page)), page.limit, toPrior);
+      const { where, ...rest } = pageArguments('pr', page);
+      const rows = await prisma.prior.findMany({ ...rest, where: { ...where, ...own } });
+      return pageOf(rows, page.limit, toPrior);
     },
 
     /** Names in use, for a "did you mean". At most 1000, newest first. */
     async names(): Promise<string[]> {
       const rows = await prisma.prior.findMany({
+        where: own,
         select: { name: true },
         orderBy: { id: 'desc' },
         take: 1000,

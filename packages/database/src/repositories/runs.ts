@@ -13,6 +13,7 @@ import type { Prisma } from '../generated/client.js';
 import { appendEvents, lockJob } from '../state/events.js';
 import type { Claim } from './claim.js';
 import { fromJson } from './json.js';
+import { ofOwnJob, type TenantScope } from './scope.js';
 
 export interface StoredCheckpoint {
   step: number;
@@ -67,17 +68,20 @@ async function holds(tx: Transaction, { stageId, fence }: Claim): Promise<boolea
   return rows.length > 0;
 }
 
-export function createRuns({ prisma, transaction }: Connection) {
+export function createRuns({ prisma, transaction }: Connection, tenant: TenantScope) {
+  const own = ofOwnJob(tenant);
+  const ofOwnRun = tenant === null ? {} : { run: own };
+
   return {
     async get(id: string): Promise<Run | null> {
-      const row = await prisma.run.findUnique({ where: { id }, ...WITH_CHECKPOINT });
+      const row = await prisma.run.findFirst({ where: { id, ...own }, ...WITH_CHECKPOINT });
       return row && toRun(row);
     },
 
     /** What a run has trained, for runs that start from it. Null where there is no such run. */
     async training(id: string): Promise<RunTraining | null> {
-      const row = await prisma.run.findUnique({
-        where: { id },
+      const row = await prisma.run.findFirst({
+        where: { id, ...own },
         include: { stages: { where: { kind: 'train' }, take: 1 } },
       });
       const stage = row?.stages[0];
@@ -93,7 +97,7 @@ export function createRuns({ prisma, transaction }: Connection) {
     /** Metrics in order of their steps, from the first behind `afterStep`. */
     async metrics(id: string, page: { afterStep: number; limit: number }): Promise<RunMetric[]> {
       const rows = await prisma.runMetric.findMany({
-        where: { runId: id, step: { gt: page.afterStep } },
+        where: { runId: id, step: { gt: page.afterStep }, ...ofOwnRun },
         orderBy: { step: 'asc' },
         take: page.limit,
       });

@@ -28,11 +28,12 @@ import {
   type StageRow,
   succeedStage,
 } from '../state/stage-state.js';
-import { recordArtifact } from './artifacts.js';
+import { type Grant, grantToOwner, recordArtifact, tenantOfStage } from './artifacts.js';
 import { type Claim, describeClaim, limitsOfStage } from './claim.js';
-import { fromJson, toJson } from './json.js';
+import { fromJson } from './json.js';
 import { foreignCursor, type PageRequest, pageOf } from './paging.js';
 import { continuePlan } from './plan-rows.js';
+import { ofOwnJob, type TenantScope } from './scope.js';
 import { type Stage, toJobStage, toStage } from './stage-views.js';
 
 export interface SucceedOptions {
@@ -161,7 +162,13 @@ async function tryAgain(
   if (stage.datasetId) await moveDataset(tx, stage.datasetId, 'queued');
 }
 
-export function createStages({ prisma, transaction }: Connection, defaults: { maxAttempts: number }) {
+export function createStages(
+  { prisma, transaction }: Connection,
+  defaults: { maxAttempts: number },
+  tenant: TenantScope,
+) {
+  const own = ofOwnJob(tenant);
+
   /** Runs `work` on the attempt's stage under its job's lock. @returns null where there is no such stage */
   async function onAttempt<T>(
     { stageId }: { stageId: string },
@@ -234,7 +241,8 @@ export function createStages({ prisma, transaction }: Connection, defaults: { ma
           );
         const stage = await succeedStage(tx, claim, result, reused);
         if (!stage) return false;
-        if (!reused) await storeResult(tx, stage.resultKey, result);
+        if (!reused) await storeResult(tx, stage, result);
+        await grantToOwner(tx, stage, grantsOf(result));
         await spreadResult(tx, stage, result, facts);
         await queueDependents(tx, stage.id);
         if (stage.runId) await finishRun(tx, stage.runId);
@@ -309,11 +317,11 @@ export function createStages({ prisma, transaction }: Connection, defaults: { ma
     /** Those of a job in the order of the plan; the cursor is the id of the last one of the page before. */
     async page(jobId: string, { limit, cursor }: PageRequest): Promise<Page<JobStage>> {
       const last = cursor
-        ? await prisma.stage.findFirst({ where: { id: cursor, jobId }, select: { position: true } })
+        ? await prisma.stage.findFirst({ where: { id: cursor, jobId, ...own }, select: { position: true } })
         : { position: -1 };
       if (!last) throw foreignCursor();
       const rows = await prisma.stage.findMany({
-        where: { jobId, position: { gt: last.position } },
+        where: { jobId, position: { gt: last.position }, ...own },
         orderBy: { position: 'asc' },
         take: limit + 1,
         omit: { input: true, result: true },
@@ -330,13 +338,41 @@ export function createStages({ prisma, transaction }: Connection, defaults: { ma
 }
 
 /** A result that was computed again replaces the old one: its artifacts were gone, or nobody wanted to reuse them. */
-async function storeResult(tx: Transaction, resultKey: string, result: StageResult): Promise<void> {
-  const row = { kind: result.kind, result: toJson(result) };
-  await tx.stageResult.upsert({
-    where: { resultKey },
-    create: { resultKey, ...row },
-    update: { ...row, createdAt: new Date(), usedAt: new Date() },
-  });
+async function storeResult(tx: Transaction, stage: StageRow, result: StageResult): Promise<void> {
+  await tx.$executeRaw`
+    INSERT INTO stage_result (tenant_id, result_key, kind, result)
+    VALUES (${tenantOfStage(stage)}, ${stage.resultKey}, ${result.kind}, ${JSON.stringify(result)}::jsonb)
+    ON CONFLICT (tenant_id, result_key) DO UPDATE
+      SET kind = excluded.kind, result = excluded.result, created_at = excluded.created_at, used_at = excluded.used_at`;
+}
+
+/** What its tenant may read of a result. What stages write for each other alone is nobody's to read. */
+function grantsOf(result: StageResult): Grant[] {
+  switch (result.kind) {
+    case 'ingest':
+      return [{ digest: result.manifest, bytes: result.bytes, isList: true }];
+    case 'reduce':
+      return [{ digest: result.targets, isList: true }];
+    case 'train':
+      return [result, result.last, result.best]
+        .filter((kept) => kept !== undefined)
+        .flatMap(({ model, modelBytes, weights, weightsBytes }) => [
+          { digest: model, bytes: modelBytes },
+          { digest: weights, bytes: weightsBytes },
+        ]);
+    case 'evaluate':
+      return (result.features ?? []).flatMap(({ features, featuresBytes, ...files }) => [
+        { digest: features, bytes: featuresBytes },
+        ...(files.format === 'parquet' ? [] : [{ digest: files.labels, bytes: files.labelsBytes }]),
+      ]);
+    case 'embed':
+    case 'join':
+    case 'appraise':
+    case 'choose':
+      return [];
+    default:
+      return result satisfies never;
+  }
 }
 
 /** Locks the row too: from here to the end of the transaction no heartbeat can renew the lease. */

@@ -4,6 +4,7 @@ import type { Connection } from '../connection.js';
 import type { Prisma } from '../generated/client.js';
 import { fromJson } from './json.js';
 import { pageArguments, pageOf } from './paging.js';
+import { ofOwnJob, type TenantScope } from './scope.js';
 
 const AROUND = {
   include: {
@@ -36,7 +37,7 @@ function toTargets({ job, dependents, ...row }: Row): Targets {
   };
 }
 
-export function createTargets({ prisma }: Connection) {
+export function createTargets({ prisma }: Connection, tenant: TenantScope) {
   return {
     async list({ job, run, digest, ...page }: TargetsQuery): Promise<Page<Targets>> {
       const { where, ...rest } = pageArguments('stg', page);
@@ -44,6 +45,7 @@ export function createTargets({ prisma }: Connection) {
         ...rest,
         where: {
           ...where,
+          ...ofOwnJob(tenant),
           kind: 'reduce',
           ...(job === undefined ? {} : { jobId: job }),
           ...(run === undefined ? {} : { dependents: { some: { needed: true, stage: { runId: run } } } }),

@@ -7,6 +7,9 @@ export const EVENT_CHANNEL = 'rela_event';
 /** Payload: empty; there is something to send. */
 export const OUTBOX_CHANNEL = 'rela_outbox';
 
+/** Payload: the digest of a secret that is accepted no more. */
+export const KEY_CHANNEL = 'rela_key';
+
 /**
  * Every transaction that changes a job, its runs or its stages takes this lock first, and so has the same order of
  * locks as every other. @returns false where there is no such job

@@ -14,7 +14,7 @@ import {
   type StageResult,
   type StageResultOf,
 } from '@rela/contracts';
-import type { Database } from '../database.js';
+import type { Database, TenantDatabase } from '../database.js';
 import type { Claim } from '../repositories/claim.js';
 import type { Stage } from '../repositories/stage-views.js';
 
@@ -91,7 +91,7 @@ export function resultOf<K extends StageKind>(kind: K): StageResultOf<K> {
 }
 
 /** A dataset that is queued. Its stage is claimed and ended by `finishIngest`. */
-export async function addDataset(database: Database, name: string = randomUUID()) {
+export async function addDataset(database: Pick<TenantDatabase, 'datasets'>, name: string = randomUUID()) {
   return database.datasets.create({
     ...{ name, source: { kind: 'folder', path: '/images' }, tolerance: 0, shardSize: 1024 },
   });
@@ -111,7 +111,10 @@ export interface PlanOptions {
   salt?: string;
 }
 
-export async function examplePlan(database: Database, options: PlanOptions = {}): Promise<JobPlan> {
+export async function examplePlan(
+  database: Pick<TenantDatabase, 'datasets' | 'priors'>,
+  options: PlanOptions = {},
+): Promise<JobPlan> {
   const {
     runs = 1,
     control = false,
