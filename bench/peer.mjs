@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 /**
  * @param command program and arguments
  * @param name for the error where it ends too soon
- * @returns { told, peakBytes, step, stop }: `told` is what it said first
+ * @returns { told, peakBytes, ask, step, stop }: `told` is what it said first
  */
 export async function startPeer([program, ...args], name) {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -16,16 +16,19 @@ export async function startPeer([program, ...args], name) {
     if (done) throw new Error(`${name} ended before it had an answer.`);
     return JSON.parse(value);
   };
+  const ask = () => {
+    child.stdin.write('step\n');
+    return read();
+  };
   return {
     told: await read(),
     /** Peak resident memory so far. */
     peakBytes: () =>
       Number(readFileSync(`/proc/${child.pid}/status`, 'utf8').match(/VmHWM:\s+(\d+) kB/)[1]) * 1024,
+    /** All that it says of one step. */
+    ask,
     /** Seconds of one step. */
-    async step() {
-      child.stdin.write('step\n');
-      return (await read()).seconds;
-    },
+    step: async () => (await ask()).seconds,
     stop: () => child.stdin.end(),
   };
 }

@@ -24,9 +24,10 @@ const STOP_MS = 60_000;
 
 /**
  * One that is started again as soon as it dies.
- * @param environment of the process; @returns { name, pid, start(), stop(), signal(name), deaths }
+ * @param environment of the process; @param onMessage hears what it tells its parent
+ * @returns { name, pid, start(), stop(), signal(name), deaths }
  */
-export function createProgram({ name, file, environment, log }) {
+export function createProgram({ name, file, environment, log, onMessage = () => undefined }) {
   let child = null;
   let stopping = false;
   let deaths = 0;
@@ -34,6 +35,7 @@ export function createProgram({ name, file, environment, log }) {
   async function launch() {
     const started = fork(file, [], { env: environment, stdio: ['ignore', log, log, 'ipc'] });
     child = started;
+    started.on('message', onMessage);
     const up = new Promise((resolve) => {
       started.on('message', ({ type }) => type === 'ready' && resolve(true));
       started.once('exit', () => resolve(false));

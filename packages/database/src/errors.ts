@@ -45,7 +45,7 @@ const UNAVAILABLE_CODES = new Set([
 ]);
 /** pg has no codes for these. */
 const UNAVAILABLE_TEXT =
-  /Connection terminated|timeout exceeded when trying to connect|connection error and is not queryable|Client was closed and is not queryable|Server has closed the connection/i;
+  /Connection terminated|Query read timeout|timeout exceeded when trying to connect|connection error and is not queryable|Client was closed and is not queryable|Server has closed the connection/i;
 
 function* related(error: unknown, depth = 0): Generator<Record<string, unknown>> {
   if (typeof error !== 'object' || error === null || depth > 6) return;

@@ -3,8 +3,8 @@
  * it; a tenant reads and names those that it has uploaded, that its stages gave it, and the members of the lists among them.
  */
 import type { Artifact, Model } from '@rela/contracts';
-import type { Connection, Transaction } from '../connection.js';
-import { type Artifact as ArtifactRow, Prisma } from '../generated/client.js';
+import type { Connection, Statements, Transaction } from '../connection.js';
+import type { Artifact as ArtifactRow } from '../generated/client.js';
 import { ownerOf, type TenantScope } from './scope.js';
 
 function toArtifact(row: ArtifactRow): Artifact {
@@ -35,41 +35,45 @@ export async function recordArtifact(
   return toArtifact(await artifact.upsert({ where: { digest }, create: created, update: {} }));
 }
 
-/** @param tenant SQL that gives the tenant's id; where it gives null, nobody is granted anything */
-async function insertGrants(
-  tx: Pick<Transaction, '$executeRaw'>,
-  tenant: Prisma.Sql,
-  grants: Grant[],
-): Promise<void> {
-  if (grants.length === 0) return;
-  // Sorted, so that two transactions that grant the same do not wait for each other crosswise.
-  const rows = grants
-    .map(({ digest, bytes = 0, isList = false }) => ({ digest, bytes, isList }))
-    .sort((a, b) => (a.digest < b.digest ? -1 : 1));
-  await tx.$executeRaw`
+/** Rows of grants, each with its tenant or with the job or data set whose tenant it is. */
+interface GrantRow {
+  tenantId?: string;
+  jobId?: string | null;
+  datasetId?: string | null;
+  digest: string;
+  bytes: number;
+  isList: boolean;
+}
+
+const rowOf = ({ digest, bytes = 0, isList = false }: Grant) => ({ digest, bytes, isList });
+
+async function insertGrants(tx: Statements, rows: GrantRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  // In order, so that two transactions that grant the same do not wait for each other crosswise.
+  await tx.$queryRaw`
     INSERT INTO artifact_access AS held (tenant_id, digest, bytes, is_unread_list)
-    SELECT owner.id, granted.digest, max(granted.bytes), bool_or(granted."isList")
-    FROM (SELECT ${tenant} AS id) AS owner,
-      jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS granted (digest text, bytes bigint, "isList" boolean)
-    WHERE owner.id IS NOT NULL GROUP BY owner.id, granted.digest ORDER BY granted.digest
+    SELECT coalesce(granted."tenantId", job.tenant_id, dataset.tenant_id) AS owner, granted.digest,
+      max(granted.bytes), bool_or(granted."isList")
+    FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS granted
+      ("tenantId" text, "jobId" text, "datasetId" text, digest text, bytes bigint, "isList" boolean)
+    LEFT JOIN job ON job.id = granted."jobId" LEFT JOIN dataset ON dataset.id = granted."datasetId"
+    GROUP BY owner, granted.digest ORDER BY owner, granted.digest
     ON CONFLICT (tenant_id, digest) DO UPDATE
       SET bytes = greatest(held.bytes, excluded.bytes), is_unread_list = held.is_unread_list OR excluded.is_unread_list
       WHERE held.bytes < excluded.bytes OR (excluded.is_unread_list AND NOT held.is_unread_list)`;
 }
 
-/** The tenant that a stage works for, by its job or data set, as SQL. */
-export const tenantOfStage = ({ jobId, datasetId }: { jobId: string | null; datasetId: string | null }) =>
-  jobId === null
-    ? Prisma.sql`(SELECT tenant_id FROM dataset WHERE id = ${datasetId})`
-    : Prisma.sql`(SELECT tenant_id FROM job WHERE id = ${jobId})`;
-
-/** To the tenant of the stage. */
-export async function grantToOwner(
-  tx: Transaction,
-  stage: Parameters<typeof tenantOfStage>[0],
-  grants: Grant[],
+/** To the tenants of stages. */
+export async function grantToOwners(
+  tx: Statements,
+  stages: { jobId: string | null; datasetId: string | null; grants: Grant[] }[],
 ): Promise<void> {
-  await insertGrants(tx, tenantOfStage(stage), grants);
+  await insertGrants(
+    tx,
+    stages.flatMap(({ jobId, datasetId, grants }) =>
+      grants.map((grant) => ({ ...rowOf(grant), jobId, datasetId })),
+    ),
+  );
 }
 
 export function createArtifacts({ prisma, transaction }: Connection, tenant: TenantScope) {
@@ -80,7 +84,7 @@ export function createArtifacts({ prisma, transaction }: Connection, tenant: Ten
     /** An upload: whoever has the bytes may read them. */
     record: (artifact: NewArtifact): Promise<Artifact> =>
       transaction(async (tx) => {
-        await insertGrants(tx, Prisma.sql`${ownerOf(tenant)}::text`, [artifact]);
+        await insertGrants(tx, [{ ...rowOf(artifact), tenantId: ownerOf(tenant) }]);
         return recordArtifact(tx, artifact);
       }),
 
@@ -101,8 +105,10 @@ export function createArtifacts({ prisma, transaction }: Connection, tenant: Ten
     async grantMembers(list: string, members: string[]): Promise<void> {
       await transaction(async (tx) => {
         const own = { tenantId: ownerOf(tenant), digest: list };
-        const granted = members.map((digest) => ({ digest }));
-        await insertGrants(tx, Prisma.sql`${ownerOf(tenant)}::text`, granted);
+        await insertGrants(
+          tx,
+          members.map((digest) => ({ ...rowOf({ digest }), tenantId: own.tenantId })),
+        );
         await tx.artifactAccess.updateMany({ where: own, data: { isUnreadList: false } });
       });
     },

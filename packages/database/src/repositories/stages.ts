@@ -5,36 +5,40 @@ import type {
   JobStage,
   Page,
   Progress,
-  StageInput,
+  StageKind,
   StageResult,
 } from '@rela/contracts';
 import { FILE_TYPES } from '@rela/contracts';
-import type { Connection, Transaction } from '../connection.js';
+import type { Connection, Statements, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
-import { finishDataset, moveDataset } from '../state/dataset-state.js';
-import { appendEvents, lockJobOf } from '../state/events.js';
-import { settleJob, startJob } from '../state/job-state.js';
-import { assembleResult, failRuns, finishRun, startRun } from '../state/run-state.js';
+import { finishDataset, moveDataset, startDatasets } from '../state/dataset-state.js';
+import { appendEvents, appendEventsOf, lockJobOf } from '../state/events.js';
+import { settleJob, settleJobs, startJobs } from '../state/job-state.js';
+import { assembleResult, failRuns, finishRun, startRuns } from '../state/run-state.js';
 import {
   type Attempt,
+  type ClaimRequest,
   cancelAfterFailure,
-  claimStage,
+  claimStages,
+  type Ending,
   endCancelledStage,
   failStage,
   queueDependents,
   queuePossibleOf,
+  readInput,
   readStage,
   requeueStage,
   type StageRow,
-  succeedStage,
+  stageEvents,
+  succeedStages,
 } from '../state/stage-state.js';
-import { type Grant, grantToOwner, recordArtifact, tenantOfStage } from './artifacts.js';
-import { type Claim, describeClaim, limitsOfStage } from './claim.js';
-import { fromJson } from './json.js';
+import { type Grant, grantToOwners, recordArtifact } from './artifacts.js';
+import { type Claim, describeClaims, limitsOfStage } from './claim.js';
 import { foreignCursor, type PageRequest, pageOf } from './paging.js';
 import { continuePlan } from './plan-rows.js';
 import { ofOwnJob, type TenantScope } from './scope.js';
 import { type Stage, toJobStage, toStage } from './stage-views.js';
+import { type Jobs, underLocks } from './under-locks.js';
 
 export interface SucceedOptions {
   /** The result is an earlier one of equal key. */
@@ -48,6 +52,11 @@ export interface FailOptions {
   retryable: boolean;
   maxAttempts: number;
 }
+
+/** Claims, or ends of stages, in one transaction. */
+const AT_ONCE = 200;
+/** Kinds whose results change nothing but what waits for them: the end of many is one piece of work. */
+const PLAIN: ReadonlySet<StageKind> = new Set(['embed', 'join', 'reduce'] as const);
 
 const LONGEST_BACKOFF_SECONDS = 60;
 const LOST_AT_ONCE = 100;
@@ -107,7 +116,7 @@ async function spreadResult(
       if (runId) await assembleResult(tx, runId);
       return;
     case 'appraise': {
-      const input = fromJson<StageInput>(stage.input);
+      const input = await readInput(tx, stage.id);
       // Of several candidates only the flags of the chosen one matter.
       if (input.kind === 'appraise' && input.refuse) await warn(tx, stage, result.name, result.flags);
       return;
@@ -162,8 +171,68 @@ async function tryAgain(
   if (stage.datasetId) await moveDataset(tx, stage.datasetId, 'queued');
 }
 
+const messageOf = ({ stageId, dispatch }: Pick<ClaimRequest, 'stageId' | 'dispatch'>) =>
+  `${stageId}.${dispatch}`;
+
+/** queued → running, for each whose message is the newest. @returns null in the places of the others */
+async function claimAll(tx: Statements, requests: ClaimRequest[], jobs: Jobs): Promise<(Claim | null)[]> {
+  // Of several who ask by the same message one may have the stage.
+  const first = new Map(requests.toReversed().map((request) => [messageOf(request), request]));
+  const stages = await claimStages(tx, [...first.values()]);
+  if (stages.length === 0) return requests.map(() => null);
+  const begun = new Set(stages.map(({ jobId }) => jobId).filter((id) => id !== null));
+  await appendEventsOf(tx, [
+    ...(await startJobs(
+      tx,
+      [...begun].filter((id) => jobs.get(id)?.status === 'queued'),
+    )),
+    ...(await startRuns(tx, [...new Set(stages.map(({ runId }) => runId).filter((id) => id !== null))])),
+    ...stageEvents(stages),
+  ]);
+  await startDatasets(
+    tx,
+    stages.map(({ datasetId }) => datasetId).filter((id) => id !== null),
+  );
+  const claims = await describeClaims(tx, stages, jobs);
+  const byStage = new Map(claims.map((claim) => [claim.stageId, claim]));
+  const dispatched = new Set(stages.map(({ id: stageId, dispatch }) => messageOf({ stageId, dispatch })));
+  return requests.map((request) =>
+    first.get(messageOf(request)) === request && dispatched.has(messageOf(request))
+      ? (byStage.get(request.stageId) ?? null)
+      : null,
+  );
+}
+
+/** running → succeeded, and on with what waited for it. @returns false in the places of those that another attempt has */
+async function endAll(tx: Statements, endings: Ending[]): Promise<boolean[]> {
+  const stages = await succeedStages(tx, endings);
+  const ended = new Set(stages.map(({ id }) => id));
+  const answers: boolean[] = [];
+  for (const { stageId, fence, result } of endings) {
+    const seen = ended.has(stageId) ? null : await readStage(tx, stageId);
+    answers.push(seen === null ? ended.has(stageId) : seen.status === 'succeeded' && seen.fence === fence);
+    if (seen && seen.status !== 'succeeded') assertKind(seen, result);
+  }
+  if (stages.length === 0) return answers;
+  await appendEventsOf(tx, stageEvents(stages));
+  const results = new Map(endings.map(({ stageId, result }) => [stageId, result]));
+  await grantToOwners(
+    tx,
+    stages.map((stage) => ({ ...stage, grants: grantsOf(results.get(stage.id)!) })),
+  );
+  await queueDependents(tx, [...ended]);
+  await settleJobs(tx, [...new Set(stages.map(({ jobId }) => jobId).filter((id) => id !== null))]);
+  return answers;
+}
+
+/** @throws Error where a stage was given the result of another kind */
+function assertKind({ id, kind }: StageRow, result: StageResult): void {
+  if (kind !== result.kind)
+    throw new Error(`Stage ${id} is of kind ${kind}; it was given a result of ${result.kind}.`);
+}
+
 export function createStages(
-  { prisma, transaction }: Connection,
+  { prisma, transaction, directly }: Connection,
   defaults: { maxAttempts: number },
   tenant: TenantScope,
 ) {
@@ -181,6 +250,12 @@ export function createStages(
     });
   }
 
+  const claim = underLocks<ClaimRequest, Claim | null>(
+    { directly },
+    { work: claimAll, nothing: null, most: AT_ONCE },
+  );
+  const end = underLocks<Ending, boolean>({ directly }, { work: endAll, nothing: false, most: AT_ONCE });
+
   async function endCancelled(tx: Transaction, stage: StageRow): Promise<void> {
     await endCancelledStage(tx, { stageId: stage.id, fence: stage.fence });
     if (stage.jobId) await settleJob(tx, stage.jobId);
@@ -191,22 +266,7 @@ export function createStages(
      * queued → running for one worker. @returns null where the message is stale: done, cancelled, taken, or overtaken
      * by a newer message
      */
-    async claim(request: {
-      stageId: string;
-      dispatch: number;
-      worker: string;
-      leaseSeconds: number;
-    }): Promise<Claim | null> {
-      return onAttempt(request, async (tx, seen) => {
-        if (seen.status !== 'queued' || seen.dispatch !== request.dispatch) return null;
-        if (seen.jobId) await startJob(tx, seen.jobId);
-        if (seen.runId) await startRun(tx, seen.runId);
-        const stage = await claimStage(tx, request);
-        if (!stage) return null;
-        if (stage.datasetId) await moveDataset(tx, stage.datasetId, 'running');
-        return describeClaim(tx, stage);
-      });
-    },
+    claim,
 
     /** Renews the lease. All but `ok` tell the worker to stop; after `lost` nothing it writes counts, at `paused` it is to hand the stage back. */
     async heartbeat(
@@ -233,18 +293,18 @@ export function createStages(
      */
     async succeed(claim: Attempt, result: StageResult, options: SucceedOptions = {}): Promise<boolean> {
       const { reused = false, facts } = options;
+      const { stageId, fence } = claim;
+      const ending = { stageId, fence, result, reused };
+      if (PLAIN.has(result.kind)) return end(ending);
       const kept = await onAttempt(claim, async (tx, seen) => {
         if (seen.status === 'succeeded' && seen.fence === claim.fence) return true;
-        if (seen.kind !== result.kind)
-          throw new Error(
-            `Stage ${seen.id} is of kind ${seen.kind}; it was given a result of ${result.kind}.`,
-          );
-        const stage = await succeedStage(tx, claim, result, reused);
+        assertKind(seen, result);
+        const [stage] = await succeedStages(tx, [ending]);
         if (!stage) return false;
-        if (!reused) await storeResult(tx, stage, result);
-        await grantToOwner(tx, stage, grantsOf(result));
+        await appendEventsOf(tx, stageEvents([stage]));
+        await grantToOwners(tx, [{ ...stage, grants: grantsOf(result) }]);
         await spreadResult(tx, stage, result, facts);
-        await queueDependents(tx, stage.id);
+        await queueDependents(tx, [stage.id]);
         if (stage.runId) await finishRun(tx, stage.runId);
         if (stage.jobId) await settleJob(tx, stage.jobId);
         return true;
@@ -335,15 +395,6 @@ export function createStages(
       return rows.map(toStage);
     },
   };
-}
-
-/** A result that was computed again replaces the old one: its artifacts were gone, or nobody wanted to reuse them. */
-async function storeResult(tx: Transaction, stage: StageRow, result: StageResult): Promise<void> {
-  await tx.$executeRaw`
-    INSERT INTO stage_result (tenant_id, result_key, kind, result)
-    VALUES (${tenantOfStage(stage)}, ${stage.resultKey}, ${result.kind}, ${JSON.stringify(result)}::jsonb)
-    ON CONFLICT (tenant_id, result_key) DO UPDATE
-      SET kind = excluded.kind, result = excluded.result, created_at = excluded.created_at, used_at = excluded.used_at`;
 }
 
 /** What its tenant may read of a result. What stages write for each other alone is nobody's to read. */

@@ -8,7 +8,7 @@
  * `ready` is final: a dataset never changes once it can be used.
  */
 import type { DatasetManifest, DatasetStatus, StageResultOf } from '@rela/contracts';
-import type { Transaction } from '../connection.js';
+import type { Statements, Transaction } from '../connection.js';
 import { type Dataset, Prisma } from '../generated/client.js';
 
 const before: Record<Exclude<DatasetStatus, 'ready'>, DatasetStatus[]> = {
@@ -44,6 +44,13 @@ export async function moveDataset(
     where: { id, status: { in: before[status] } },
     data: { status, error },
   });
+}
+
+/** queued → running, as their stages are. */
+export async function startDatasets(tx: Statements, ids: string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await tx.$queryRaw`
+    UPDATE dataset SET status = 'running', error = NULL WHERE id = ANY(${ids}) AND status = 'queued'`;
 }
 
 /** queued | running → ready, with what the manifest says. */

@@ -1,6 +1,7 @@
 /** Appending to a job's events: the sequence is allotted under the job row's lock, so readers never see a gap. */
-import type { NewJobEvent } from '@rela/contracts';
-import type { Transaction } from '../connection.js';
+import type { JobStatus, NewJobEvent } from '@rela/contracts';
+import type { Statements, Transaction } from '../connection.js';
+import { Prisma } from '../generated/client.js';
 
 /** Payload: the job's id. */
 export const EVENT_CHANNEL = 'rela_event';
@@ -20,27 +21,92 @@ export async function lockJob(tx: Transaction, jobId: string): Promise<boolean> 
   return rows.length > 0;
 }
 
-/** The same for the job of a stage. Does nothing for an `ingest` stage, which has none. */
+/** What those who hold a job's lock know of it. */
+export interface LockedJob {
+  id: string;
+  tenantId: string;
+  status: JobStatus;
+  reuse: boolean;
+  maxAttempts: number | null;
+  attemptSeconds: number | null;
+}
+
+type Nullable<T> = { [K in keyof T]: T[K] | null };
+
+/**
+ * Locks the jobs of stages. One that somebody else holds is waited for where `waits`, and passed over otherwise: who already holds a lock
+ * waits for none.
+ * @returns by id of the stage: its job, null of one that has none, and the ids of jobs that were passed over
+ */
+export async function lockJobsOf(
+  tx: Statements,
+  stageIds: string[],
+  { waits }: { waits: boolean },
+): Promise<{ free: Map<string, LockedJob | null>; held: Map<string, string> }> {
+  const how = waits ? Prisma.empty : Prisma.sql`SKIP LOCKED`;
+  const rows = await tx.$queryRaw<({ stageId: string; jobId: string | null } & Nullable<LockedJob>)[]>`
+    WITH mine AS (SELECT id, job_id FROM stage WHERE id = ANY(${stageIds})),
+    locked AS (
+      SELECT id, tenant_id, status, reuse, max_attempts, attempt_seconds FROM job
+      WHERE id IN (SELECT job_id FROM mine) ORDER BY id FOR NO KEY UPDATE ${how}
+    )
+    SELECT mine.id AS "stageId", mine.job_id AS "jobId", locked.id, locked.tenant_id AS "tenantId", locked.status, locked.reuse,
+      locked.max_attempts AS "maxAttempts", locked.attempt_seconds AS "attemptSeconds"
+    FROM mine LEFT JOIN locked ON locked.id = mine.job_id`;
+  const free = new Map<string, LockedJob | null>();
+  const held = new Map<string, string>();
+  for (const { stageId, jobId, ...job } of rows)
+    if (jobId === null) free.set(stageId, null);
+    else if (job.id === null) held.set(stageId, jobId);
+    else free.set(stageId, job as LockedJob);
+  return { free, held };
+}
+
+/** The same for the job of one stage, waited for. Does nothing for an `ingest` stage, which has none. */
 export async function lockJobOf(tx: Transaction, stageId: string): Promise<void> {
   await tx.$queryRaw`
     SELECT 1 AS one FROM job WHERE id = (SELECT job_id FROM stage WHERE id = ${stageId}) FOR NO KEY UPDATE`;
 }
 
-/** Appends `events` in this order and wakes those who listen; both become visible when the transaction commits. */
-export async function appendEvents(tx: Transaction, jobId: string, events: NewJobEvent[]): Promise<void> {
-  if (events.length === 0) return;
-  await tx.$queryRaw`
-    WITH place AS (
-      UPDATE job SET event_sequence = event_sequence + ${events.length} WHERE id = ${jobId}
-      RETURNING event_sequence - ${events.length} AS last
-    ), appended AS (
-      INSERT INTO job_event (job_id, sequence, type, payload)
-      SELECT ${jobId}, place.last + event.ordinality, event.value->>'type', event.value - 'type'
-      FROM place, jsonb_array_elements(${JSON.stringify(events)}::jsonb) WITH ORDINALITY AS event
-    )
-    SELECT pg_notify(${EVENT_CHANNEL}, ${jobId})::text AS notified FROM place`;
+/** An event, and whose it is. */
+export interface EventOfJob {
+  jobId: string;
+  event: NewJobEvent;
 }
 
-export async function wakeRelay(tx: Transaction): Promise<void> {
+/** Events a statement: as JSON they are some 200 bytes each. */
+const EVENTS_AT_ONCE = 20_000;
+
+/**
+ * Appends `news`, those of a job in this order, and wakes those who listen; both become visible when the transaction commits. The caller
+ * holds the locks of the jobs.
+ */
+export async function appendEventsOf(tx: Statements, news: EventOfJob[]): Promise<void> {
+  for (let start = 0; start < news.length; start += EVENTS_AT_ONCE)
+    await tx.$queryRaw`
+      WITH news AS (
+        SELECT value->>'jobId' AS job_id, value->'event' AS event,
+          row_number() OVER (PARTITION BY value->>'jobId' ORDER BY ordinality)::int AS place
+        FROM jsonb_array_elements(${JSON.stringify(news.slice(start, start + EVENTS_AT_ONCE))}::jsonb) WITH ORDINALITY
+      ), place AS (
+        UPDATE job SET event_sequence = event_sequence + added.count
+        FROM (SELECT job_id, count(*)::int AS count FROM news GROUP BY job_id) AS added WHERE job.id = added.job_id
+        RETURNING job.id, event_sequence - added.count AS last
+      ), appended AS (
+        INSERT INTO job_event (job_id, sequence, type, payload)
+        SELECT news.job_id, place.last + news.place, event->>'type', event - 'type'
+        FROM news JOIN place ON place.id = news.job_id
+      )
+      SELECT pg_notify(${EVENT_CHANNEL}, id)::text AS notified FROM place`;
+}
+
+/** The same for one job. */
+export const appendEvents = (tx: Statements, jobId: string, events: NewJobEvent[]): Promise<void> =>
+  appendEventsOf(
+    tx,
+    events.map((event) => ({ jobId, event })),
+  );
+
+export async function wakeRelay(tx: Statements): Promise<void> {
   await tx.$queryRaw`SELECT pg_notify(${OUTBOX_CHANNEL}, '')::text AS notified`;
 }

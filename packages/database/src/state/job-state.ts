@@ -8,9 +8,9 @@
  * From `succeeded`, `failed` and `cancelled` a job becomes queued where stages of it are sent again. Every change appends an event under the job's lock.
  */
 import type { JobStatus, NewJobEvent } from '@rela/contracts';
-import type { Transaction } from '../connection.js';
+import type { Statements, Transaction } from '../connection.js';
 import type { Prisma } from '../generated/client.js';
-import { appendEvents } from './events.js';
+import { appendEvents, type EventOfJob } from './events.js';
 import { cancelIdleRuns } from './run-state.js';
 
 interface JobRow {
@@ -30,12 +30,13 @@ export async function insertJob(
   await appendEvents(tx, job.id, [jobEvent({ status, error: null })]);
 }
 
-/** queued → running. */
-export async function startJob(tx: Transaction, id: string): Promise<void> {
-  const rows = await tx.$queryRaw<JobRow[]>`
+/** queued → running. @returns the events, which the caller appends */
+export async function startJobs(tx: Statements, ids: string[]): Promise<EventOfJob[]> {
+  if (ids.length === 0) return [];
+  const rows = await tx.$queryRaw<(JobRow & { id: string })[]>`
     UPDATE job SET status = 'running', started_at = clock_timestamp()
-    WHERE id = ${id} AND status = 'queued' RETURNING status, error`;
-  await appendEvents(tx, id, rows.map(jobEvent));
+    WHERE id = ANY(${ids}) AND status = 'queued' RETURNING id, status, error`;
+  return rows.map((row) => ({ jobId: row.id, event: jobEvent(row) }));
 }
 
 /** queued | running → paused. Its last running stage may still end it. */
@@ -77,8 +78,18 @@ interface Standing {
   cancelledStages: boolean;
 }
 
+/** The same for those of the jobs for which it may change anything: the rest still has stages to come. */
+export async function settleJobs(tx: Statements, ids: string[]): Promise<void> {
+  if (ids.length === 0) return;
+  const quiet = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id FROM job WHERE id = ANY(${ids}) AND (cancel_requested OR NOT EXISTS (
+      SELECT 1 FROM stage WHERE stage.job_id = job.id AND stage.status IN ('waiting', 'queued', 'running', 'paused')))
+    ORDER BY id`;
+  for (const { id } of quiet) await settleJob(tx, id);
+}
+
 /** queued | running | paused → its end, where every stage has ended. To be called after every end of a stage. */
-export async function settleJob(tx: Transaction, id: string): Promise<void> {
+export async function settleJob(tx: Statements, id: string): Promise<void> {
   const [{ cancelRequested } = { cancelRequested: false }] = await tx.$queryRaw<
     { cancelRequested: boolean }[]
   >`SELECT cancel_requested AS "cancelRequested" FROM job WHERE id = ${id}`;

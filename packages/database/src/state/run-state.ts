@@ -10,9 +10,9 @@
  * and `cancelled` it becomes queued again where stages of it are sent again. Every change appends an event to the job, whose lock the caller holds.
  */
 import type { NewJobEvent, RunResult, RunStatus, StageResultOf } from '@rela/contracts';
-import type { Transaction } from '../connection.js';
+import type { Statements, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
-import { appendEvents } from './events.js';
+import { appendEvents, type EventOfJob } from './events.js';
 
 interface RunRow {
   id: string;
@@ -24,14 +24,14 @@ interface RunRow {
 
 const COLUMNS = Prisma.sql`run.id, run.job_id AS "jobId", run.name, run.status, run.error`;
 
-async function announce(tx: Transaction, rows: RunRow[]): Promise<number> {
+const runEvent = ({ id, name, status, error }: Omit<RunRow, 'jobId'>): NewJobEvent => ({
+  ...{ type: 'run', runId: id, name, status, error },
+});
+
+async function announce(tx: Statements, rows: RunRow[]): Promise<number> {
   const [first] = rows;
   if (!first) return 0;
-  await appendEvents(
-    tx,
-    first.jobId,
-    rows.map(({ id, name, status, error }): NewJobEvent => ({ type: 'run', runId: id, name, status, error })),
-  );
+  await appendEvents(tx, first.jobId, rows.map(runEvent));
   return rows.length;
 }
 
@@ -49,14 +49,13 @@ export async function insertRuns(
   );
 }
 
-/** queued → running. */
-export async function startRun(tx: Transaction, id: string): Promise<void> {
-  await announce(
-    tx,
-    await tx.$queryRaw<RunRow[]>`
-      UPDATE run SET status = 'running', started_at = clock_timestamp()
-      WHERE id = ${id} AND status = 'queued' RETURNING ${COLUMNS}`,
-  );
+/** queued → running. @returns the events, which the caller appends */
+export async function startRuns(tx: Statements, ids: string[]): Promise<EventOfJob[]> {
+  if (ids.length === 0) return [];
+  const rows = await tx.$queryRaw<RunRow[]>`
+    UPDATE run SET status = 'running', started_at = clock_timestamp()
+    WHERE id = ANY(${ids}) AND status = 'queued' RETURNING ${COLUMNS}`;
+  return rows.map((row) => ({ jobId: row.jobId, event: runEvent(row) }));
 }
 
 /** queued | running → failed. */
@@ -70,7 +69,7 @@ export async function failRuns(tx: Transaction, ids: string[], error: string): P
 }
 
 /** queued | running → cancelled, for the runs of the job that have no stage under way or to come. */
-export async function cancelIdleRuns(tx: Transaction, jobId: string): Promise<void> {
+export async function cancelIdleRuns(tx: Statements, jobId: string): Promise<void> {
   await announce(
     tx,
     await tx.$queryRaw<RunRow[]>`

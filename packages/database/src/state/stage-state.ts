@@ -15,9 +15,9 @@
  * Every change of a job's stage appends an event to the job, whose lock the caller holds.
  */
 import type { NewJobEvent, StageInput, StageKind, StageResult, StageStatus } from '@rela/contracts';
-import type { Transaction } from '../connection.js';
+import type { Statements, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
-import { appendEvents, wakeRelay } from './events.js';
+import { appendEventsOf, type EventOfJob, wakeRelay } from './events.js';
 
 export interface StageRow {
   id: string;
@@ -28,7 +28,6 @@ export interface StageRow {
   kind: StageKind;
   status: StageStatus;
   resultKey: string;
-  input: StageInput;
   reused: boolean;
   dispatch: number;
   fence: number;
@@ -40,6 +39,11 @@ export interface StageRow {
   error: string | null;
 }
 
+/** With what it is to work on, which of a `reduce` stage names every shard. */
+export interface ClaimedStage extends StageRow {
+  input: StageInput;
+}
+
 /** Names one attempt: the stage, and the fencing number that its writes carry. */
 export interface Attempt {
   stageId: string;
@@ -48,28 +52,37 @@ export interface Attempt {
 
 const COLUMNS = Prisma.sql`
   stage.id, stage.job_id AS "jobId", stage.run_id AS "runId", stage.dataset_id AS "datasetId", stage.position,
-  stage.kind, stage.status, stage.result_key AS "resultKey", stage.input, stage.reused, stage.dispatch, stage.fence,
+  stage.kind, stage.status, stage.result_key AS "resultKey", stage.reused, stage.dispatch, stage.fence,
   stage.attempt, stage.failures, stage.cancel_requested AS "cancelRequested", stage.fresh, stage.error`;
 
-async function announce(tx: Transaction, rows: StageRow[]): Promise<StageRow[]> {
+/** What there is to tell of stages, in the order of the plan; nothing of those without a job. */
+export function stageEvents(rows: StageRow[]): EventOfJob[] {
+  return rows
+    .toSorted((a, b) => a.position - b.position)
+    .flatMap(({ id, jobId, runId, kind, status, attempt, reused, error }) => {
+      const event: NewJobEvent = {
+        ...{ type: 'stage', stageId: id, runId, kind, status, attempt, reused, error },
+      };
+      return jobId === null ? [] : [{ jobId, event }];
+    });
+}
+
+async function announce<Row extends StageRow>(tx: Statements, rows: Row[]): Promise<Row[]> {
   rows.sort((a, b) => a.position - b.position);
-  const jobId = rows[0]?.jobId;
-  if (jobId)
-    await appendEvents(
-      tx,
-      jobId,
-      rows.map(
-        ({ id, runId, kind, status, attempt, reused, error }): NewJobEvent => ({
-          ...{ type: 'stage', stageId: id, runId, kind, status, attempt, reused, error },
-        }),
-      ),
-    );
+  await appendEventsOf(tx, stageEvents(rows));
   return rows;
 }
 
-export async function readStage(tx: Transaction, id: string): Promise<StageRow | null> {
+export async function readStage(tx: Statements, id: string): Promise<StageRow | null> {
   const [row] = await tx.$queryRaw<StageRow[]>`SELECT ${COLUMNS} FROM stage WHERE id = ${id}`;
   return row ?? null;
+}
+
+/** What the stage is to work on. */
+export async function readInput(tx: Statements, id: string): Promise<StageInput> {
+  const [row] = await tx.$queryRaw<{ input: StageInput }[]>`SELECT input FROM stage WHERE id = ${id}`;
+  if (!row) throw new Error(`There is no stage ${id}.`);
+  return row.input;
 }
 
 /** New stages wait; those that need nothing are queued next. */
@@ -84,7 +97,7 @@ export async function insertStages(
 const ofPausedJob = Prisma.sql`EXISTS (SELECT 1 FROM job WHERE job.id = stage.job_id AND job.status = 'paused')`;
 
 /** waiting | paused → queued, for those that have just become possible or never had to wait. */
-export async function queueStages(tx: Transaction, ids: string[]): Promise<void> {
+export async function queueStages(tx: Statements, ids: string[]): Promise<void> {
   if (ids.length === 0) return;
   await announce(
     tx,
@@ -100,29 +113,41 @@ export async function queueStages(tx: Transaction, ids: string[]): Promise<void>
   await wakeRelay(tx);
 }
 
-/** waiting → queued, for the stages that `which` (a condition on the table `stage`) names and that nothing keeps any more. */
-async function queuePossible(tx: Transaction, which: Prisma.Sql): Promise<void> {
+/**
+ * waiting → queued, for the stages that `which` (a condition on the table `stage`) names and that nothing keeps any more. The rest remembers as
+ * `blocked_by` one of the stages that keep it, the last of them: while that one has not ended, nobody has to look at the others.
+ */
+async function queuePossible(tx: Statements, which: Prisma.Sql): Promise<void> {
   const possible = await tx.$queryRaw<{ id: string }[]>`
-    SELECT stage.id FROM stage WHERE stage.status = 'waiting' AND ${which} AND NOT EXISTS (
-      SELECT 1 FROM stage_dependency AS mine JOIN stage AS before ON before.id = mine.dependency_id
-      WHERE mine.stage_id = stage.id AND before.status <> 'succeeded'
-        AND (mine.needed OR before.status NOT IN ('failed', 'cancelled')))`;
+    WITH found AS MATERIALIZED (
+      SELECT stage.id, stage.blocked_by AS known, (
+        SELECT mine.dependency_id FROM stage_dependency AS mine JOIN stage AS before ON before.id = mine.dependency_id
+        WHERE mine.stage_id = stage.id AND before.status <> 'succeeded'
+          AND (mine.needed OR before.status NOT IN ('failed', 'cancelled'))
+        ORDER BY mine.position DESC LIMIT 1) AS blocker
+      FROM stage WHERE stage.status = 'waiting' AND ${which}
+    ), blocked AS (
+      UPDATE stage SET blocked_by = found.blocker FROM found
+      WHERE stage.id = found.id AND found.blocker IS NOT NULL AND found.blocker IS DISTINCT FROM found.known
+    )
+    SELECT id FROM found WHERE blocker IS NULL`;
   await queueStages(
     tx,
     possible.map((stage) => stage.id),
   );
 }
 
-/** Those that waited for `id`. */
-export async function queueDependents(tx: Transaction, id: string): Promise<void> {
+/** Those that waited for one of `ids`, which have succeeded. */
+export async function queueDependents(tx: Statements, ids: string[]): Promise<void> {
   await queuePossible(
     tx,
-    Prisma.sql`stage.id IN (SELECT stage_id FROM stage_dependency WHERE dependency_id = ${id})`,
+    Prisma.sql`stage.id IN (SELECT stage_id FROM stage_dependency WHERE dependency_id = ANY(${ids}))
+      AND (stage.blocked_by IS NULL OR stage.blocked_by = ANY(${ids}))`,
   );
 }
 
 /** Those of the job that nothing keeps any more: what came before them has ended otherwise than they waited for, or is to be made again. */
-export async function queuePossibleOf(tx: Transaction, jobId: string): Promise<void> {
+export async function queuePossibleOf(tx: Statements, jobId: string): Promise<void> {
   await queuePossible(tx, Prisma.sql`stage.job_id = ${jobId}`);
 }
 
@@ -162,7 +187,7 @@ export async function resetStages(tx: Transaction, jobId: string, from: string |
   return announce(
     tx,
     await tx.$queryRaw<StageRow[]>`
-      UPDATE stage SET status = 'waiting', result = NULL, reused = false, error = NULL, failures = 0, cancel_requested = false,
+      UPDATE stage SET status = 'waiting', blocked_by = NULL, result = NULL, reused = false, error = NULL, failures = 0, cancel_requested = false,
         dead_at = NULL, fresh = fresh OR ${from !== null}, started_at = NULL, ended_at = NULL
       WHERE job_id = ${jobId} AND status IN ('succeeded', 'failed', 'cancelled') AND ${which} RETURNING ${COLUMNS}`,
   );
@@ -179,34 +204,67 @@ export async function resetIngest(tx: Transaction, datasetId: string): Promise<v
   );
 }
 
-/** queued → running, if `dispatch` is the newest message of the stage. @returns null where it is stale */
-export async function claimStage(
-  tx: Transaction,
-  claim: { stageId: string; dispatch: number; worker: string; leaseSeconds: number },
-): Promise<StageRow | null> {
-  const rows = await tx.$queryRaw<StageRow[]>`
-    UPDATE stage SET status = 'running', fence = fence + 1, attempt = attempt + 1, worker = ${claim.worker},
-      lease_until = clock_timestamp() + make_interval(secs => ${claim.leaseSeconds}::float8),
-      started_at = coalesce(started_at, clock_timestamp()), progress = NULL, error = NULL
-    WHERE id = ${claim.stageId} AND dispatch = ${claim.dispatch} AND status = 'queued'
-    RETURNING ${COLUMNS}`;
-  // The message has arrived: from here on the lease stands for the stage.
-  if (rows.length > 0) await tx.outbox.deleteMany({ where: { stageId: claim.stageId } });
-  return (await announce(tx, rows))[0] ?? null;
+/** What a worker asks for that got a message. */
+export interface ClaimRequest {
+  stageId: string;
+  dispatch: number;
+  worker: string;
+  leaseSeconds: number;
 }
 
-/** running → succeeded. @returns null where another attempt has the stage */
-export async function succeedStage(
-  tx: Transaction,
-  { stageId, fence }: Attempt,
-  result: StageResult,
-  reused: boolean,
-): Promise<StageRow | null> {
-  const rows = await tx.$queryRaw<StageRow[]>`
-    UPDATE stage SET status = 'succeeded', result = ${JSON.stringify(result)}::jsonb, reused = ${reused}, fresh = false,
-      lease_until = NULL, progress = NULL, error = NULL, ended_at = clock_timestamp()
-    WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING ${COLUMNS}`;
-  return (await announce(tx, rows))[0] ?? null;
+/**
+ * queued → running, for those whose `dispatch` is the newest message of their stage. No two may be of the same stage and message.
+ * @returns in no order; the caller appends what there is to tell
+ */
+export async function claimStages(tx: Statements, requests: ClaimRequest[]): Promise<ClaimedStage[]> {
+  // The message has arrived: from here on the lease stands for the stage.
+  return tx.$queryRaw<ClaimedStage[]>`
+    WITH claimed AS (
+      UPDATE stage SET status = 'running', fence = fence + 1, attempt = attempt + 1, worker = request.worker,
+        lease_until = clock_timestamp() + make_interval(secs => request."leaseSeconds"),
+        started_at = coalesce(started_at, clock_timestamp()), progress = NULL, error = NULL
+      FROM jsonb_to_recordset(${JSON.stringify(requests)}::jsonb)
+        AS request ("stageId" text, dispatch int, worker text, "leaseSeconds" float8)
+      WHERE stage.id = request."stageId" AND stage.dispatch = request.dispatch AND stage.status = 'queued'
+      RETURNING stage.*
+    ), gone AS (
+      DELETE FROM outbox USING claimed WHERE outbox.stage_id = claimed.id
+    )
+    SELECT ${COLUMNS}, stage.input FROM claimed AS stage`;
+}
+
+/** What an attempt has given. */
+export interface Ending extends Attempt {
+  result: StageResult;
+  /** The result is an earlier one of equal key. */
+  reused: boolean;
+}
+
+/**
+ * running → succeeded, and their results are kept for others: one that was computed again replaces the old one, whose artifacts were gone or
+ * which nobody wanted. @returns those that another attempt has not; the caller appends what there is to tell
+ */
+export async function succeedStages(tx: Statements, endings: Ending[]): Promise<StageRow[]> {
+  return tx.$queryRaw<StageRow[]>`
+    WITH done AS (
+      UPDATE stage SET status = 'succeeded', result = ending.result, reused = ending.reused, fresh = false,
+        lease_until = NULL, progress = NULL, error = NULL, ended_at = clock_timestamp()
+      FROM jsonb_to_recordset(${JSON.stringify(endings)}::jsonb)
+        AS ending ("stageId" text, fence int, result jsonb, reused boolean)
+      WHERE stage.id = ending."stageId" AND stage.fence = ending.fence AND stage.status = 'running'
+        AND stage.kind = ending.result->>'kind'
+      RETURNING stage.*
+    ), kept AS (
+      INSERT INTO stage_result (tenant_id, result_key, kind, result)
+      SELECT DISTINCT ON (tenant_id, result_key) tenant_id, result_key, kind, result FROM (
+        SELECT coalesce(job.tenant_id, dataset.tenant_id) AS tenant_id, done.result_key, done.kind, done.result
+        FROM done LEFT JOIN job ON job.id = done.job_id LEFT JOIN dataset ON dataset.id = done.dataset_id
+        WHERE NOT done.reused
+      ) AS fresh ORDER BY tenant_id, result_key
+      ON CONFLICT (tenant_id, result_key) DO UPDATE SET kind = excluded.kind, result = excluded.result,
+        created_at = clock_timestamp(), used_at = clock_timestamp()
+    )
+    SELECT ${COLUMNS} FROM done AS stage`;
 }
 
 /** running → failed. `isDead`: not by what it was given, but after as many tries as it may have. */
