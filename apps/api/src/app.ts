@@ -11,6 +11,7 @@ import { answerUnknownRoutes, handleError } from './http/problems.js';
 import { requestId } from './http/request-id.js';
 import { RouteTable } from './http/route-table.js';
 import { compileValidator } from './http/validation.js';
+import { createManifests } from './jobs/manifests.js';
 import { documentRoutes } from './openapi/document.js';
 import { artifactRoutes } from './routes/artifacts.js';
 import { batchRoutes } from './routes/batches.js';
@@ -71,7 +72,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   app.addHook('onReady', () => watchers.start());
   app.addHook('preClose', () => watchers.stop());
   drainOnClose(app);
-  const context = { ...dependencies, watchers };
+  const context = { ...dependencies, watchers, readManifest: createManifests(dependencies.store) };
   for (const plugin of [
     healthRoutes,
     artifactRoutes,

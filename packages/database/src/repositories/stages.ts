@@ -12,7 +12,7 @@ import { FILE_TYPES } from '@rela/contracts';
 import type { Connection, Statements, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { finishDataset, moveDataset, startDatasets } from '../state/dataset-state.js';
-import { appendEvents, appendEventsOf, lockJobOf, lockJobsOf } from '../state/events.js';
+import { appendEvents, appendEventsOf, lockJobOf } from '../state/events.js';
 import { settleJob, settleJobs, startJobs } from '../state/job-state.js';
 import { assembleResult, failRuns, finishRun, startRuns } from '../state/run-state.js';
 import {
