@@ -12,6 +12,7 @@ import { answerUnknownRoutes, handleError } from './http/problems.js';
 import { requestId } from './http/request-id.js';
 import { RouteTable } from './http/route-table.js';
 import { compileValidator } from './http/validation.js';
+import { createManifests } from './jobs/manifests.js';
 import { documentRoutes } from './openapi/document.js';
 import { artifactRoutes } from './routes/artifacts.js';
 import { batchRoutes } from './routes/batches.js';
@@ -77,6 +78,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   await authenticateRequests(app, dependencies);
   await app.register(healthRoutes, dependencies);
   const { config, store } = dependencies;
+  const context = { config, store, watchers, readManifest: createManifests(store) };
   for (const plugin of [
     artifactRoutes,
     datasetRoutes,
@@ -91,6 +93,6 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     tenantRoutes,
     keyRoutes,
   ])
-    await app.register(plugin, { config, store, watchers });
+    await app.register(plugin, context);
   return app;
 }

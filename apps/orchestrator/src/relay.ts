@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import type { Outages } from './outages.js';
 
 /** Messages carried in one go. */
-const BATCH = 500;
+const BATCH = 2000;
 
 export interface Relay {
   database: Pick<Database, 'outbox'>;

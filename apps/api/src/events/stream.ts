@@ -1,5 +1,5 @@
 /** The event stream of one client: server-sent events (HTML standard, section 9.2), read from the database by cursor. */
-import { hasEnded, type Job } from '@rela/contracts';
+import { hasEnded, type Job, type JobEvent } from '@rela/contracts';
 import type { TenantDatabase } from '@rela/database';
 import type { Watcher } from './watchers.js';
 
@@ -9,6 +9,17 @@ const PAGE = 100;
 const HEARTBEAT = 15_000;
 /** What a browser waits before it connects again. */
 const RETRY = 2000;
+
+/** Of events that others read as well: each is put into text once. */
+const encoded = new WeakMap<JobEvent, string>();
+
+function textOf(event: JobEvent): string {
+  const known = encoded.get(event);
+  if (known !== undefined) return known;
+  const text = encode(event.type, event, event.sequence);
+  encoded.set(event, text);
+  return text;
+}
 
 function encode(name: string, data: unknown, id?: number): string {
   const lines = [
@@ -46,9 +57,9 @@ export async function* streamEvents(options: EventStreamOptions): AsyncGenerator
       });
       for (const event of events) {
         cursor = event.sequence;
-        yield encode(event.type, event, event.sequence);
         if (event.type === 'job') isOver = hasEnded(event.status);
       }
+      if (events.length > 0) yield events.map(textOf).join('');
       if (events.length === PAGE) continue;
       // Not after the first such event: the job may have been sent again since.
       if (isOver) return;

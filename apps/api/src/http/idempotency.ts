@@ -54,17 +54,20 @@ interface Wish {
   log: FastifyBaseLogger;
 }
 
+/** Writes what was asked for: in the transaction that it is given, or else in one of its own. */
+type Writing<T> = (tx: Transaction | undefined) => Promise<Answer<T>>;
+
 /**
- * Does what is asked once for a key. `prepare` looks up and checks; what it returns writes, in one transaction with the answer. What is the
- * same however often it is done may be done in `prepare`.
+ * Does what is asked once for a key. `prepare` looks up and checks; what it returns writes, with a key in one transaction with the answer. What
+ * is the same however often it is done may be done in `prepare`.
  * @throws ProblemError `idempotency-mismatch`, `idempotency-in-progress`, and what `prepare` and the writing throw
  */
 export async function answerOnce<T>(
   { idempotency, transaction }: Pick<TenantDatabase, 'idempotency' | 'transaction'>,
   { key, route, content, log }: Wish,
-  prepare: () => Promise<(tx: Transaction) => Promise<Answer<T>>>,
+  prepare: () => Promise<Writing<T>>,
 ): Promise<Answer<T> & { isReplayed: boolean }> {
-  if (key === undefined) return { ...(await transaction(await prepare())), isReplayed: false };
+  if (key === undefined) return { ...(await (await prepare())(undefined)), isReplayed: false };
   const begun = await idempotency.begin({
     key,
     route,
@@ -114,7 +117,7 @@ export async function once<T>(
   { database, method, url, headers, log }: Request,
   reply: Reply,
   content: unknown,
-  prepare: () => Promise<(tx: Transaction) => Promise<Answer<T>>>,
+  prepare: () => Promise<Writing<T>>,
 ): Promise<T> {
   const route = `${method} ${url.split('?', 1)[0]}`;
   const wish = { key: headers['idempotency-key'], route, content, log };

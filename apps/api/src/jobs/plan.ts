@@ -1,7 +1,6 @@
 /** From a request for a job to its plan: looks up what it names and checks that it can run. */
 import {
   type Dataset,
-  DatasetManifest,
   fieldName,
   type JobCreate,
   type JobPlan,
@@ -11,6 +10,7 @@ import {
 import { planJob, type TransferDataset } from '@rela/stages';
 import type { TenantDependencies } from '../dependencies.js';
 import { findDataset, findPrior } from '../references.js';
+import type { ReadManifest } from './manifests.js';
 import { findStarts } from './starts.js';
 
 function notReady({ id, name, status, error }: Dataset): ProblemError {
@@ -21,18 +21,14 @@ function notReady({ id, name, status, error }: Dataset): ProblemError {
   return new ProblemError('not-ready', `Dataset "${name}" (${id}) ${what}`);
 }
 
-export type ReadManifest = (digest: string) => Promise<DatasetManifest>;
-
-export const manifestsIn =
-  (store: Pick<TenantDependencies['store'], 'read'>): ReadManifest =>
-  async (digest) =>
-    DatasetManifest.parse(JSON.parse(new TextDecoder().decode(await store.read(digest))));
-
 /** @throws ProblemError `not-found`, `not-ready`, and what `planJob` finds wrong */
 export async function planRequest(
-  { database, store }: Pick<TenantDependencies, 'database' | 'store'>,
+  {
+    database,
+    store,
+    readManifest,
+  }: Pick<TenantDependencies, 'database' | 'store'> & { readManifest: ReadManifest },
   request: JobCreate,
-  readManifest = manifestsIn(store),
 ): Promise<JobPlan> {
   const dataset = await findDataset(database, request.dataset);
   const prior = typeof request.prior === 'string' ? await findPrior(database, request.prior) : null;

@@ -8,8 +8,8 @@ import { answerOnce, IdempotencyHeaders } from '../http/idempotency.js';
 import { parseJson } from '../http/json-body.js';
 import { problemFor } from '../http/problems.js';
 import { problems, Streamed } from '../http/responses.js';
-import { manifestsIn, planRequest, type ReadManifest } from '../jobs/plan.js';
-import type { Routes } from './route.js';
+import { planRequest } from '../jobs/plan.js';
+import type { RouteContext, Routes } from './route.js';
 
 const JSON_LINES = 'application/x-ndjson';
 const LARGEST_BODY = 32 * 1024 ** 2;
@@ -40,28 +40,15 @@ function linesOf(body: string): Line[] {
   return lines;
 }
 
-/** Each of the manifests once: the jobs of a batch are most often of one data set. */
-function remembering(read: ReadManifest): ReadManifest {
-  const known = new Map<string, ReturnType<ReadManifest>>();
-  return (digest) => {
-    const manifest = known.get(digest) ?? read(digest);
-    known.set(digest, manifest);
-    // What failed is asked for again.
-    manifest.catch(() => known.delete(digest));
-    return manifest;
-  };
-}
-
 interface Batch {
-  context: TenantDependencies;
+  context: RouteContext & TenantDependencies;
   key: string | undefined;
-  readManifest: ReadManifest;
   log: FastifyBaseLogger;
 }
 
 /** Never throws: what goes wrong with one job is its own answer. */
 async function submit({ line, text }: Line, batch: Batch): Promise<BatchAnswer> {
-  const { context, key, readManifest, log } = batch;
+  const { context, key, log } = batch;
   const { database } = context;
   try {
     const value = parseJson(text, 'The line');
@@ -69,7 +56,7 @@ async function submit({ line, text }: Line, batch: Batch): Promise<BatchAnswer> 
     if (!request.success) throw invalidRequest('body', request.error.issues, value, requestSchema);
     const wish = { key: key && `${key}:${line}`, route: ROUTE, content: request.data, log };
     const { status, body } = await answerOnce(database, wish, async () => {
-      const plan = await planRequest(context, request.data, readManifest);
+      const plan = await planRequest(context, request.data);
       return async (tx) => ({ status: 202, body: await database.jobs.create(plan, tx) });
     });
     return { line, status, job: body };
@@ -117,12 +104,7 @@ export const batchRoutes: Routes = async (app, context) => {
       const lines = linesOf(request.body);
       const { log } = request;
       const key = request.headers['idempotency-key'];
-      const batch = {
-        context: { ...context, database: request.database },
-        key,
-        log,
-        readManifest: remembering(manifestsIn(context.store)),
-      };
+      const batch = { context: { ...context, database: request.database }, key, log };
       return reply.type(`${JSON_LINES}; charset=utf-8`).send(Readable.from(answers(lines, batch)));
     },
   });

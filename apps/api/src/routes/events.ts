@@ -61,7 +61,7 @@ export const eventRoutes: Routes = async (app, { watchers }) => {
         const { limit } = request.query;
         const items = await request.database.events.list(job.id, after, limit);
         const next = items.length === limit ? String(items.at(-1)?.sequence) : null;
-        return reply.type('application/json').send({ items, next });
+        return reply.type('application/json').send({ items: [...items], next });
       }
       // An EventSource connects again and again unless it is told that nothing more comes.
       if (given !== undefined && hasEnded(job.status)) {

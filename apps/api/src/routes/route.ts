@@ -2,8 +2,10 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { ApiDependencies } from '../dependencies.js';
 import type { JobWatchers } from '../events/watchers.js';
+import type { ReadManifest } from '../jobs/manifests.js';
 
 export interface RouteContext extends Omit<ApiDependencies, 'database'> {
   watchers: JobWatchers;
+  readManifest: ReadManifest;
 }
 export type Routes = FastifyPluginAsyncZod<RouteContext>;

@@ -12,6 +12,7 @@ import type { Connection, Transaction } from '../connection.js';
 import type { Prisma } from '../generated/client.js';
 import { insertDataset, moveDataset } from '../state/dataset-state.js';
 import { insertStages, queueStages, resetIngest } from '../state/stage-state.js';
+import { together } from '../together.js';
 import { fromJson, toJson } from './json.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
 import { ownedBy, ownedSql, ownerOf, type TenantScope } from './scope.js';
@@ -49,8 +50,28 @@ function toDataset(row: DatasetRow): Dataset {
   };
 }
 
-export function createDatasets({ prisma, transaction }: Connection, tenant: TenantScope) {
+/** References that are looked up in one go. */
+const AT_ONCE = 50;
+
+export function createDatasets({ prisma, transaction, direct }: Connection, tenant: TenantScope) {
   const own = ownedBy(tenant);
+  const find = together(
+    async (references: string[]) => {
+      const rows = await direct.$queryRaw<{ reference: string; id: string }[]>`
+        SELECT DISTINCT ON (reference) reference, dataset.id FROM unnest(${[...new Set(references)]}::text[]) AS reference
+        JOIN dataset ON ${ownedSql(tenant, 'dataset')}
+          AND (dataset.id = reference OR dataset.digest = reference OR dataset.name = reference)
+        ORDER BY reference, dataset.id = reference DESC, status = 'ready' DESC, dataset.id DESC`;
+      const found = await prisma.dataset.findMany({
+        where: { id: { in: rows.map(({ id }) => id) } },
+        ...WITH_PROGRESS,
+      });
+      const byId = new Map(found.map((row) => [row.id, toDataset(row)]));
+      const idOf = new Map(rows.map(({ reference, id }) => [reference, id]));
+      return references.map((reference) => byId.get(idOf.get(reference) ?? '') ?? null);
+    },
+    { most: AT_ONCE },
+  );
 
   async function get(id: string): Promise<Dataset | null> {
     const row = await prisma.dataset.findFirst({ where: { id, ...own }, ...WITH_PROGRESS });
@@ -68,10 +89,10 @@ export function createDatasets({ prisma, transaction }: Connection, tenant: Tena
         });
         await insertStages(within, [
           {
-            ...{ id: stageId, datasetId: id, position: 0, kind: 'ingest' },
+            ...{ id: stageId, jobId: null, runId: null, datasetId: id, position: 0, kind: 'ingest' },
             // Files may have changed since another dataset read them: the result is nobody else's.
             resultKey: `ingest:${id}`,
-            input: toJson({ kind: 'ingest', dataset: input }),
+            input: { kind: 'ingest', dataset: input },
           },
         ]);
         await queueStages(within, [stageId]);
@@ -102,14 +123,7 @@ export function createDatasets({ prisma, transaction }: Connection, tenant: Tena
     },
 
     /** By id, by digest of the manifest, or by name: the newest that is ready, else the newest. */
-    async find(reference: string): Promise<Dataset | null> {
-      const byId = await get(reference);
-      if (byId) return byId;
-      const rows = await prisma.$queryRaw<{ id: string }[]>`
-        SELECT id FROM dataset WHERE ${ownedSql(tenant, 'dataset')} AND (digest = ${reference} OR name = ${reference})
-        ORDER BY status = 'ready' DESC, id DESC LIMIT 1`;
-      return rows[0] ? get(rows[0].id) : null;
-    },
+    find,
 
     async list(page: PageRequest): Promise<Page<Dataset>> {
       const { where, ...rest } = pageArguments('ds', page);

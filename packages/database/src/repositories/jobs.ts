@@ -8,13 +8,12 @@ import {
   newId,
   type Page,
   ProblemError,
-  type RunStatus,
 } from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { lockJob } from '../state/events.js';
-import { insertJob, pauseJob, reopenJob, requestCancel, resumeJob, settleJob } from '../state/job-state.js';
-import { insertRuns, reopenRuns } from '../state/run-state.js';
+import { pauseJob, reopenJob, requestCancel, resumeJob, settleJob } from '../state/job-state.js';
+import { reopenRuns } from '../state/run-state.js';
 import {
   cancelStagesOfJob,
   pauseStagesOfJob,
@@ -22,18 +21,11 @@ import {
   resetStages,
   resumeStagesOfJob,
 } from '../state/stage-state.js';
-import { limitsOf } from './claim.js';
-import { fromJson, toJson } from './json.js';
+import { together } from '../together.js';
+import { readJobs } from './job-views.js';
 import { assertCursor, type PageRequest, pageOf } from './paging.js';
-import { writeStages } from './plan-rows.js';
-import { NOTHING_KNOWN, type PriorReport, reportPriors } from './prior-reports.js';
+import { type NewJob, writeJobs } from './plan-rows.js';
 import { ownedBy, ownedSql, ownerOf, type TenantScope } from './scope.js';
-import { summariseStages } from './stage-summaries.js';
-
-const WITH_RUNS = {
-  include: { runs: { select: { id: true, name: true, status: true }, orderBy: { position: 'asc' } } },
-} satisfies Prisma.JobDefaultArgs;
-type JobRow = Prisma.JobGetPayload<typeof WITH_RUNS>;
 
 /** Which jobs a list has: all that is given has to hold. */
 export interface JobFilter {
@@ -57,60 +49,26 @@ function whereOf({ cursor, status, name, labels }: PageRequest & JobFilter, tena
 
 const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 
-interface Joined {
-  stages: Job['stages'] | undefined;
-  report: PriorReport | undefined;
-}
+/** Jobs that are looked up, or written down, in one go. */
+const AT_ONCE = 50;
+/** A plan of more stages is written down by itself. */
+const LARGE_PLAN = 500;
+/** Looks at jobs that may be under way side by side. */
+const LOOKS = 2;
 
-function toJob(row: JobRow, { stages = [], report = NOTHING_KNOWN }: Joined): Job {
-  return {
-    id: row.id,
-    name: row.name,
-    status: row.status as JobStatus,
-    datasetId: row.datasetId,
-    priorId: row.priorId,
-    ...report,
-    labels: fromJson(row.labels),
-    limits: limitsOf(row),
-    runs: row.runs.map((run) => ({ ...run, status: run.status as RunStatus })),
-    stages,
-    error: row.error,
-    createdAt: row.createdAt.toISOString(),
-    startedAt: row.startedAt?.toISOString() ?? null,
-    endedAt: row.endedAt?.toISOString() ?? null,
-  };
-}
-
-async function writePlan(tx: Transaction, jobId: string, tenantId: string, plan: JobPlan): Promise<void> {
-  const { name, datasetId, priorId, reuse, labels, limits } = plan;
-  const { attempts: maxAttempts, attemptSeconds } = limits;
-  await insertJob(tx, {
-    ...{ id: jobId, tenantId, name, datasetId, priorId, reuse, labels: toJson(labels) },
-    ...{ maxAttempts, attemptSeconds },
-  });
-  const runs = plan.runs.map((spec, position) => ({
-    ...{ id: newId('run'), jobId, position, name: spec.name, spec: toJson(spec) },
-  }));
-  await insertRuns(tx, jobId, runs);
-  await writeStages(tx, jobId, plan, {
-    runs: runs.map(({ id }) => id),
-    ...{ position: 0, existing: new Map() },
-  });
-}
-
-async function join(prisma: Transaction, rows: JobRow[]): Promise<Job[]> {
-  const ids = rows.map(({ id }) => id);
-  const [summaries, reports] = [await summariseStages(prisma, ids), await reportPriors(prisma, ids)];
-  return rows.map((row) => toJob(row, { stages: summaries.get(row.id), report: reports.get(row.id) }));
-}
-
-export function createJobs({ prisma, transaction }: Connection, tenant: TenantScope) {
+export function createJobs({ prisma, transaction, direct, directly }: Connection, tenant: TenantScope) {
   const own = ownedBy(tenant);
+  const look = together(
+    async (ids: string[]) => {
+      const found = await readJobs(direct, [...new Set(ids)], tenant);
+      return ids.map((id) => found.get(id) ?? null);
+    },
+    { most: AT_ONCE, side: LOOKS },
+  );
+  const accept = together((jobs: NewJob[]) => directly((tx) => writeJobs(tx, jobs)), { most: AT_ONCE });
 
-  async function get(id: string, within: Transaction = prisma): Promise<Job | null> {
-    const row = await within.job.findFirst({ where: { id, ...own }, ...WITH_RUNS });
-    if (!row) return null;
-    return (await join(within, [row]))[0]!;
+  async function get(id: string, within?: Transaction): Promise<Job | null> {
+    return within ? ((await readJobs(within, [id], tenant)).get(id) ?? null) : look(id);
   }
 
   async function existing(id: string, within?: Transaction): Promise<Job> {
@@ -143,12 +101,10 @@ export function createJobs({ prisma, transaction }: Connection, tenant: TenantSc
   return {
     /** Writes down the whole plan and queues what can start, in one transaction: when it resolves, the job is accepted. */
     async create(plan: JobPlan, tx?: Transaction): Promise<Job> {
-      const id = newId('job');
-      const write = async (within: Transaction) => {
-        await writePlan(within, id, ownerOf(tenant), plan);
-        return existing(id, within);
-      };
-      return tx ? write(tx) : transaction(write);
+      const job = { id: newId('job'), tenantId: ownerOf(tenant), plan };
+      if (!tx && plan.stages.length <= LARGE_PLAN) return accept(job);
+      const [made] = tx ? await writeJobs(tx, [job]) : await directly((within) => writeJobs(within, [job]));
+      return made!;
     },
 
     get: (id: string): Promise<Job | null> => get(id),
@@ -156,14 +112,12 @@ export function createJobs({ prisma, transaction }: Connection, tenant: TenantSc
     async list(page: PageRequest & JobFilter): Promise<Page<Job>> {
       const found = await prisma.$queryRaw<{ id: string }[]>`
         SELECT id FROM job WHERE ${whereOf(page, tenant)} ORDER BY id DESC LIMIT ${page.limit + 1}`;
-      const rows = await prisma.job.findMany({
-        where: { id: { in: found.map(({ id }) => id) } },
-        orderBy: { id: 'desc' },
-        ...WITH_RUNS,
-      });
-      const jobs = await join(prisma, rows.slice(0, page.limit));
-      const byId = new Map(jobs.map((job) => [job.id, job]));
-      return pageOf(rows, page.limit, (row) => byId.get(row.id)!);
+      const jobs = await readJobs(
+        prisma,
+        found.map(({ id }) => id),
+        tenant,
+      );
+      return pageOf(found, page.limit, ({ id }) => jobs.get(id)!);
     },
 
     /**

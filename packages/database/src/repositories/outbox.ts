@@ -20,9 +20,9 @@ export interface OutboxMessage {
 
 const STALE_AT_ONCE = 1000;
 
-export function createOutbox({ prisma }: Connection, listener: Listener) {
+export function createOutbox({ prisma, direct }: Connection, listener: Listener) {
   async function select(where: Prisma.Sql, limit: number): Promise<OutboxMessage[]> {
-    return prisma.$queryRaw<OutboxMessage[]>`
+    return direct.$queryRaw<OutboxMessage[]>`
       SELECT outbox.id::text AS id, outbox.stage_id AS "stageId", outbox.kind, outbox.dispatch, outbox.priority,
         greatest(0, extract(epoch FROM outbox.available_at - clock_timestamp()) * 1000)::int AS "delayMs"
       FROM outbox JOIN stage ON stage.id = outbox.stage_id AND stage.dispatch = outbox.dispatch
@@ -34,7 +34,7 @@ export function createOutbox({ prisma }: Connection, listener: Listener) {
     take: (limit: number): Promise<OutboxMessage[]> => select(Prisma.sql`outbox.sent_at IS NULL`, limit),
 
     async markSent(ids: string[]): Promise<void> {
-      await prisma.$executeRaw`
+      await direct.$queryRaw`
         UPDATE outbox SET sent_at = clock_timestamp() WHERE id = ANY(${ids}::text[]::bigint[])`;
     },
 

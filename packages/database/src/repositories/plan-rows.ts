@@ -1,15 +1,65 @@
 /** The stages of a plan as rows: when a job is accepted, and when a choice has shown what the rest of it is. */
-import { type JobPlan, newId } from '@rela/contracts';
-import type { Transaction } from '../connection.js';
-import { insertStages, queueStages } from '../state/stage-state.js';
+import { type Job, type JobPlan, newId } from '@rela/contracts';
+import type { Statements, Transaction } from '../connection.js';
+import { appendEventsOf } from '../state/events.js';
+import { insertJobs } from '../state/job-state.js';
+import { insertRuns } from '../state/run-state.js';
+import { insertStages, type NewStage, queueRows, queueStages, stageEvents } from '../state/stage-state.js';
+import { readJobs } from './job-views.js';
 import { toJson } from './json.js';
 
-/** Rows a statement: PostgreSQL takes 65,535 parameters at most. */
-const ROWS_AT_ONCE = 2000;
+/** Rows a statement: as JSON they are a kilobyte each. */
+const ROWS_AT_ONCE = 5000;
 
 function* chunks<T>(rows: T[]): Generator<T[]> {
   for (let start = 0; start < rows.length; start += ROWS_AT_ONCE)
     yield rows.slice(start, start + ROWS_AT_ONCE);
+}
+
+export interface NewJob {
+  id: string;
+  tenantId: string;
+  plan: JobPlan;
+}
+
+/** Writes jobs down with all that they need, queues what can start, and tells of it. @returns the jobs as users see them, in the order given */
+export async function writeJobs(tx: Statements, jobs: NewJob[]): Promise<Job[]> {
+  const told = await insertJobs(
+    tx,
+    jobs.map(({ id, tenantId, plan: { name, datasetId, priorId, reuse, labels, limits } }) => ({
+      ...{ id, tenantId, name, datasetId, priorId, reuse, labels },
+      ...{ maxAttempts: limits.attempts ?? null, attemptSeconds: limits.attemptSeconds ?? null },
+    })),
+  );
+  const runs = jobs.map(({ id: jobId, plan }) =>
+    plan.runs.map((spec, position) => ({ id: newId('run'), jobId, position, name: spec.name, spec })),
+  );
+  told.push(...(await insertRuns(tx, runs.flat())));
+  const rows = jobs.map(({ id: jobId, plan }, index) =>
+    rowsOf(jobId, plan, {
+      runs: runs[index]!.map(({ id }) => id),
+      ...{ position: 0, existing: new Map() },
+    }),
+  );
+  await insertRows(tx, {
+    stages: rows.flatMap(({ stages }) => stages),
+    dependencies: rows.flatMap(({ dependencies }) => dependencies),
+  });
+  const queued = await queueRows(
+    tx,
+    rows.flatMap(({ ready }) => ready),
+  );
+  await appendEventsOf(tx, [...told, ...stageEvents(queued)]);
+  const ids = jobs.map(({ id }) => id);
+  const made = await readJobs(tx, ids, null);
+  return ids.map((id) => made.get(id)!);
+}
+
+interface NewDependency {
+  stageId: string;
+  dependencyId: string;
+  position: number;
+  needed: boolean;
 }
 
 interface Place {
@@ -21,13 +71,14 @@ interface Place {
   existing: Map<string, string>;
 }
 
-/** Writes the stages and queues those that wait for nothing. */
-export async function writeStages(
-  tx: Transaction,
-  jobId: string,
-  plan: JobPlan,
-  { runs, position, existing }: Place,
-): Promise<void> {
+interface Rows {
+  stages: NewStage[];
+  dependencies: NewDependency[];
+  /** Of the new stages, those that wait for nothing. */
+  ready: string[];
+}
+
+function rowsOf(jobId: string, plan: JobPlan, { runs, position, existing }: Place): Rows {
   const ids = new Map(plan.stages.map(({ ref }) => [ref, existing.get(ref) ?? newId('stg')]));
   const idOf = (ref: string): string => {
     const id = ids.get(ref);
@@ -35,28 +86,34 @@ export async function writeStages(
     return id;
   };
   const stages = plan.stages.map(({ ref, kind, runRef, resultKey, input }, index) => ({
-    ...{ id: idOf(ref), jobId, position: position + index, kind, resultKey, input: toJson(input) },
+    ...{ id: idOf(ref), jobId, datasetId: null, position: position + index, kind, resultKey, input },
     runId: runRef === null ? null : (runs[runRef] ?? null),
   }));
-  const known = new Set(existing.values());
-  for (const { id, position: moved, resultKey, input } of stages.filter((stage) => known.has(stage.id)))
-    await tx.stage.update({ where: { id }, data: { position: moved, resultKey, input } });
-  for (const rows of chunks(stages.filter(({ id }) => !known.has(id)))) await insertStages(tx, rows);
   const dependencies = plan.stages.flatMap(({ ref, dependsOn, after }) => {
+    if (after.length === 0)
+      return dependsOn.map((other, index) => ({
+        ...{ stageId: idOf(ref), dependencyId: idOf(other), position: index, needed: true },
+      }));
     const needed = new Set(dependsOn);
     return [...new Set([...dependsOn, ...after])].map((other, index) => ({
       ...{ stageId: idOf(ref), dependencyId: idOf(other), position: index, needed: needed.has(other) },
     }));
   });
+  const ready = plan.stages
+    .filter(({ ref, dependsOn, after }) => !existing.has(ref) && dependsOn.length + after.length === 0)
+    .map(({ ref }) => idOf(ref));
+  return { stages, dependencies, ready };
+}
+
+async function insertRows(tx: Statements, { stages, dependencies }: Omit<Rows, 'ready'>): Promise<void> {
+  for (const rows of chunks(stages)) await insertStages(tx, rows);
   // Of a stage that existed, what it waits for in this plan may be what it waited for before.
   for (const rows of chunks(dependencies))
-    await tx.stageDependency.createMany({ data: rows, skipDuplicates: true });
-  await queueStages(
-    tx,
-    plan.stages
-      .filter(({ ref, dependsOn, after }) => !existing.has(ref) && dependsOn.length + after.length === 0)
-      .map(({ ref }) => idOf(ref)),
-  );
+    await tx.$queryRaw`
+      INSERT INTO stage_dependency (stage_id, dependency_id, position, needed)
+      SELECT "stageId", "dependencyId", position, needed FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+        AS one ("stageId" text, "dependencyId" text, position int, needed boolean)
+      ON CONFLICT DO NOTHING`;
 }
 
 /** Puts `plan`, which has the job's runs, behind the stage at `position`: new stages, and what those of the runs now wait for. */
@@ -83,5 +140,11 @@ export async function continuePlan(
     if (found) existing.set(ref, found.id);
   }
   await tx.job.update({ where: { id: jobId }, data: { priorId: plan.priorId } });
-  await writeStages(tx, jobId, plan, { runs: runs.map(({ id }) => id), position: position + 1, existing });
+  const place = { runs: runs.map(({ id }) => id), position: position + 1, existing };
+  const { stages, dependencies, ready } = rowsOf(jobId, plan, place);
+  const known = new Set(existing.values());
+  for (const { id, position: moved, resultKey, input } of stages.filter((stage) => known.has(stage.id)))
+    await tx.stage.update({ where: { id }, data: { position: moved, resultKey, input: toJson(input) } });
+  await insertRows(tx, { stages: stages.filter(({ id }) => !known.has(id)), dependencies });
+  await queueStages(tx, ready);
 }

@@ -3,9 +3,10 @@ import { newId, type Page, type Prior } from '@rela/contracts';
 import type { Connection } from '../connection.js';
 import { isUniqueViolation } from '../errors.js';
 import type { Prior as PriorRow } from '../generated/client.js';
+import { together } from '../together.js';
 import { fromJson, toJson } from './json.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
-import { ownedBy, ownerOf, type TenantScope } from './scope.js';
+import { ownedBy, ownedSql, ownerOf, type TenantScope } from './scope.js';
 
 function toPrior({ tenantId: _tenantId, ...row }: PriorRow): Prior {
   return {
@@ -16,8 +17,25 @@ function toPrior({ tenantId: _tenantId, ...row }: PriorRow): Prior {
   };
 }
 
-export function createPriors({ prisma }: Connection, tenant: TenantScope) {
+/** References that are looked up in one go. */
+const AT_ONCE = 50;
+
+export function createPriors({ prisma, direct }: Connection, tenant: TenantScope) {
   const own = ownedBy(tenant);
+  const find = together(
+    async (references: string[]) => {
+      const rows = await direct.$queryRaw<{ reference: string; id: string }[]>`
+        SELECT DISTINCT ON (reference) reference, prior.id FROM unnest(${[...new Set(references)]}::text[]) AS reference
+        JOIN prior ON ${ownedSql(tenant, 'prior')}
+          AND (prior.id = reference OR prior.digest = reference OR prior.name = reference)
+        ORDER BY reference, prior.id DESC`;
+      const found = await prisma.prior.findMany({ where: { id: { in: rows.map(({ id }) => id) } } });
+      const byId = new Map(found.map((row) => [row.id, toPrior(row)]));
+      const idOf = new Map(rows.map(({ reference, id }) => [reference, id]));
+      return references.map((reference) => byId.get(idOf.get(reference) ?? '') ?? null);
+    },
+    { most: AT_ONCE },
+  );
 
   async function get(id: string): Promise<Prior | null> {
     const row = await prisma.prior.findFirst({ where: { id, ...own } });
@@ -54,13 +72,7 @@ export function createPriors({ prisma }: Connection, tenant: TenantScope) {
     get,
 
     /** By id, or the newest with that digest or name. */
-    async find(reference: string): Promise<Prior | null> {
-      const row = await prisma.prior.findFirst({
-        where: { ...own, OR: [{ id: reference }, { digest: reference }, { name: reference }] },
-        orderBy: { id: 'desc' },
-      });
-      return row && toPrior(row);
-    },
+    find,
 
     async list(page: PageRequest): Promise<Page<Prior>> {
       const { where, ...rest } = pageArguments('pr', page);

@@ -7,9 +7,8 @@
  *
  * From `succeeded`, `failed` and `cancelled` a job becomes queued where stages of it are sent again. Every change appends an event under the job's lock.
  */
-import type { JobStatus, NewJobEvent } from '@rela/contracts';
+import type { JobStatus, Labels, NewJobEvent } from '@rela/contracts';
 import type { Statements, Transaction } from '../connection.js';
-import type { Prisma } from '../generated/client.js';
 import { appendEvents, type EventOfJob } from './events.js';
 import { cancelIdleRuns } from './run-state.js';
 
@@ -20,14 +19,27 @@ interface JobRow {
 
 const jobEvent = ({ status, error }: JobRow): NewJobEvent => ({ type: 'job', status, error });
 
-/** A new job is queued. */
-export async function insertJob(
-  tx: Transaction,
-  job: Omit<Prisma.JobCreateManyInput, 'status'> & { id: string },
-): Promise<void> {
-  const status: JobStatus = 'queued';
-  await tx.job.create({ data: { ...job, status } });
-  await appendEvents(tx, job.id, [jobEvent({ status, error: null })]);
+export interface NewJobRow {
+  id: string;
+  tenantId: string;
+  name: string | null;
+  datasetId: string;
+  priorId: string | null;
+  reuse: boolean;
+  labels: Labels;
+  maxAttempts: number | null;
+  attemptSeconds: number | null;
+}
+
+/** New jobs are queued. @returns the events, which the caller appends */
+export async function insertJobs(tx: Statements, jobs: NewJobRow[]): Promise<EventOfJob[]> {
+  await tx.$queryRaw`
+    INSERT INTO job (id, tenant_id, name, status, dataset_id, prior_id, reuse, labels, max_attempts, attempt_seconds)
+    SELECT id, "tenantId", name, 'queued', "datasetId", "priorId", reuse, labels, "maxAttempts", "attemptSeconds"
+    FROM jsonb_to_recordset(${JSON.stringify(jobs)}::jsonb)
+      AS one (id text, "tenantId" text, name text, "datasetId" text, "priorId" text, reuse boolean, labels jsonb, "maxAttempts" int,
+        "attemptSeconds" float8)`;
+  return jobs.map(({ id }) => ({ jobId: id, event: jobEvent({ status: 'queued', error: null }) }));
 }
 
 /** queued → running. @returns the events, which the caller appends */

@@ -9,7 +9,7 @@
  * A run stays `running` while a stage of it is queued again, or its job is paused: its stages tell that story. From `succeeded`, `failed`
  * and `cancelled` it becomes queued again where stages of it are sent again. Every change appends an event to the job, whose lock the caller holds.
  */
-import type { NewJobEvent, RunResult, RunStatus, StageResultOf } from '@rela/contracts';
+import type { NewJobEvent, RunResult, RunSpec, RunStatus, StageResultOf } from '@rela/contracts';
 import type { Statements, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { appendEvents, type EventOfJob } from './events.js';
@@ -35,18 +35,25 @@ async function announce(tx: Statements, rows: RunRow[]): Promise<number> {
   return rows.length;
 }
 
-/** New runs are queued. */
-export async function insertRuns(
-  tx: Transaction,
-  jobId: string,
-  runs: Omit<Prisma.RunCreateManyInput, 'status'>[],
-): Promise<void> {
-  const status: RunStatus = 'queued';
-  await tx.run.createMany({ data: runs.map((run) => ({ ...run, status })) });
-  await announce(
-    tx,
-    runs.map(({ id, name }) => ({ id, jobId, name, status, error: null })),
-  );
+export interface NewRunRow {
+  id: string;
+  jobId: string;
+  position: number;
+  name: string;
+  spec: RunSpec;
+}
+
+/** New runs are queued. @returns the events, which the caller appends */
+export async function insertRuns(tx: Statements, runs: NewRunRow[]): Promise<EventOfJob[]> {
+  if (runs.length === 0) return [];
+  await tx.$queryRaw`
+    INSERT INTO run (id, job_id, position, name, status, spec)
+    SELECT id, "jobId", position, name, 'queued', spec FROM jsonb_to_recordset(${JSON.stringify(runs)}::jsonb)
+      AS one (id text, "jobId" text, position int, name text, spec jsonb)`;
+  return runs.map(({ jobId, id, name }) => ({
+    jobId,
+    event: runEvent({ id, name, status: 'queued', error: null }),
+  }));
 }
 
 /** queued → running. @returns the events, which the caller appends */

@@ -17,7 +17,7 @@
 import type { NewJobEvent, StageInput, StageKind, StageResult, StageStatus } from '@rela/contracts';
 import type { Statements, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
-import { appendEventsOf, type EventOfJob, wakeRelay } from './events.js';
+import { appendEventsOf, type EventOfJob, OUTBOX_CHANNEL, wakeRelay } from './events.js';
 
 export interface StageRow {
   id: string;
@@ -85,32 +85,45 @@ export async function readInput(tx: Statements, id: string): Promise<StageInput>
   return row.input;
 }
 
+/** Of a job, or of a dataset. */
+export interface NewStage {
+  id: string;
+  jobId: string | null;
+  runId: string | null;
+  datasetId: string | null;
+  position: number;
+  kind: StageKind;
+  resultKey: string;
+  input: StageInput;
+}
+
 /** New stages wait; those that need nothing are queued next. */
-export async function insertStages(
-  tx: Transaction,
-  stages: Omit<Prisma.StageCreateManyInput, 'status'>[],
-): Promise<void> {
-  const status: StageStatus = 'waiting';
-  await tx.stage.createMany({ data: stages.map((stage) => ({ ...stage, status })) });
+export async function insertStages(tx: Statements, stages: NewStage[]): Promise<void> {
+  await tx.$queryRaw`
+    INSERT INTO stage (id, job_id, run_id, dataset_id, position, kind, status, result_key, input)
+    SELECT id, "jobId", "runId", "datasetId", position, kind, 'waiting', "resultKey", input
+    FROM jsonb_to_recordset(${JSON.stringify(stages)}::jsonb)
+      AS one (id text, "jobId" text, "runId" text, "datasetId" text, position int, kind text, "resultKey" text, input jsonb)`;
 }
 
 const ofPausedJob = Prisma.sql`EXISTS (SELECT 1 FROM job WHERE job.id = stage.job_id AND job.status = 'paused')`;
 
-/** waiting | paused → queued, for those that have just become possible or never had to wait. */
+/** waiting | paused → queued, for those that have just become possible or never had to wait. @returns what the caller has to tell of */
+export async function queueRows(tx: Statements, ids: string[]): Promise<StageRow[]> {
+  if (ids.length === 0) return [];
+  return tx.$queryRaw<StageRow[]>`
+    WITH queued AS (
+      UPDATE stage SET status = 'queued', dispatch = dispatch + 1
+      WHERE id = ANY(${ids}) AND status IN ('waiting', 'paused') AND NOT ${ofPausedJob} RETURNING *
+    ), message AS (
+      INSERT INTO outbox (stage_id, kind, dispatch) SELECT id, kind, dispatch FROM queued ORDER BY position
+    )
+    SELECT ${COLUMNS}, pg_notify(${OUTBOX_CHANNEL}, '')::text AS woken FROM queued AS stage`;
+}
+
+/** The same, and tells of it. */
 export async function queueStages(tx: Statements, ids: string[]): Promise<void> {
-  if (ids.length === 0) return;
-  await announce(
-    tx,
-    await tx.$queryRaw<StageRow[]>`
-      WITH queued AS (
-        UPDATE stage SET status = 'queued', dispatch = dispatch + 1
-        WHERE id = ANY(${ids}) AND status IN ('waiting', 'paused') AND NOT ${ofPausedJob} RETURNING *
-      ), message AS (
-        INSERT INTO outbox (stage_id, kind, dispatch) SELECT id, kind, dispatch FROM queued ORDER BY position
-      )
-      SELECT ${COLUMNS} FROM queued AS stage`,
-  );
-  await wakeRelay(tx);
+  await announce(tx, await queueRows(tx, ids));
 }
 
 /**
