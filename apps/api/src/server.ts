@@ -15,7 +15,7 @@ export interface RunningApi {
 export async function startApi(config: Config): Promise<RunningApi> {
   const { databaseUrl } = requireDatabase(config);
   await migrate(databaseUrl);
-  const database = await openDatabase(databaseUrl);
+  const database = await openDatabase(databaseUrl, { tenantLimits: config.tenantLimits });
   const { initialKey } = config.api;
   try {
     if (initialKey !== null) await database.apiKeys.ensure(initialKey, { name: 'initial', scope: 'admin' });

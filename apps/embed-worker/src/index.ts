@@ -24,6 +24,7 @@ export async function startEmbedWorker(config: Config, signal: AbortSignal): Pro
     concurrency: config.embedConcurrency,
     leaseSeconds: config.leaseSeconds,
     maxAttempts: config.maxAttempts,
+    device: 'cpu' as const,
   };
   const closeParts = async () => {
     await close();

@@ -25,6 +25,8 @@ export interface OrchestratorOptions {
 
 /** The outbox is looked at this often even where no notification comes. */
 const RELAY_PAUSE_MS = 1000;
+/** While messages are sent, the next look is this soon: places in the queue become free, of which nobody tells. */
+const BUSY_RELAY_PAUSE_MS = 20;
 const RECOVERY_PAUSE_MS = 3000;
 const GARBAGE_PAUSE_MS = 3600_000;
 const START_BACKOFF_MS = 1000;
@@ -102,6 +104,7 @@ function databaseOptions(config: Config, log: Logger) {
     // Relay and recovery ask one thing at a time each; a sweep holds one and asks by another.
     connections: 4,
     maxAttempts: config.maxAttempts,
+    tenantLimits: config.tenantLimits,
     onError: (error: Error) => log.debug({ err: error }, 'a connection to the database broke'),
   };
 }
@@ -116,6 +119,7 @@ async function startLoops(parts: {
 }): Promise<void> {
   const { database, outages, signal } = parts;
   const bell = new Bell();
+  let pause = RELAY_PAUSE_MS;
   // Without it the relay looks once a second, so nothing waits for this to succeed.
   const listening = whenThere('database', () => database.outbox.listen(() => bell.ring()), {
     outages,
@@ -125,8 +129,11 @@ async function startLoops(parts: {
     keepGoing(
       {
         name: 'the relay',
-        work: async () => void (await relayOutbox(parts)),
-        pause: () => bell.wait(RELAY_PAUSE_MS, signal),
+        work: async () => {
+          const sent = await relayOutbox(parts);
+          pause = sent > 0 ? BUSY_RELAY_PAUSE_MS : Math.min(2 * pause, RELAY_PAUSE_MS);
+        },
+        pause: () => bell.wait(pause, signal),
       },
       parts,
     ),

@@ -36,6 +36,8 @@ export async function startTrainWorker(config: Config, signal: AbortSignal): Pro
     concurrency: config.trainConcurrency,
     leaseSeconds: config.leaseSeconds,
     maxAttempts: config.maxAttempts,
+    // The compiled engine runs on processors; the others are there for a GPU.
+    device: engine === 'compiled' ? ('cpu' as const) : ('gpu' as const),
   };
   const worker = await untilThere(() => startWorker(options), signal).catch(async (error: unknown) => {
     // Its idle connections would keep a process for half a minute that has nothing to do.

@@ -76,6 +76,13 @@ export const JobLimits = z
   .meta({ id: 'JobLimits' });
 export type JobLimits = z.infer<typeof JobLimits>;
 
+/** Of a job against others of its tenant. */
+export const Priority = z
+  .int()
+  .min(-100)
+  .max(100)
+  .describe('of the jobs of a tenant that wait, those of the highest go first; no other tenant waits for it');
+
 export const JobCreate = z
   .strictObject({
     name: Name.optional(),
@@ -90,6 +97,7 @@ export const JobCreate = z
     ),
     labels: Labels.default({}).describe('by which it is found again: GET /v1/jobs?label=key=value'),
     limits: JobLimits.default({}),
+    priority: Priority.default(0),
     reuse: z
       .boolean()
       .default(true)
@@ -149,6 +157,7 @@ export const Job = z
     warnings: z.array(z.string()),
     labels: Labels,
     limits: JobLimits,
+    priority: Priority,
     runs: z.array(JobRunSummary),
     stages: z.array(StageSummary).describe('grouped by kind and run, in the order in which they run'),
     error: z.string().nullable(),

@@ -27,6 +27,8 @@ export interface JobPlan {
   reuse: boolean;
   labels: Labels;
   limits: JobLimits;
+  /** Against other jobs of the tenant. */
+  priority: number;
   runs: RunSpec[];
   stages: PlannedStage[];
 }

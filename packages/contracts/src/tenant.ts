@@ -97,8 +97,23 @@ export const Tenant = z
   .meta({ id: 'Tenant' });
 export type Tenant = z.infer<typeof Tenant>;
 
+/** What a tenant uses at the moment. Days are those of UTC; an attempt counts when it has ended. */
+export const TenantUsage = z
+  .object({
+    queuedJobs: z.int().describe('jobs that have not ended'),
+    runningRuns: z.int(),
+    cpuSecondsToday: z.number(),
+    gpuSecondsToday: z.number(),
+    storageBytes: z.number(),
+  })
+  .meta({ id: 'TenantUsage' });
+export type TenantUsage = z.infer<typeof TenantUsage>;
+
 /** A tenant as one of its own keys sees it. */
-export const Self = Tenant.extend({ scope: Scope.describe('of the key that the request carries') }).meta({
+export const Self = Tenant.extend({
+  usage: TenantUsage,
+  scope: Scope.describe('of the key that the request carries'),
+}).meta({
   id: 'Self',
 });
 export type Self = z.infer<typeof Self>;

@@ -1,5 +1,6 @@
 /** The database as the rest of the service sees it: repositories over one pool of connections. */
-import { DEFAULT_TENANT, type Tenant } from '@rela/contracts';
+import { ConfigError } from '@rela/config';
+import { DEFAULT_TENANT, type Tenant, TenantLimits } from '@rela/contracts';
 import { whenAvailable } from './available.js';
 import { connect, type Transaction, translating } from './connection.js';
 import { createApiKeys } from './repositories/api-keys.js';
@@ -13,6 +14,7 @@ import { createJobs } from './repositories/jobs.js';
 import { createListener } from './repositories/listener.js';
 import { createOutbox } from './repositories/outbox.js';
 import { createPriors } from './repositories/priors.js';
+import { createQuotas } from './repositories/quotas.js';
 import { createRuns } from './repositories/runs.js';
 import type { TenantScope } from './repositories/scope.js';
 import { createStages } from './repositories/stages.js';
@@ -26,6 +28,8 @@ export interface DatabaseOptions {
   maxAttempts?: number;
   /** Told about connections that broke; they are replaced without anybody's help. */
   onError?: (error: Error) => void;
+  /** TENANT_LIMITS: of tenants that have none of their own. */
+  tenantLimits?: Record<string, number>;
 }
 
 /** What belongs to a tenant, as that tenant sees it: nothing else is there. */
@@ -44,6 +48,7 @@ export interface TenantDatabase {
   apiKeys: ReturnType<typeof createApiKeys>;
   /** The tenant itself. */
   self(): Promise<Tenant>;
+  quotas: ReturnType<typeof createQuotas>;
   /** One transaction for several creations. It runs again after a deadlock, so it touches nothing but the database. */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Calls `work` until the database answers; `work` has to be idempotent. */
@@ -64,6 +69,14 @@ export interface Database extends TenantDatabase {
   close(): Promise<void>;
 }
 
+/** @throws ConfigError naming what is wrong with TENANT_LIMITS */
+function parseLimits(given: Record<string, number>): TenantLimits {
+  const parsed = TenantLimits.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(({ path, message }) => [...path, message].join(': '));
+  throw new ConfigError(`TENANT_LIMITS is not valid. ${faults.join('. ')}.`);
+}
+
 /** Tenants whose repositories are kept for their next request. */
 const KEPT_TENANTS = 1000;
 
@@ -73,6 +86,7 @@ const KEPT_TENANTS = 1000;
  */
 export async function openDatabase(url: string, options: DatabaseOptions = {}): Promise<Database> {
   const onError = options.onError ?? (() => undefined);
+  const limits = parseLimits(options.tenantLimits ?? {});
   const connection = connect(url, { connections: options.connections ?? 5, onError });
   const listener = createListener(url, onError);
   const { transaction, ping } = translating({
@@ -104,6 +118,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     events: translating(createEvents(connection, listener, tenant)),
     idempotency: translating(createIdempotency(connection, tenant)),
     apiKeys: translating(createApiKeys(connection, listener, tenant)),
+    quotas: translating(createQuotas(connection, tenant)),
     self: () => tenants.get(tenant ?? DEFAULT_TENANT.id),
     transaction,
     whenAvailable,
@@ -113,7 +128,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
   return {
     ...sections(null),
     tenants,
-    outbox: translating(createOutbox(connection, listener)),
+    outbox: translating(createOutbox(connection, listener, limits)),
     garbage: translating(createGarbage(connection)),
     of(tenantId) {
       const known = ofTenants.get(tenantId);

@@ -9,7 +9,19 @@ import { migrate, readMigrations } from './migrate.js';
 
 /** In an order in which every row finds those that it refers to. `artifact_reference` is made anew by every sweep. */
 export const TABLES = [
-  ...['tenant', 'dataset', 'prior', 'artifact', 'artifact_access', 'api_key', 'job', 'run', 'model', 'stage'],
+  ...[
+    'tenant',
+    'tenant_usage',
+    'dataset',
+    'prior',
+    'artifact',
+    'artifact_access',
+    'api_key',
+    'job',
+    'run',
+    'model',
+    'stage',
+  ],
   ...[
     'stage_dependency',
     'stage_result',

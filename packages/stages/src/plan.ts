@@ -368,6 +368,7 @@ export function planStages(
     reuse: request.reuse,
     labels: request.labels,
     limits: request.limits,
+    priority: request.priority,
     runs: request.runs,
     stages,
   };

@@ -39,6 +39,7 @@ export interface AttemptOptions {
   worker: string;
   leaseSeconds: number;
   maxAttempts: number;
+  device: 'cpu' | 'gpu';
   log: WorkerLog;
 }
 
@@ -59,9 +60,9 @@ export async function attemptStage(
   message: StageMessage,
   shutdown: AbortSignal,
 ): Promise<void> {
-  const { database, log, worker, leaseSeconds } = options;
+  const { database, log, worker, leaseSeconds, device } = options;
   const claim = await database.whenAvailable(
-    () => database.stages.claim({ ...message, worker, leaseSeconds }),
+    () => database.stages.claim({ ...message, worker, leaseSeconds, device }),
     { signal: shutdown },
   );
   if (!claim) {

@@ -16,6 +16,8 @@ export interface WorkerOptions {
   concurrency: number;
   leaseSeconds: number;
   maxAttempts: number;
+  /** What it computes on: its seconds are counted as those. */
+  device: 'cpu' | 'gpu';
   log: WorkerLog;
 }
 

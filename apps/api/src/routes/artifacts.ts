@@ -74,6 +74,8 @@ export const artifactRoutes: Routes = async (app, { config, store }) => {
         throw new ProblemError('invalid-request', 'The body is missing: send the bytes of the file.');
       try {
         if (Number(request.raw.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
+        const expected = Number(request.raw.headers['content-length'] ?? 0);
+        await request.database.quotas.assertStorage(request.identity.limits, expected);
         const mediaType = request.raw.headers['content-type'] ?? BINARY;
         const { digest, bytes } = await store.write(atMost(limit, source));
         return await once(request, reply, { digest, mediaType }, async () => {

@@ -1,6 +1,13 @@
 /** /v1/jobs/batch: many jobs in one request, a JSON document a line, and an answer a line. */
 import { Readable } from 'node:stream';
-import { type BatchAnswer, invalidRequest, JobCreate, LARGEST_BATCH, ProblemError } from '@rela/contracts';
+import {
+  type BatchAnswer,
+  invalidRequest,
+  JobCreate,
+  LARGEST_BATCH,
+  ProblemError,
+  type TenantLimits,
+} from '@rela/contracts';
 import type { FastifyBaseLogger } from 'fastify';
 import { z } from 'zod';
 import type { TenantDependencies } from '../dependencies.js';
@@ -8,6 +15,7 @@ import { answerOnce, IdempotencyHeaders } from '../http/idempotency.js';
 import { parseJson } from '../http/json-body.js';
 import { problemFor } from '../http/problems.js';
 import { problems, Streamed } from '../http/responses.js';
+import { acceptJob } from '../jobs/accept.js';
 import { planRequest } from '../jobs/plan.js';
 import type { RouteContext, Routes } from './route.js';
 
@@ -42,13 +50,15 @@ function linesOf(body: string): Line[] {
 
 interface Batch {
   context: RouteContext & TenantDependencies;
+  /** Of the tenant. */
+  limits: TenantLimits;
   key: string | undefined;
   log: FastifyBaseLogger;
 }
 
 /** Never throws: what goes wrong with one job is its own answer. */
 async function submit({ line, text }: Line, batch: Batch): Promise<BatchAnswer> {
-  const { context, key, log } = batch;
+  const { context, limits, key, log } = batch;
   const { database } = context;
   try {
     const value = parseJson(text, 'The line');
@@ -57,7 +67,7 @@ async function submit({ line, text }: Line, batch: Batch): Promise<BatchAnswer> 
     const wish = { key: key && `${key}:${line}`, route: ROUTE, content: request.data, log };
     const { status, body } = await answerOnce(database, wish, async () => {
       const plan = await planRequest(context, request.data);
-      return async (tx) => ({ status: 202, body: await database.jobs.create(plan, tx) });
+      return async (tx) => ({ status: 202, body: await acceptJob(database, limits, plan, tx) });
     });
     return { line, status, job: body };
   } catch (error) {
@@ -104,7 +114,8 @@ export const batchRoutes: Routes = async (app, context) => {
       const lines = linesOf(request.body);
       const { log } = request;
       const key = request.headers['idempotency-key'];
-      const batch = { context: { ...context, database: request.database }, key, log };
+      const { limits } = request.identity;
+      const batch = { context: { ...context, database: request.database }, limits, key, log };
       return reply.type(`${JSON_LINES}; charset=utf-8`).send(Readable.from(answers(lines, batch)));
     },
   });

@@ -23,6 +23,7 @@ export const datasetRoutes: Routes = async (app) => {
     },
     handler: (request, reply) =>
       once(request, reply, request.body, async () => async (tx) => {
+        await request.database.quotas.assertStorage(request.identity.limits);
         const { dataset } = await request.database.datasets.create(request.body, tx);
         return { status: 202, location: `/v1/datasets/${dataset.id}`, body: dataset };
       }),

@@ -12,6 +12,7 @@ import {
 import { z } from 'zod';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { IdPath, problems } from '../http/responses.js';
+import { acceptJob } from '../jobs/accept.js';
 import { planRequest } from '../jobs/plan.js';
 import { findJob } from '../references.js';
 import type { Routes } from './route.js';
@@ -45,7 +46,7 @@ export const jobRoutes: Routes = async (app, context) => {
       once(request, reply, request.body, async () => {
         const plan = await planRequest({ ...context, database: request.database }, request.body);
         return async (tx) => {
-          const job = await request.database.jobs.create(plan, tx);
+          const job = await acceptJob(request.database, request.identity.limits, plan, tx);
           return { status: 202, location: `/v1/jobs/${job.id}`, body: job };
         };
       }),

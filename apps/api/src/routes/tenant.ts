@@ -15,7 +15,7 @@ export const tenantRoutes: Routes = async (app) => {
     },
     handler: async ({ database, identity }) => ({
       ...(await database.self()),
-      ...{ limits: identity.limits, scope: identity.scope },
+      ...{ limits: identity.limits, usage: await database.quotas.usage(), scope: identity.scope },
     }),
   });
 };

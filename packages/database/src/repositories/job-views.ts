@@ -31,6 +31,7 @@ interface JobRow {
   datasetId: string;
   priorId: string | null;
   labels: Labels;
+  priority: number;
   maxAttempts: number | null;
   attemptSeconds: number | null;
   error: string | null;
@@ -69,6 +70,7 @@ function toJob(row: JobRow): Job {
     warnings: row.warnings ?? [],
     labels: row.labels,
     limits: limitsOf(row),
+    priority: row.priority,
     runs: row.runs ?? [],
     stages: (row.stages ?? []).map(toSummary),
     error: row.error,
@@ -85,7 +87,7 @@ export async function readJobs(
   tenant: TenantScope,
 ): Promise<Map<string, Job>> {
   const rows = await tx.$queryRaw<JobRow[]>`
-    SELECT id, name, status, dataset_id AS "datasetId", prior_id AS "priorId", labels, max_attempts AS "maxAttempts",
+    SELECT id, name, status, dataset_id AS "datasetId", prior_id AS "priorId", labels, priority, max_attempts AS "maxAttempts",
       attempt_seconds AS "attemptSeconds", error, created_at AS "createdAt", started_at AS "startedAt", ended_at AS "endedAt",
       (SELECT jsonb_agg(jsonb_build_object('id', run.id, 'name', run.name, 'status', run.status) ORDER BY position)
         FROM run WHERE run.job_id = job.id) AS runs,

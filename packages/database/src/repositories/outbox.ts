@@ -1,8 +1,13 @@
 /**
  * The outbox: one row for every queued stage, written in the transaction that queued it and deleted by the claim. A
  * relay that dies between sending and `markSent` sends again; a queue that loses messages gets them from `stale`.
+ *
+ * Who goes next is decided here. Of each tenant a few messages of a kind are in the queue at a time, the others wait in Postgres, in the order of
+ * priority and age. A message is sent with the number of stages that its tenant has before it, in the queue or running, divided by the tenant's
+ * share: the queue gives the smallest first. So a tenant that has nothing under way is next, whatever the others have waiting, and two that are
+ * both busy get on as their shares say. Whose limit is reached sends nothing more until something of it has ended, or the day has.
  */
-import type { StageKind } from '@rela/contracts';
+import type { StageKind, TenantLimits } from '@rela/contracts';
 import type { Connection } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { OUTBOX_CHANNEL } from '../state/events.js';
@@ -13,6 +18,7 @@ export interface OutboxMessage {
   stageId: string;
   kind: StageKind;
   dispatch: number;
+  /** Stages of its tenant that stand before it, divided by the tenant's share: the smallest is next. */
   priority: number;
   /** What is left of a retry's back-off; 0 where the stage may start at once. */
   delayMs: number;
@@ -20,7 +26,19 @@ export interface OutboxMessage {
 
 const STALE_AT_ONCE = 1000;
 
-export function createOutbox({ prisma, direct }: Connection, listener: Listener) {
+/**
+ * Messages of one tenant in the queue, by kind: enough that no worker waits for the next look at the outbox, and few, since what comes later and
+ * is more urgent for its tenant, or of another tenant, may pass those that are not sent only by its number.
+ */
+const WINDOWS: Record<StageKind, number> = {
+  ...{ ingest: 16, appraise: 16, choose: 16, embed: 256, join: 64, reduce: 16, train: 16, evaluate: 16 },
+};
+
+/** Behind which places are not told apart: more than windows allow, at any share. */
+const LAST_PLACE = 1_000_000;
+
+/** @param defaults limits of tenants that have none of their own */
+export function createOutbox({ prisma, direct }: Connection, listener: Listener, defaults: TenantLimits) {
   async function select(where: Prisma.Sql, limit: number): Promise<OutboxMessage[]> {
     return direct.$queryRaw<OutboxMessage[]>`
       SELECT outbox.id::text AS id, outbox.stage_id AS "stageId", outbox.kind, outbox.dispatch, outbox.priority,
@@ -30,8 +48,57 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener)
   }
 
   return {
-    /** Messages not sent yet, oldest first. They stay until `markSent`. */
-    take: (limit: number): Promise<OutboxMessage[]> => select(Prisma.sql`outbox.sent_at IS NULL`, limit),
+    /** Messages to be sent now, with what stands before each as `priority`. They stay until `markSent`. */
+    take: (limit: number): Promise<OutboxMessage[]> => direct.$queryRaw<OutboxMessage[]>`
+      WITH RECURSIVE waiting (kind, tenant_id) AS (
+        (SELECT kind, tenant_id FROM outbox WHERE sent_at IS NULL ORDER BY kind, tenant_id LIMIT 1)
+        UNION ALL
+        SELECT next.kind, next.tenant_id FROM waiting CROSS JOIN LATERAL (
+          SELECT kind, tenant_id FROM outbox
+          WHERE sent_at IS NULL AND (kind, tenant_id) > (waiting.kind, waiting.tenant_id)
+          ORDER BY kind, tenant_id LIMIT 1) AS next
+      ), sent AS (
+        SELECT kind, tenant_id, priority, count(*)::int AS count FROM outbox WHERE sent_at IS NOT NULL GROUP BY 1, 2, 3
+      ), running AS (
+        SELECT stage.kind, coalesce(job.tenant_id, dataset.tenant_id) AS tenant_id, count(*)::int AS count
+        FROM stage LEFT JOIN job ON job.id = stage.job_id LEFT JOIN dataset ON dataset.id = stage.dataset_id
+        WHERE stage.status = 'running' GROUP BY 1, 2
+      ), used AS (
+        SELECT tenant_id, sum(cpu_seconds) AS cpu, sum(gpu_seconds) AS gpu FROM tenant_usage
+        WHERE day = (clock_timestamp() AT TIME ZONE 'UTC')::date GROUP BY 1
+      ), standing AS (
+        SELECT waiting.kind, waiting.tenant_id, ${JSON.stringify(defaults)}::jsonb || tenant.limits AS limits,
+          coalesce((SELECT sum(count) FROM sent
+            WHERE sent.kind = waiting.kind AND sent.tenant_id = waiting.tenant_id), 0)::int AS sent,
+          coalesce((SELECT count FROM running
+            WHERE running.kind = waiting.kind AND running.tenant_id = waiting.tenant_id), 0) AS running,
+          coalesce(used.cpu, 0) AS cpu, coalesce(used.gpu, 0) AS gpu
+        FROM waiting JOIN tenant ON tenant.id = waiting.tenant_id LEFT JOIN used ON used.tenant_id = waiting.tenant_id
+      ), room AS (
+        SELECT kind, tenant_id, running, coalesce((limits->>'share')::float8, 1) AS share,
+          least((${JSON.stringify(WINDOWS)}::jsonb->>kind)::int - sent,
+            CASE WHEN kind = 'train' THEN (limits->>'runningRuns')::int - running - sent END) AS free
+        FROM standing
+        WHERE coalesce(cpu < (limits->>'cpuSecondsPerDay')::float8, true)
+          AND coalesce(gpu < (limits->>'gpuSecondsPerDay')::float8, true)
+      ), next AS (
+        SELECT outbox.*, room.running, room.share,
+          row_number() OVER (PARTITION BY room.kind, room.tenant_id ORDER BY outbox.priority DESC, outbox.id) - 1 AS place
+        FROM room CROSS JOIN LATERAL (
+          SELECT outbox.id, outbox.stage_id, outbox.kind, outbox.tenant_id, outbox.dispatch, outbox.priority, outbox.available_at
+          FROM outbox JOIN stage ON stage.id = outbox.stage_id AND stage.dispatch = outbox.dispatch
+          WHERE outbox.sent_at IS NULL AND outbox.kind = room.kind AND outbox.tenant_id = room.tenant_id
+            AND stage.status = 'queued'
+          ORDER BY outbox.priority DESC, outbox.id LIMIT greatest(0, room.free)) AS outbox
+      ), placed AS (
+        SELECT next.*, floor((next.running + next.place + coalesce((SELECT sum(count) FROM sent
+          WHERE sent.kind = next.kind AND sent.tenant_id = next.tenant_id AND sent.priority >= next.priority), 0))
+          / next.share)::int AS before
+        FROM next
+      )
+      SELECT id::text AS id, stage_id AS "stageId", kind, dispatch, least(before, ${LAST_PLACE}) AS priority,
+        greatest(0, extract(epoch FROM available_at - clock_timestamp()) * 1000)::int AS "delayMs"
+      FROM placed ORDER BY before, id LIMIT ${limit}`,
 
     async markSent(ids: string[]): Promise<void> {
       await direct.$queryRaw`

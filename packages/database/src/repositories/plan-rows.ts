@@ -26,8 +26,8 @@ export interface NewJob {
 export async function writeJobs(tx: Statements, jobs: NewJob[]): Promise<Job[]> {
   const told = await insertJobs(
     tx,
-    jobs.map(({ id, tenantId, plan: { name, datasetId, priorId, reuse, labels, limits } }) => ({
-      ...{ id, tenantId, name, datasetId, priorId, reuse, labels },
+    jobs.map(({ id, tenantId, plan: { name, datasetId, priorId, reuse, labels, limits, priority } }) => ({
+      ...{ id, tenantId, name, datasetId, priorId, reuse, labels, priority },
       ...{ maxAttempts: limits.attempts ?? null, attemptSeconds: limits.attemptSeconds ?? null },
     })),
   );

@@ -27,6 +27,7 @@ export interface NewJobRow {
   priorId: string | null;
   reuse: boolean;
   labels: Labels;
+  priority: number;
   maxAttempts: number | null;
   attemptSeconds: number | null;
 }
@@ -34,10 +35,10 @@ export interface NewJobRow {
 /** New jobs are queued. @returns the events, which the caller appends */
 export async function insertJobs(tx: Statements, jobs: NewJobRow[]): Promise<EventOfJob[]> {
   await tx.$queryRaw`
-    INSERT INTO job (id, tenant_id, name, status, dataset_id, prior_id, reuse, labels, max_attempts, attempt_seconds)
-    SELECT id, "tenantId", name, 'queued', "datasetId", "priorId", reuse, labels, "maxAttempts", "attemptSeconds"
+    INSERT INTO job (id, tenant_id, name, status, dataset_id, prior_id, reuse, labels, priority, max_attempts, attempt_seconds)
+    SELECT id, "tenantId", name, 'queued', "datasetId", "priorId", reuse, labels, priority, "maxAttempts", "attemptSeconds"
     FROM jsonb_to_recordset(${JSON.stringify(jobs)}::jsonb)
-      AS one (id text, "tenantId" text, name text, "datasetId" text, "priorId" text, reuse boolean, labels jsonb, "maxAttempts" int,
+      AS one (id text, "tenantId" text, name text, "datasetId" text, "priorId" text, reuse boolean, labels jsonb, priority int, "maxAttempts" int,
         "attemptSeconds" float8)`;
   return jobs.map(({ id }) => ({ jobId: id, event: jobEvent({ status: 'queued', error: null }) }));
 }

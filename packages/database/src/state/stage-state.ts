@@ -106,6 +106,13 @@ export async function insertStages(tx: Statements, stages: NewStage[]): Promise<
       AS one (id text, "jobId" text, "runId" text, "datasetId" text, position int, kind text, "resultKey" text, input jsonb)`;
 }
 
+/** Whose a stage is, and how urgent, for its message. */
+const OWNER = Prisma.sql`coalesce(job.tenant_id, dataset.tenant_id), coalesce(job.priority, 0)`;
+const WITH_OWNER = (stage: 'queued' | 'moved') => {
+  const name = Prisma.raw(stage);
+  return Prisma.sql`LEFT JOIN job ON job.id = ${name}.job_id LEFT JOIN dataset ON dataset.id = ${name}.dataset_id`;
+};
+
 const ofPausedJob = Prisma.sql`EXISTS (SELECT 1 FROM job WHERE job.id = stage.job_id AND job.status = 'paused')`;
 
 /** waiting | paused → queued, for those that have just become possible or never had to wait. @returns what the caller has to tell of */
@@ -116,7 +123,8 @@ export async function queueRows(tx: Statements, ids: string[]): Promise<StageRow
       UPDATE stage SET status = 'queued', dispatch = dispatch + 1
       WHERE id = ANY(${ids}) AND status IN ('waiting', 'paused') AND NOT ${ofPausedJob} RETURNING *
     ), message AS (
-      INSERT INTO outbox (stage_id, kind, dispatch) SELECT id, kind, dispatch FROM queued ORDER BY position
+      INSERT INTO outbox (stage_id, kind, dispatch, tenant_id, priority)
+      SELECT queued.id, queued.kind, queued.dispatch, ${OWNER} FROM queued ${WITH_OWNER('queued')} ORDER BY queued.position
     )
     SELECT ${COLUMNS}, pg_notify(${OUTBOX_CHANNEL}, '')::text AS woken FROM queued AS stage`;
 }
@@ -223,6 +231,8 @@ export interface ClaimRequest {
   dispatch: number;
   worker: string;
   leaseSeconds: number;
+  /** What the worker computes on; `cpu` where it does not say. */
+  device?: 'cpu' | 'gpu';
 }
 
 /**
@@ -235,9 +245,10 @@ export async function claimStages(tx: Statements, requests: ClaimRequest[]): Pro
     WITH claimed AS (
       UPDATE stage SET status = 'running', fence = fence + 1, attempt = attempt + 1, worker = request.worker,
         lease_until = clock_timestamp() + make_interval(secs => request."leaseSeconds"),
-        started_at = coalesce(started_at, clock_timestamp()), progress = NULL, error = NULL
+        started_at = coalesce(started_at, clock_timestamp()), claimed_at = clock_timestamp(),
+        device = coalesce(request.device, 'cpu'), progress = NULL, error = NULL
       FROM jsonb_to_recordset(${JSON.stringify(requests)}::jsonb)
-        AS request ("stageId" text, dispatch int, worker text, "leaseSeconds" float8)
+        AS request ("stageId" text, dispatch int, worker text, "leaseSeconds" float8, device text)
       WHERE stage.id = request."stageId" AND stage.dispatch = request.dispatch AND stage.status = 'queued'
       RETURNING stage.*
     ), gone AS (
@@ -319,9 +330,10 @@ export async function requeueStage(
           lease_until = NULL, worker = NULL, progress = NULL
         WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING *
       ), message AS (
-        INSERT INTO outbox (stage_id, kind, dispatch, available_at)
-        SELECT id, kind, dispatch, clock_timestamp() + make_interval(secs => ${delaySeconds}::float8) FROM moved
-        WHERE status = 'queued'
+        INSERT INTO outbox (stage_id, kind, dispatch, available_at, tenant_id, priority)
+        SELECT moved.id, moved.kind, moved.dispatch,
+          clock_timestamp() + make_interval(secs => ${delaySeconds}::float8), ${OWNER}
+        FROM moved ${WITH_OWNER('moved')} WHERE moved.status = 'queued'
       )
       SELECT ${COLUMNS} FROM moved AS stage`,
   );

@@ -107,6 +107,7 @@ export interface PlanOptions {
   name?: string;
   labels?: Labels;
   limits?: JobLimits;
+  priority?: number;
   /** Equal salts give equal result keys. */
   salt?: string;
 }
@@ -123,6 +124,7 @@ export async function examplePlan(
     name = 'example',
     labels = {},
     limits = {},
+    priority = 0,
     salt = randomUUID(),
   } = options;
   const { dataset } = await addDataset(database);
@@ -176,7 +178,7 @@ export async function examplePlan(
     ),
   ]);
   return {
-    ...{ name, datasetId: dataset.id, priorId: prior.id, reuse, labels, limits, runs: specs },
+    ...{ name, datasetId: dataset.id, priorId: prior.id, reuse, labels, limits, priority, runs: specs },
     stages: [...embeds, reduce, ...trainings],
   };
 }
