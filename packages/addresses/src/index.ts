@@ -1,0 +1,2 @@
+/** The face of the package: what may be called, and the guard of a connection. */
+export { assertPublicHost, hostOf, isPublic, lookupPublic, PrivateAddressError } from './public.js';
