@@ -20,3 +20,4 @@ export * from './stage.js';
 export * from './targets.js';
 export * from './training.js';
 export * from './views.js';
+export * from './webhook.js';

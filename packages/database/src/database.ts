@@ -4,6 +4,7 @@ import { connect, type Transaction, translating } from './connection.js';
 import { createArtifacts, createModels } from './repositories/artifacts.js';
 import { createDatasets } from './repositories/datasets.js';
 import { createDeadLetters } from './repositories/dead-letters.js';
+import { createDeliveries } from './repositories/deliveries.js';
 import { createEvents } from './repositories/events.js';
 import { createGarbage } from './repositories/garbage.js';
 import { createIdempotency } from './repositories/idempotency.js';
@@ -14,6 +15,7 @@ import { createPriors } from './repositories/priors.js';
 import { createRuns } from './repositories/runs.js';
 import { createStages } from './repositories/stages.js';
 import { createTargets } from './repositories/targets.js';
+import { createWebhooks } from './repositories/webhooks.js';
 
 export interface DatabaseOptions {
   /** Most connections of this process, the one for LISTEN not counted. Default 5. */
@@ -37,6 +39,8 @@ export interface Database {
   targets: ReturnType<typeof createTargets>;
   outbox: ReturnType<typeof createOutbox>;
   events: ReturnType<typeof createEvents>;
+  webhooks: ReturnType<typeof createWebhooks>;
+  deliveries: ReturnType<typeof createDeliveries>;
   idempotency: ReturnType<typeof createIdempotency>;
   garbage: ReturnType<typeof createGarbage>;
   /** One transaction for several creations. It runs again after a deadlock, so it touches nothing but the database. */
@@ -84,6 +88,8 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     targets: translating(createTargets(connection)),
     outbox: translating(createOutbox(connection, listener)),
     events: translating(createEvents(connection, listener)),
+    webhooks: translating(createWebhooks(connection, null)),
+    deliveries: translating(createDeliveries(connection, listener)),
     idempotency: translating(createIdempotency(connection)),
     garbage: translating(createGarbage(connection)),
     transaction,

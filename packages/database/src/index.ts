@@ -12,7 +12,7 @@ export {
 export { DatabaseUnavailable, MigrationError } from './errors.js';
 export { type MigrateOptions, migrate } from './migrate.js';
 export type { Claim } from './repositories/claim.js';
-export { CollectionEnded, type Retention } from './repositories/garbage.js';
+export { CollectionEnded, type Forgotten, type Retention } from './repositories/garbage.js';
 export type { IdempotencyState, StoredResponse } from './repositories/idempotency.js';
 export type { ListenHandle } from './repositories/listener.js';
 export type { OutboxMessage } from './repositories/outbox.js';
@@ -21,3 +21,4 @@ export type { StoredCheckpoint } from './repositories/runs.js';
 export type { Stage } from './repositories/stage-views.js';
 export type { FailOptions, SucceedOptions } from './repositories/stages.js';
 export { dumpRows, migrationOf, type RowBlock, restoreRows, TABLES, type Table } from './rows.js';
+export type { ClaimedDelivery, DeliveryOutcome } from './state/delivery-state.js';

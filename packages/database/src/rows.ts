@@ -10,11 +10,12 @@ import { migrate, readMigrations } from './migrate.js';
 export const TABLES = [
   ...['dataset', 'prior', 'artifact', 'job', 'run', 'model', 'stage', 'stage_dependency', 'stage_result'],
   ...['checkpoint', 'run_metric', 'job_event', 'outbox', 'idempotency_key'],
+  ...['webhook', 'webhook_delivery', 'webhook_attempt'],
 ] as const;
 export type Table = (typeof TABLES)[number];
 
 /** Whose rows may begin in any state when they are put back. */
-const WITH_STATES: readonly Table[] = ['dataset', 'job', 'run', 'stage'];
+const WITH_STATES: readonly Table[] = ['dataset', 'job', 'run', 'stage', 'webhook_delivery'];
 const ROWS_AT_ONCE = 500;
 const CONNECT_MILLISECONDS = 10_000;
 
@@ -87,7 +88,13 @@ export async function restoreRows(
   await migrate(url, { upTo: migration });
   const count = await withClient(url, async (client) => {
     await client.query('BEGIN');
-    for (const table of TABLES) {
+    // A later migration may bring some of them.
+    const there = await client.query<{ name: Table }>(
+      `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename = ANY($1)`,
+      [TABLES],
+    );
+    const names = new Set(there.rows.map(({ name }) => name));
+    for (const table of TABLES.filter((name) => names.has(name))) {
       const { rows } = await client.query(`SELECT 1 FROM "${table}" LIMIT 1`);
       if (rows.length > 0)
         throw new MigrationError(
@@ -98,7 +105,7 @@ export async function restoreRows(
       // Absent before the migration that made them.
       for (const table of WITH_STATES)
         await client.query(`DO $$ BEGIN ALTER TABLE "${table}" ${verb} TRIGGER "${table}_transition";
-          EXCEPTION WHEN undefined_object THEN NULL; END $$`);
+          EXCEPTION WHEN undefined_object OR undefined_table THEN NULL; END $$`);
     };
     await states('DISABLE');
     let put = 0;

@@ -8,7 +8,6 @@ import {
   newId,
   type Page,
   ProblemError,
-  type RunStatus,
 } from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
@@ -22,17 +21,10 @@ import {
   resetStages,
   resumeStagesOfJob,
 } from '../state/stage-state.js';
-import { limitsOf } from './claim.js';
-import { fromJson, toJson } from './json.js';
+import { viewJob, viewJobs, WITH_RUNS } from './job-views.js';
+import { toJson } from './json.js';
 import { assertCursor, type PageRequest, pageOf } from './paging.js';
 import { writeStages } from './plan-rows.js';
-import { NOTHING_KNOWN, type PriorReport, reportPriors } from './prior-reports.js';
-import { summariseStages } from './stage-summaries.js';
-
-const WITH_RUNS = {
-  include: { runs: { select: { id: true, name: true, status: true }, orderBy: { position: 'asc' } } },
-} satisfies Prisma.JobDefaultArgs;
-type JobRow = Prisma.JobGetPayload<typeof WITH_RUNS>;
 
 /** Which jobs a list has: all that is given has to hold. */
 export interface JobFilter {
@@ -55,30 +47,6 @@ function whereOf({ cursor, status, name, labels }: PageRequest & JobFilter): Pri
 
 const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 
-interface Joined {
-  stages: Job['stages'] | undefined;
-  report: PriorReport | undefined;
-}
-
-function toJob(row: JobRow, { stages = [], report = NOTHING_KNOWN }: Joined): Job {
-  return {
-    id: row.id,
-    name: row.name,
-    status: row.status as JobStatus,
-    datasetId: row.datasetId,
-    priorId: row.priorId,
-    ...report,
-    labels: fromJson(row.labels),
-    limits: limitsOf(row),
-    runs: row.runs.map((run) => ({ ...run, status: run.status as RunStatus })),
-    stages,
-    error: row.error,
-    createdAt: row.createdAt.toISOString(),
-    startedAt: row.startedAt?.toISOString() ?? null,
-    endedAt: row.endedAt?.toISOString() ?? null,
-  };
-}
-
 async function writePlan(tx: Transaction, jobId: string, plan: JobPlan): Promise<void> {
   const { name, datasetId, priorId, reuse, labels, limits } = plan;
   const { attempts: maxAttempts, attemptSeconds } = limits;
@@ -96,17 +64,10 @@ async function writePlan(tx: Transaction, jobId: string, plan: JobPlan): Promise
   });
 }
 
-async function join(prisma: Transaction, rows: JobRow[]): Promise<Job[]> {
-  const ids = rows.map(({ id }) => id);
-  const [summaries, reports] = [await summariseStages(prisma, ids), await reportPriors(prisma, ids)];
-  return rows.map((row) => toJob(row, { stages: summaries.get(row.id), report: reports.get(row.id) }));
-}
-
 export function createJobs({ prisma, transaction }: Connection) {
   async function get(id: string, within: Transaction = prisma): Promise<Job | null> {
     const row = await within.job.findUnique({ where: { id }, ...WITH_RUNS });
-    if (!row) return null;
-    return (await join(within, [row]))[0]!;
+    return row && viewJob(within, row);
   }
 
   async function existing(id: string, within?: Transaction): Promise<Job> {
@@ -155,7 +116,7 @@ export function createJobs({ prisma, transaction }: Connection) {
         orderBy: { id: 'desc' },
         ...WITH_RUNS,
       });
-      const jobs = await join(prisma, rows.slice(0, page.limit));
+      const jobs = await viewJobs(prisma, rows.slice(0, page.limit));
       const byId = new Map(jobs.map((job) => [job.id, job]));
       return pageOf(rows, page.limit, (row) => byId.get(row.id)!);
     },
