@@ -23,6 +23,7 @@ import { modelRoutes } from './routes/models.js';
 import { priorRoutes } from './routes/priors.js';
 import { runRoutes } from './routes/runs.js';
 import { targetRoutes } from './routes/targets.js';
+import { webhookRoutes } from './routes/webhooks.js';
 
 const SECOND = 1000;
 const MIB = 1024 ** 2;
@@ -83,6 +84,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     runRoutes,
     modelRoutes,
     targetRoutes,
+    webhookRoutes,
     deadLetterRoutes,
   ])
     await app.register(plugin, context);

@@ -10,6 +10,7 @@ import { addPriors } from './commands/priors.js';
 import { addModels, addRuns } from './commands/runs.js';
 import { addTargets } from './commands/targets.js';
 import { addUp } from './commands/up.js';
+import { addWebhooks } from './commands/webhooks.js';
 
 export function createProgram(version: string): Command {
   const program = new Command('rela')
@@ -27,6 +28,7 @@ export function createProgram(version: string): Command {
     addRuns,
     addModels,
     addTargets,
+    addWebhooks,
     addEngines,
     addBatch,
     addBackup,

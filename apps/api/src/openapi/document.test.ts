@@ -58,6 +58,16 @@ it('lists every route with a summary and a name of its own', () => {
       'GET /v1/runs/{id}/metrics',
       'GET /v1/models/{digest}',
       'GET /v1/targets',
+      'GET /v1/webhooks',
+      'POST /v1/webhooks',
+      'GET /v1/webhooks/{id}',
+      'PATCH /v1/webhooks/{id}',
+      'DELETE /v1/webhooks/{id}',
+      'POST /v1/webhooks/{id}/secret',
+      'POST /v1/webhooks/{id}/ping',
+      'GET /v1/webhooks/{id}/deliveries',
+      'GET /v1/webhooks/{id}/deliveries/{delivery}',
+      'POST /v1/webhooks/{id}/deliveries/{delivery}/redeliver',
     ].sort(),
   );
   const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));

@@ -24,6 +24,7 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
         { name: 'jobs', description: 'What is to be trained, and what happens to it' },
         { name: 'runs', description: 'One training each' },
         { name: 'models', description: 'Trained backbones' },
+        { name: 'webhooks', description: 'Addresses that are told of what happens to jobs' },
         { name: 'artifacts', description: 'Uploaded files' },
         { name: 'health', description: 'For load balancers and supervisors' },
       ],
