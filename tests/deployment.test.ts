@@ -125,6 +125,7 @@ describe('the pages', () => {
         'kubernetes',
         'security',
         'queue',
+        'webhooks',
         'configuration',
         'evaluation',
       ].map((page) => `docs/${page}.md`),

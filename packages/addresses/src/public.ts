@@ -39,21 +39,24 @@ export function assertPublicHost(host: string): void {
   if (ipaddr.isValid(host) && !isPublic(host)) throw new PrivateAddressError(host);
 }
 
+type Callback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
+type Lookup = (host: string, options: LookupOptions, callback: Callback) => void;
+
 /**
- * `dns.lookup` for a connection: passes on public addresses only. The connection is made to one of those, so that a second answer changes
+ * A `lookup` for connections that passes on public addresses only. The connection is made to one of those, so that a second answer changes
  * nothing. Fails with a PrivateAddressError where there is none.
+ * @param look up of names, such as `dns.lookup`
  */
-export function lookupPublic(
-  host: string,
-  options: LookupOptions,
-  callback: (error: Error | null, address: string | LookupAddress[], family?: number) => void,
-): void {
-  lookup(host, { ...options, all: true }, (error, addresses) => {
-    if (error) return callback(error, []);
-    const open = addresses.filter(({ address }) => isPublic(address));
-    const [first] = open;
-    if (!first) return callback(new PrivateAddressError(host), []);
-    if (options.all) callback(null, open);
-    else callback(null, first.address, first.family);
-  });
-}
+export const lookupPublicBy =
+  (look: Lookup): Lookup =>
+  (host, options, callback) =>
+    look(host, { ...options, all: true }, (error, found) => {
+      if (error) return callback(error, []);
+      const open = (found as LookupAddress[]).filter(({ address }) => isPublic(address));
+      const [first] = open;
+      if (!first) return callback(new PrivateAddressError(host), []);
+      if (options.all) callback(null, open);
+      else callback(null, first.address, first.family);
+    });
+
+export const lookupPublic = lookupPublicBy(lookup);

@@ -1,7 +1,7 @@
 /** From an event in a real database to a receiver over HTTP, whatever dies or dawdles on the way. */
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -323,4 +323,37 @@ it('reaches no private address by a name, and follows no redirect to one', async
     { status: 307, error: expect.stringContaining('not followed') },
   ]);
   expect(inside.received).toEqual([]);
+});
+
+it('is taken by the receiver that docs/webhooks.md shows', async () => {
+  const page = await readFile(new URL('../../../../docs/webhooks.md', import.meta.url), 'utf8');
+  const [, program] = /```js\n([^`]+)```/.exec(page)!;
+  const probe = await receiver(() => undefined);
+  const { port } = new URL(probe.url);
+  await Promise.all(closers.splice(0).map((close) => close()));
+  const { id, secret } = await add(`http://127.0.0.1:${port}/`);
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program!.replace('9000', port)], {
+    ...{ cwd: fileURLToPath(new URL('.', import.meta.url)), env: { ...env, WEBHOOK_SECRET: secret } },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  closers.push(async () => {
+    const exit = once(child, 'exit');
+    child.kill();
+    await exit;
+  });
+  let shown = '';
+  child.stdout.on('data', (piece) => {
+    shown += piece;
+  });
+  await orchestrate({ schedule: Array(200).fill(0.2) });
+  const jobId = await cancelledJob();
+  await vi.waitFor(async () => expect((await log(id))[0]).toMatchObject({ status: 'delivered' }), PATIENCE);
+  const [delivery] = await log(id);
+  expect(delivery!.attempts[0]).toMatchObject({ status: 204 });
+  expect(shown).toBe(`${delivery!.id} job.cancelled ${jobId}\n`);
+  const unsigned = await fetch(`http://127.0.0.1:${port}/`, {
+    method: 'POST',
+    body: '{"type":"job.failed"}',
+  });
+  expect(unsigned.status).toBe(400);
 });

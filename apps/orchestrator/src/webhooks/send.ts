@@ -4,9 +4,10 @@
  */
 import * as http from 'node:http';
 import * as https from 'node:https';
-import { assertPublicHost, hostOf, lookupPublic, PrivateAddressError } from '@rela/addresses';
+import { assertPublicHost, hostOf, lookupPublicBy, PrivateAddressError } from '@rela/addresses';
 import { KEPT_ANSWER_BYTES } from '@rela/contracts';
 import type { ClaimedDelivery } from '@rela/database';
+import { createLookup } from './resolve.js';
 import { signatureHeaders } from './signature.js';
 
 export interface SendOptions {
@@ -28,6 +29,9 @@ export interface Answer {
 }
 
 const USER_AGENT = 'ReLA-Webhooks/1';
+
+const lookup = createLookup();
+const lookupPublic = lookupPublicBy(lookup);
 
 /** node:http and not fetch, which takes no `lookup`. */
 function post(url: URL, options: http.RequestOptions, body: string): Promise<http.IncomingMessage> {
@@ -96,7 +100,7 @@ export async function sendDelivery(delivery: ClaimedDelivery, options: SendOptio
       url,
       {
         ...{ method: 'POST', headers, agent: false, signal: AbortSignal.any([timeout, options.signal]) },
-        ...(options.allowPrivateAddresses ? {} : { lookup: lookupPublic }),
+        lookup: options.allowPrivateAddresses ? lookup : lookupPublic,
       },
       body,
     );
