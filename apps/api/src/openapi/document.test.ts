@@ -6,6 +6,7 @@ import { examples } from './examples.js';
 interface Document {
   openapi: string;
   paths: Record<string, Record<string, { operationId?: string; summary?: string }>>;
+  webhooks: Record<string, unknown>;
   components: { schemas: Record<string, { examples?: unknown[] }> };
 }
 
@@ -82,6 +83,12 @@ it('names the resources as components and refers to nothing that is not there', 
   const references = JSON.stringify(document).match(/#\/components\/schemas\/[\w.]+/g) ?? [];
   expect(references.length).toBeGreaterThan(0);
   for (const reference of new Set(references)) expect(names).toContain(reference.split('/').at(-1));
+});
+
+it('says what webhooks receive', () => {
+  expect(Object.keys(document.webhooks)).toEqual(['event']);
+  expect(JSON.stringify(document.webhooks)).toContain('"#/components/schemas/WebhookPayload"');
+  expect(JSON.stringify(document.components.schemas.WebhookPayload)).toContain('job.succeeded');
 });
 
 it('shows examples that the schemas accept', () => {
