@@ -108,6 +108,8 @@ export class Deliverer {
   async #note(): Promise<void> {
     const { database, outages } = this.#options;
     const ended = this.#ended;
+    // The database would not be asked, and nothing is to be said of it.
+    if (ended.length === 0) return;
     this.#ended = [];
     try {
       await outages.ask('database', () => database.deliveries.note(ended));
