@@ -228,12 +228,15 @@ it('delivers each event once where two orchestrators run', async () => {
   const { url, received } = await receiver((response) => response.end());
   const { id } = await add(url, { events: ['job.cancelled'] });
   await Promise.all([orchestrate(), orchestrate()]);
-  const jobs = await Promise.all(Array.from({ length: 30 }, () => cancelledJob()));
+  const jobs: string[] = [];
+  // As many at once as there are connections.
+  for (let count = 0; count < 5; count++)
+    jobs.push(...(await Promise.all(Array.from({ length: 5 }, () => cancelledJob()))));
   await vi.waitFor(
-    async () => expect((await log(id)).filter(({ status }) => status === 'delivered')).toHaveLength(30),
+    async () => expect((await log(id)).filter(({ status }) => status === 'delivered')).toHaveLength(25),
     PATIENCE,
   );
-  expect(received).toHaveLength(30);
+  expect(received).toHaveLength(25);
   const told = received.map(
     ({ body }) => (WebhookPayload.parse(JSON.parse(body)).data as { job: { id: string } }).job.id,
   );
