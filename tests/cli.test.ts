@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Dataset, Job, Problem, Run } from '@rela/contracts';
+import { Dataset, Job, Problem, Run, Webhook, WebhookDelivery } from '@rela/contracts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { rela } from './rela.js';
@@ -155,6 +155,41 @@ describe('rela, with a service', () => {
     expect((await here('jobs', 'dead')).stdout).not.toContain(id);
     const wrong = await here('batch', await writeSpec('bad.jsonl', '{}\n{'));
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('Line 2 of')]);
+  });
+
+  it('adds a webhook, shows what was sent to it, sends it again, and removes it', async () => {
+    const refused = await here('webhooks', 'add', 'http://127.0.0.1:9/');
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining('url: 127.0.0.1 is an address'),
+    ]);
+    const added = await here(
+      'webhooks',
+      'add',
+      'http://localhost:9/',
+      '--event',
+      'job.failed',
+      '--label',
+      'a=b',
+    );
+    expect(added.stdout).toMatch(/secret +whsec_\S+ +\(not shown again\)/);
+    const id = /wh_[0-9a-f]{32}/.exec(added.stdout)?.[0] ?? '';
+    expect((await here('webhooks', 'list')).stdout).toMatch(
+      new RegExp(`${id} +http://localhost:9/ +yes +job.failed +a=b`),
+    );
+    expect((await here('webhooks', 'change', id, '--off')).stdout).toMatch(/on +no/);
+    expect((await here('webhooks', 'ping', id)).stderr).toContain('is off');
+    const changed = await parsed(Webhook, 'webhooks', 'change', id, '--on', '--description', 'chat');
+    expect(changed).toMatchObject({ enabled: true, events: ['job.failed'], description: 'chat' });
+    expect((await here('webhooks', 'secret', id)).stdout).toContain('old one until');
+    const { id: delivery } = await parsed(WebhookDelivery, 'webhooks', 'ping', id);
+    const failed = async () => (await here('webhooks', 'deliveries', id, '--status', 'failed')).stdout;
+    await expect
+      .poll(failed, { timeout: 60_000 })
+      .toMatch(/webhook.ping .* is an address of a private network/);
+    expect((await here('webhooks', 'redeliver', id, delivery)).stdout).toContain('is sent again');
+    expect((await here('webhooks', 'remove', id)).code).toBe(0);
+    expect((await here('webhooks', 'show', id)).stderr).toContain(`There is no webhook "${id}"`);
   });
 
   it('says what does not exist', async () => {

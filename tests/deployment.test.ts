@@ -131,6 +131,7 @@ describe('the pages', () => {
         'kubernetes',
         'security',
         'queue',
+        'webhooks',
         'configuration',
         'evaluation',
       ].map((page) => `docs/${page}.md`),

@@ -37,7 +37,10 @@ async function fill(client, database, store) {
   const prior = await client.priors.create({ name: 'untrained', source });
   const runs = [{ name: 'only', method: { name: 'supervised' }, epochs: 1, batchSize: 8 }];
   const job = await client.jobs.create({ dataset: name, runs });
-  return [name, id, digest, 'untrained', prior.id, prior.model, job.id, job.runs[0].id];
+  const webhook = await client.webhooks.create({ url: 'https://example.com/', events: ['job.cancelled'] });
+  const delivery = await client.webhooks.ping(webhook.id);
+  const told = [webhook.id, delivery.id];
+  return [name, id, digest, 'untrained', prior.id, prior.model, job.id, job.runs[0].id, ...told];
 }
 
 /** @returns { port, known, residentBytes(), stop(), logFile } */

@@ -27,6 +27,7 @@ import { priorRoutes } from './routes/priors.js';
 import { runRoutes } from './routes/runs.js';
 import { targetRoutes } from './routes/targets.js';
 import { tenantRoutes } from './routes/tenant.js';
+import { webhookRoutes } from './routes/webhooks.js';
 
 const SECOND = 1000;
 const MIB = 1024 ** 2;
@@ -89,6 +90,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     runRoutes,
     modelRoutes,
     targetRoutes,
+    webhookRoutes,
     deadLetterRoutes,
     tenantRoutes,
     keyRoutes,

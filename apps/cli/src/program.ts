@@ -12,6 +12,7 @@ import { addModels, addRuns } from './commands/runs.js';
 import { addTargets } from './commands/targets.js';
 import { addTenants } from './commands/tenants.js';
 import { addUp } from './commands/up.js';
+import { addWebhooks } from './commands/webhooks.js';
 
 export function createProgram(version: string): Command {
   const program = new Command('rela')
@@ -29,6 +30,7 @@ export function createProgram(version: string): Command {
     addRuns,
     addModels,
     addTargets,
+    addWebhooks,
     addEngines,
     addBatch,
     addBackup,

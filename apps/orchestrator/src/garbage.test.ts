@@ -44,6 +44,7 @@ const sweep = (parts = {}) =>
   sweepGarbage({
     ...{ database, store: store(), log: { info: () => undefined, warn: () => undefined } },
     ...{ graceSeconds: HOUR, resultSeconds: 30 * 24 * HOUR, jobSeconds: null },
+    deliverySeconds: 30 * 24 * HOUR,
     signal: new AbortController().signal,
     ...parts,
   });
@@ -77,7 +78,7 @@ it('removes what nothing names, and keeps what rows name, what that names, and w
   const forgotten = await write('forgotten');
   await database.artifacts.record({ digest: forgotten, bytes: 9, mediaType: 'application/octet-stream' });
   const young = await write('young', { hoursAgo: 0 });
-  expect(await sweep()).toEqual({ results: 0, jobs: 0, artifacts: 1, bytes: 9 });
+  expect(await sweep()).toEqual({ results: 0, jobs: 0, deliveries: 0, artifacts: 1, bytes: 9 });
   expect(await Promise.all([list, shard, young, forgotten].map((digest) => store().has(digest)))).toEqual([
     ...[true, true, true, false],
   ]);

@@ -1,22 +1,18 @@
 /** Keeps the storage free of what nobody needs: see packages/database/src/repositories/garbage.ts. */
-import type { Database } from '@rela/database';
+import type { Database, Forgotten, Retention } from '@rela/database';
 import type { ArtifactStore } from '@rela/storage';
 import type { Logger } from 'pino';
 
-export interface GarbageOptions {
+export interface GarbageOptions extends Retention {
   database: Pick<Database, 'garbage'>;
   store: Pick<ArtifactStore, 'list' | 'read' | 'has' | 'remove' | 'usedAt'>;
   log: Pick<Logger, 'info' | 'warn'>;
   /** An artifact that was written or touched since is left alone. */
   graceSeconds: number;
-  resultSeconds: number;
-  jobSeconds: number | null;
   signal: AbortSignal;
 }
 
-export interface Swept {
-  results: number;
-  jobs: number;
+export interface Swept extends Forgotten {
   artifacts: number;
   bytes: number;
 }

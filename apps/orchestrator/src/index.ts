@@ -1,4 +1,7 @@
-/** Assembles the orchestrator: the relay from the outbox to the queue, the recovery of what was lost, and the removal of what nobody needs. */
+/**
+ * Assembles the orchestrator: the relay from the outbox to the queue, the recovery of what was lost, deliveries to webhooks, and the removal
+ * of what nobody needs.
+ */
 import { join } from 'node:path';
 import { type Config, requireDatabase } from '@rela/config';
 import { type Database, migrate, openDatabase } from '@rela/database';
@@ -11,6 +14,7 @@ import { Outages } from './outages.js';
 import { requeueLost, resendMissing } from './recovery.js';
 import { relayOutbox } from './relay.js';
 import { keepGoing, rest } from './rounds.js';
+import { Deliverer } from './webhooks/deliver.js';
 
 export interface Orchestrator {
   /** Ends the rounds that run and closes every connection. Nothing is lost by it. */
@@ -21,12 +25,15 @@ export interface OrchestratorOptions {
   /** Ends the start while it still waits for a server. */
   signal?: AbortSignal;
   log?: Logger;
+  /** Seconds after each attempt at a delivery that failed. Default: `RETRY_SECONDS`, over three days. */
+  deliverySchedule?: readonly number[];
 }
 
 /** The outbox is looked at this often even where no notification comes. */
 const RELAY_PAUSE_MS = 1000;
 /** While messages are sent, the next look is this soon: places in the queue become free, of which nobody tells. */
 const BUSY_RELAY_PAUSE_MS = 20;
+const DELIVERY_PAUSE_MS = 1000;
 const RECOVERY_PAUSE_MS = 3000;
 const GARBAGE_PAUSE_MS = 3600_000;
 const START_BACKOFF_MS = 1000;
@@ -52,7 +59,7 @@ async function whenThere<T>(
 }
 
 /**
- * Starts relay and recovery. Resolves once the database is migrated and both servers answered; waits for them as long
+ * Starts its loops. Resolves once the database is migrated and both servers answered; waits for them as long
  * as that takes. Several orchestrators at once are harmless.
  * @throws ConfigError without a database, MigrationError, QueueUrlError
  */
@@ -86,12 +93,22 @@ export async function startOrchestrator(
 
   const store = openStore(config.storageUrl, { cacheFolder: join(config.home, 'cache') });
   const garbage = { ...config.garbage, database, store, log, signal };
-  const loops = startLoops({ database, queue, outages, log, signal, garbage });
+  const deliveries = new Bell();
+  const deliverer = new Deliverer({
+    ...{ database, outages, log, allowPrivateAddresses: config.privateAddresses },
+    ...(options.deliverySchedule ? { schedule: options.deliverySchedule } : {}),
+    onEnd: () => deliveries.ring(),
+  });
+  const loops = startLoops({ database, queue, outages, log, signal, garbage, deliverer, deliveries });
   log.info('relaying');
   return {
     async stop() {
       stopping.abort();
       await loops;
+      await deliverer.stop().catch((error: unknown) => {
+        if (!outages.explains(error))
+          log.error({ err: error }, 'deliveries were not noted; they are sent again');
+      });
       await queue.close();
       await database.close();
       log.info('stopped');
@@ -101,8 +118,8 @@ export async function startOrchestrator(
 
 function databaseOptions(config: Config, log: Logger) {
   return {
-    // Relay and recovery ask one thing at a time each; a sweep holds one and asks by another.
-    connections: 4,
+    // Relay, recovery and deliveries ask one thing at a time each; a sweep holds one and asks by another.
+    connections: 5,
     maxAttempts: config.maxAttempts,
     tenantLimits: config.tenantLimits,
     onError: (error: Error) => log.debug({ err: error }, 'a connection to the database broke'),
@@ -116,15 +133,21 @@ async function startLoops(parts: {
   log: Logger;
   signal: AbortSignal;
   garbage: GarbageOptions;
+  deliverer: Deliverer;
+  deliveries: Bell;
 }): Promise<void> {
-  const { database, outages, signal } = parts;
+  const { database, outages, signal, deliverer, deliveries } = parts;
   const bell = new Bell();
   let pause = RELAY_PAUSE_MS;
-  // Without it the relay looks once a second, so nothing waits for this to succeed.
-  const listening = whenThere('database', () => database.outbox.listen(() => bell.ring()), {
-    outages,
-    signal,
-  });
+  // Without it they look once a second, so nothing waits for this to succeed.
+  const listening = whenThere(
+    'database',
+    async () => {
+      await database.outbox.listen(() => bell.ring());
+      await database.deliveries.listen(() => deliveries.ring());
+    },
+    { outages, signal },
+  );
   await Promise.all([
     keepGoing(
       {
@@ -150,6 +173,14 @@ async function startLoops(parts: {
     ),
     keepGoing(
       {
+        name: 'the sending to webhooks',
+        work: () => deliverer.round(),
+        pause: () => deliveries.wait(DELIVERY_PAUSE_MS, signal),
+      },
+      parts,
+    ),
+    keepGoing(
+      {
         name: 'the removal of what nobody needs',
         work: async () => void (await sweepGarbage(parts.garbage)),
         pause: () => rest(GARBAGE_PAUSE_MS, signal),
@@ -158,7 +189,7 @@ async function startLoops(parts: {
     ),
     listening.catch((error: unknown) => {
       if (!signal.aborted)
-        parts.log.error({ err: error }, 'cannot listen to the outbox; looking once a second');
+        parts.log.error({ err: error }, 'cannot listen to the database; looking once a second');
     }),
   ]);
 }

@@ -95,7 +95,9 @@ export const Settings = z.object({
   PRIVATE_ADDRESSES: z
     .enum(['true', 'false'])
     .default('false')
-    .describe('whether CSV manifests may name addresses of private networks and of the worker itself'),
+    .describe(
+      'whether CSV manifests and webhooks may name addresses of private networks and of the service itself',
+    ),
   ENGINE: z
     .enum(['auto', 'compiled', 'webgpu', 'cuda', 'eager'])
     .default('auto')
@@ -149,6 +151,11 @@ export const Settings = z.object({
     .describe(
       'jobs that ended this long ago are forgotten, with their runs, metrics and models. Absent: never',
     ),
+  RETAIN_DELIVERIES_DAYS: z.coerce
+    .number()
+    .positive()
+    .default(30)
+    .describe('what was sent to webhooks, and what they answered, is forgotten after so long'),
   MAX_ATTEMPTS: z.coerce.number().int().positive().default(5).describe('tries of a stage before it fails'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 });
@@ -184,7 +191,12 @@ export interface Config {
   leaseSeconds: number;
   checkpointSeconds: number;
   maxAttempts: number;
-  garbage: { graceSeconds: number; resultSeconds: number; jobSeconds: number | null };
+  garbage: {
+    graceSeconds: number;
+    resultSeconds: number;
+    jobSeconds: number | null;
+    deliverySeconds: number;
+  };
   logLevel: string;
 }
 
@@ -242,6 +254,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
       graceSeconds: read.GARBAGE_GRACE_SECONDS,
       resultSeconds: DAY * read.RETAIN_RESULTS_DAYS,
       jobSeconds: read.RETAIN_JOBS_DAYS === undefined ? null : DAY * read.RETAIN_JOBS_DAYS,
+      deliverySeconds: DAY * read.RETAIN_DELIVERIES_DAYS,
     },
     logLevel: read.LOG_LEVEL,
   };

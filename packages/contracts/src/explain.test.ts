@@ -77,3 +77,11 @@ it('refuses a clip of 0, a budget without a bound, and an init that names nothin
     'runs[0].init',
   ]);
 });
+
+it('does not repeat the password of an address: refusals are logged', () => {
+  const [fault] = faults({
+    dataset: 'd',
+    runs: [{ ...run, name: '~ https://me:pass@word@example.com/?a=@' }],
+  });
+  expect(fault?.message).toContain('https://…@example.com/?a=@');
+});

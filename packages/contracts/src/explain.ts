@@ -78,6 +78,9 @@ function nearestBranch(
   return only.map((issue) => ({ ...issue, path: [...path, ...issue.path] }));
 }
 
+/** Refusals are logged: the password in an address is not for the log. */
+const withoutUser = (text: string): string => text.replace(/(:\/\/)[^/?#]*@/g, '$1…@');
+
 /** One entry a fault: the field, and a sentence about it. `schema` is the JSON schema of what was parsed. */
 export function explainIssues(
   issues: readonly z.core.$ZodIssue[],
@@ -119,7 +122,7 @@ export function explainIssues(
     const value = valueAt(input, issue.path);
     const shown =
       typeof value === 'number' || typeof value === 'string'
-        ? ` (got ${JSON.stringify(value).slice(0, 80)})`
+        ? ` (got ${withoutUser(JSON.stringify(value)).slice(0, 80)})`
         : '';
     return [{ field: fieldName(issue.path), message: `${issue.message}${shown}` }];
   });

@@ -21,3 +21,4 @@ export * from './targets.js';
 export * from './tenant.js';
 export * from './training.js';
 export * from './views.js';
+export * from './webhook.js';

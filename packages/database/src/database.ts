@@ -7,6 +7,7 @@ import { createApiKeys } from './repositories/api-keys.js';
 import { createArtifacts, createModels } from './repositories/artifacts.js';
 import { createDatasets } from './repositories/datasets.js';
 import { createDeadLetters } from './repositories/dead-letters.js';
+import { createDeliveries } from './repositories/deliveries.js';
 import { createEvents } from './repositories/events.js';
 import { createGarbage } from './repositories/garbage.js';
 import { createIdempotency } from './repositories/idempotency.js';
@@ -20,6 +21,7 @@ import type { TenantScope } from './repositories/scope.js';
 import { createStages } from './repositories/stages.js';
 import { createTargets } from './repositories/targets.js';
 import { createTenants } from './repositories/tenants.js';
+import { createWebhooks } from './repositories/webhooks.js';
 
 export interface DatabaseOptions {
   /** Most connections of this process, the one for LISTEN not counted. Default 5. */
@@ -44,6 +46,7 @@ export interface TenantDatabase {
   deadLetters: ReturnType<typeof createDeadLetters>;
   targets: ReturnType<typeof createTargets>;
   events: Pick<ReturnType<typeof createEvents>, 'list'>;
+  webhooks: ReturnType<typeof createWebhooks>;
   idempotency: ReturnType<typeof createIdempotency>;
   apiKeys: ReturnType<typeof createApiKeys>;
   /** The tenant itself. */
@@ -61,6 +64,7 @@ export interface Database extends TenantDatabase {
   stages: ReturnType<typeof createStages>;
   events: ReturnType<typeof createEvents>;
   outbox: ReturnType<typeof createOutbox>;
+  deliveries: ReturnType<typeof createDeliveries>;
   garbage: ReturnType<typeof createGarbage>;
   /** The same for one tenant. */
   of(tenantId: string): TenantDatabase;
@@ -116,6 +120,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     deadLetters: translating(createDeadLetters(connection, tenant)),
     targets: translating(createTargets(connection, tenant)),
     events: translating(createEvents(connection, listener, tenant)),
+    webhooks: translating(createWebhooks(connection, tenant)),
     idempotency: translating(createIdempotency(connection, tenant)),
     apiKeys: translating(createApiKeys(connection, listener, tenant)),
     quotas: translating(createQuotas(connection, tenant)),
@@ -129,6 +134,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     ...sections(null),
     tenants,
     outbox: translating(createOutbox(connection, listener, limits)),
+    deliveries: translating(createDeliveries(connection, listener)),
     garbage: translating(createGarbage(connection)),
     of(tenantId) {
       const known = ofTenants.get(tenantId);

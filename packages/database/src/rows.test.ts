@@ -1,3 +1,4 @@
+import { WebhookCreate } from '@rela/contracts';
 import pg from 'pg';
 import { expect, it } from 'vitest';
 import { openDatabase } from './database.js';
@@ -44,6 +45,9 @@ async function fill(): Promise<string> {
   const metric = { epoch: 0, phase: 'rela' as const, rho: null, classifierAccuracy: null, seconds: 0.1 };
   await database.runs.appendMetrics(claim, [{ ...metric, step: 1, loss: 0.1 + 0.2 }]);
   await database.jobs.cancel((await database.jobs.create(await examplePlan(database))).id);
+  const hook = await database.webhooks.create(WebhookCreate.parse({ url: 'https://example.com/' }));
+  await database.webhooks.ping(hook.id);
+  await database.deliveries.claim({ limit: 1, perWebhook: 1, leaseSeconds: 60 });
   await database.artifacts.record({ digest: digestOf('upload'), bytes: 7, mediaType: 'image/png' });
   await database.idempotency.begin({ key: 'a', route: 'POST /v1/jobs', requestDigest: 'd' });
   await database.apiKeys.create({ name: 'platform', scope: 'submit' });

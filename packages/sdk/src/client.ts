@@ -9,6 +9,7 @@ import { ModelsApi } from './resources/models.js';
 import { PriorsApi } from './resources/priors.js';
 import { RunsApi } from './resources/runs.js';
 import { TargetsApi } from './resources/targets.js';
+import { WebhooksApi } from './resources/webhooks.js';
 import { Transport } from './transport.js';
 
 export interface ClientOptions {
@@ -39,6 +40,7 @@ export class RelaClient {
   readonly runs: RunsApi;
   readonly models: ModelsApi;
   readonly targets: TargetsApi;
+  readonly webhooks: WebhooksApi;
   readonly deadLetters: DeadLettersApi;
   readonly keys: KeysApi;
   readonly health: HealthApi;
@@ -52,6 +54,7 @@ export class RelaClient {
     this.runs = new RunsApi(transport);
     this.models = new ModelsApi(transport);
     this.targets = new TargetsApi(transport);
+    this.webhooks = new WebhooksApi(transport);
     this.deadLetters = new DeadLettersApi(transport);
     this.keys = new KeysApi(transport);
     this.health = new HealthApi(transport);

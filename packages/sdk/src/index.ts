@@ -13,4 +13,5 @@ export type { ModelsApi } from './resources/models.js';
 export type { PriorInput, PriorsApi } from './resources/priors.js';
 export type { RunsApi } from './resources/runs.js';
 export type { TargetsApi, TargetsListOptions } from './resources/targets.js';
+export type { DeliveryListOptions, WebhookChange, WebhookInput, WebhooksApi } from './resources/webhooks.js';
 export type { RequestOptions } from './transport.js';

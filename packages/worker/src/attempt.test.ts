@@ -70,6 +70,7 @@ async function attempt(handler: StageHandler, shutdown = new AbortController().s
     worker: 'test',
     leaseSeconds: 5,
     maxAttempts: 3,
+    device: 'cpu',
     log,
   };
   await attemptStage(options, { stageId, dispatch }, shutdown);
@@ -124,7 +125,7 @@ async function useTraining(limits: JobLimits = {}): Promise<string> {
   const { datasetId } = await stage();
   const training = Training.parse({ method: { name: 'byol' } });
   const { id } = await database.jobs.create({
-    ...{ name: null, datasetId: datasetId!, priorId: null, reuse: false, labels: {}, limits },
+    ...{ name: null, datasetId: datasetId!, priorId: null, reuse: false, labels: {}, limits, priority: 0 },
     runs: [{ ...training, name: 'only' }],
     stages: [
       {

@@ -43,6 +43,12 @@ const BODIES: Record<string, ((value: string) => unknown) | null> = {
   createKey: () => ({ name: 'mine', scope: 'read' }),
   rotateKey: () => ({ graceSeconds: 0 }),
   revokeKey: null,
+  createWebhook: () => ({ url: 'https://example.org/hook' }),
+  updateWebhook: () => ({ enabled: false }),
+  deleteWebhook: null,
+  renewWebhookSecret: null,
+  pingWebhook: null,
+  redeliverWebhookDelivery: null,
 };
 /** Of operations that take several kinds of things, the others. */
 const FURTHER: Record<string, ((value: string) => unknown)[]> = {

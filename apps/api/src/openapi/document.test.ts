@@ -6,6 +6,7 @@ import { examples } from './examples.js';
 interface Document {
   openapi: string;
   paths: Record<string, Record<string, { operationId?: string; summary?: string }>>;
+  webhooks: Record<string, unknown>;
   components: { schemas: Record<string, { examples?: unknown[] }> };
 }
 
@@ -64,6 +65,16 @@ it('lists every route with a summary and a name of its own', () => {
       'GET /v1/models/{digest}',
       'GET /v1/targets',
       'GET /v1/tenant',
+      'GET /v1/webhooks',
+      'POST /v1/webhooks',
+      'GET /v1/webhooks/{id}',
+      'PATCH /v1/webhooks/{id}',
+      'DELETE /v1/webhooks/{id}',
+      'POST /v1/webhooks/{id}/secret',
+      'POST /v1/webhooks/{id}/ping',
+      'GET /v1/webhooks/{id}/deliveries',
+      'GET /v1/webhooks/{id}/deliveries/{delivery}',
+      'POST /v1/webhooks/{id}/deliveries/{delivery}/redeliver',
     ].sort(),
   );
   const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
@@ -78,6 +89,12 @@ it('names the resources as components and refers to nothing that is not there', 
   const references = JSON.stringify(document).match(/#\/components\/schemas\/[\w.]+/g) ?? [];
   expect(references.length).toBeGreaterThan(0);
   for (const reference of new Set(references)) expect(names).toContain(reference.split('/').at(-1));
+});
+
+it('says what webhooks receive', () => {
+  expect(Object.keys(document.webhooks)).toEqual(['event']);
+  expect(JSON.stringify(document.webhooks)).toContain('"#/components/schemas/WebhookPayload"');
+  expect(JSON.stringify(document.components.schemas.WebhookPayload)).toContain('job.succeeded');
 });
 
 it('shows examples that the schemas accept', () => {

@@ -4,6 +4,7 @@ import fastifySwaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { addExamples } from './examples.js';
+import { addSent } from './sent.js';
 
 const description = `Training acceleration as a service. A job trains image encoders on a data set, with ReLA and
 without; every resource below is created with POST, listed newest first, and looked up by id.
@@ -35,13 +36,14 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
         { name: 'jobs', description: 'What is to be trained, and what happens to it' },
         { name: 'runs', description: 'One training each' },
         { name: 'models', description: 'Trained backbones' },
+        { name: 'webhooks', description: 'Addresses that are told of what happens to jobs' },
         { name: 'artifacts', description: 'Uploaded files' },
         { name: 'tenants', description: 'Who you are, and your keys' },
         { name: 'health', description: 'For load balancers and supervisors' },
       ],
     },
     transform: jsonSchemaTransform,
-    transformObject: (document) => addExamples(jsonSchemaTransformObject(document)),
+    transformObject: (document) => addSent(addExamples(jsonSchemaTransformObject(document))),
   });
   await app.register(fastifySwaggerUi, {
     routePrefix: '/docs',

@@ -1,5 +1,5 @@
 /** Example bodies, shown at /docs. A test parses each with its schema, so they cannot rot. */
-import { DatasetCreate, JobCreate, JobRetry, PriorCreate } from '@rela/contracts';
+import { DatasetCreate, JobCreate, JobRetry, PriorCreate, WebhookCreate } from '@rela/contracts';
 import type { jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 
@@ -51,6 +51,18 @@ export const examples: Record<string, { schema: z.ZodType; bodies: unknown[] }> 
       {
         name: 'untrained',
         source: { kind: 'random', backbone: { name: 'resnet18-narrow' }, imageSize: 28, channels: 1 },
+      },
+    ],
+  },
+  WebhookCreate: {
+    schema: WebhookCreate,
+    bodies: [
+      { url: 'https://example.com/hooks/rela' },
+      {
+        url: 'https://example.com/hooks/rela',
+        events: ['job.running', 'job.failed', 'run.succeeded'],
+        labels: { team: 'vision' },
+        description: 'the chat of the vision team',
       },
     ],
   },

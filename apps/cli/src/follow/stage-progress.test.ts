@@ -15,6 +15,7 @@ function jobOf(...stages: Partial<StageSummary>[]): Job {
     choice: null,
     warnings: [],
     labels: {},
+    priority: 0,
     limits: {},
     runs: [{ id: 'run_1', name: 'control', status: 'running' }],
     stages: stages.map((stage) => ({

@@ -25,6 +25,14 @@ export interface Retention {
   resultSeconds: number;
   /** Jobs that ended this long ago are forgotten, with their runs, metrics and events; null: never. */
   jobSeconds: number | null;
+  /** Deliveries to webhooks that ended this long ago, or that wait for so long for one that is off, are forgotten with their attempts. */
+  deliverySeconds: number;
+}
+
+export interface Forgotten {
+  results: number;
+  jobs: number;
+  deliveries: number;
 }
 
 /** "gc" in ASCII, behind the service's own number: one sweep at a time, over all orchestrators. */
@@ -32,6 +40,7 @@ const SWEEP_LOCK = 0x7265_6c61_6763n;
 const LONGEST_COLLECTION_MS = 3600_000;
 const JOBS_AT_ONCE = 100;
 const RESULTS_AT_ONCE = 1000;
+const DELIVERIES_AT_ONCE = 1000;
 
 /** Where rows name artifacts: as text in which digests are looked for. */
 const NAMING = Prisma.sql`
@@ -79,7 +88,7 @@ export function createGarbage({ prisma, transaction }: Connection) {
     },
 
     /** Forgets what is older than it is kept. @returns how many of each */
-    async forget({ resultSeconds, jobSeconds }: Retention): Promise<{ results: number; jobs: number }> {
+    async forget({ resultSeconds, jobSeconds, deliverySeconds }: Retention): Promise<Forgotten> {
       let results = 0;
       for (;;) {
         const gone = await prisma.$executeRaw`
@@ -95,7 +104,17 @@ export function createGarbage({ prisma, transaction }: Connection) {
         jobs += gone;
         if (gone < JOBS_AT_ONCE) break;
       }
-      return { results, jobs };
+      let deliveries = 0;
+      for (;;) {
+        const gone = await prisma.$executeRaw`
+          DELETE FROM webhook_delivery WHERE id IN (
+            SELECT id FROM webhook_delivery WHERE ended_at < ${ago(deliverySeconds)}
+              OR (status = 'pending' AND available_at < ${ago(deliverySeconds)})
+            LIMIT ${DELIVERIES_AT_ONCE} FOR UPDATE SKIP LOCKED)`;
+        deliveries += gone;
+        if (gone < DELIVERIES_AT_ONCE) break;
+      }
+      return { results, jobs, deliveries };
     },
 
     /** Collects every digest that a row names. @returns the name of this collection, which the next one ends */

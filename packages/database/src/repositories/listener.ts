@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { whenAvailable } from '../available.js';
+import { DELIVERY_CHANNEL } from '../state/delivery-state.js';
 import { EVENT_CHANNEL, KEY_CHANNEL, OUTBOX_CHANNEL } from '../state/events.js';
 
 export interface ListenHandle {
@@ -17,6 +18,7 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+const CHANNELS = [EVENT_CHANNEL, OUTBOX_CHANNEL, DELIVERY_CHANNEL, KEY_CHANNEL];
 const CONNECT_MILLISECONDS = 5_000;
 /** A connection that a network swallowed is found out by asking. */
 const CHECK_MILLISECONDS = 15_000;
@@ -41,9 +43,7 @@ export function createListener(url: string, onError: (error: Error) => void): Li
     });
     try {
       await client.connect();
-      await client.query(
-        [EVENT_CHANNEL, OUTBOX_CHANNEL, KEY_CHANNEL].map((name) => `LISTEN ${name}`).join('; '),
-      );
+      await client.query(CHANNELS.map((channel) => `LISTEN ${channel}`).join('; '));
     } catch (error) {
       client.connection.stream.destroy();
       throw error;

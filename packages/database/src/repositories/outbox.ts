@@ -49,7 +49,8 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener,
 
   return {
     /** Messages to be sent now, with what stands before each as `priority`. They stay until `markSent`. */
-    take: (limit: number): Promise<OutboxMessage[]> => direct.$queryRaw<OutboxMessage[]>`
+    async take(limit: number): Promise<OutboxMessage[]> {
+      return direct.$queryRaw<OutboxMessage[]>`
       WITH RECURSIVE waiting (kind, tenant_id) AS (
         (SELECT kind, tenant_id FROM outbox WHERE sent_at IS NULL ORDER BY kind, tenant_id LIMIT 1)
         UNION ALL
@@ -98,7 +99,8 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener,
       )
       SELECT id::text AS id, stage_id AS "stageId", kind, dispatch, least(before, ${LAST_PLACE}) AS priority,
         greatest(0, extract(epoch FROM available_at - clock_timestamp()) * 1000)::int AS "delayMs"
-      FROM placed ORDER BY before, id LIMIT ${limit}`,
+      FROM placed ORDER BY before, id LIMIT ${limit}`;
+    },
 
     async markSent(ids: string[]): Promise<void> {
       await direct.$queryRaw`

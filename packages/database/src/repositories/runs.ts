@@ -1,18 +1,10 @@
 /** Runs: what they measured and how far they are. Their state: state/run-state.ts. */
-import type {
-  Run,
-  RunMetric,
-  RunResult,
-  RunSpec,
-  RunStatus,
-  StageInputOf,
-  StageResultOf,
-} from '@rela/contracts';
+import type { Run, RunMetric, RunStatus, StageInputOf, StageResultOf } from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
-import type { Prisma } from '../generated/client.js';
 import { appendEvents, lockJob } from '../state/events.js';
 import type { Claim } from './claim.js';
 import { fromJson } from './json.js';
+import { toRun, WITH_CHECKPOINT } from './run-views.js';
 import { ofOwnJob, type TenantScope } from './scope.js';
 
 export interface StoredCheckpoint {
@@ -33,33 +25,6 @@ export interface RunTraining {
 
 /** The newest, and the one before in case the newest turns out to be damaged. */
 const KEPT_CHECKPOINTS = 2;
-
-const WITH_CHECKPOINT = {
-  include: {
-    stages: {
-      where: { kind: 'train' },
-      select: { checkpoints: { orderBy: { step: 'desc' }, take: 1 } },
-    },
-  },
-} satisfies Prisma.RunDefaultArgs;
-
-function toRun(row: Prisma.RunGetPayload<typeof WITH_CHECKPOINT>): Run {
-  const checkpoint = row.stages.flatMap((stage) => stage.checkpoints)[0];
-  return {
-    id: row.id,
-    jobId: row.jobId,
-    name: row.name,
-    status: row.status as RunStatus,
-    spec: fromJson<RunSpec>(row.spec),
-    result: row.result === null ? null : fromJson<RunResult>(row.result),
-    reused: row.reused,
-    checkpoint: checkpoint ? { step: checkpoint.step, createdAt: checkpoint.createdAt.toISOString() } : null,
-    error: row.error,
-    createdAt: row.createdAt.toISOString(),
-    startedAt: row.startedAt?.toISOString() ?? null,
-    endedAt: row.endedAt?.toISOString() ?? null,
-  };
-}
 
 /** Locks the claim's stage against being taken over until the transaction ends. @returns false where it already was */
 async function holds(tx: Transaction, { stageId, fence }: Claim): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { WebhookCreate } from '@rela/contracts';
 import { expect, it } from 'vitest';
 import { claimOf, complete, digestOf, examplePlan, resultOf, stageOf } from '../testing/examples.js';
 import { useScratch } from '../testing/scratch.js';
@@ -41,12 +42,16 @@ it('forgets results that no job takes any more, and keeps one that was taken aga
   const options = { reuse: true, salt: 'kept', shards: 1 };
   const first = await database.jobs.create(await examplePlan(database, options));
   await complete(database, first, ['embed-0', 'reduce']);
-  await database.garbage.forget({ resultSeconds: DAY, jobSeconds: null });
+  await database.garbage.forget({ resultSeconds: DAY, jobSeconds: null, deliverySeconds: DAY });
   const second = await database.jobs.create(await examplePlan(database, options));
   const claim = await claimOf(database, await stageOf(database, second, 'embed-0'));
   expect(claim.existing).toEqual(resultOf('embed'));
   // What was taken a moment ago is younger than what was not.
-  const { results } = await database.garbage.forget({ resultSeconds: 0, jobSeconds: null });
+  const { results } = await database.garbage.forget({
+    resultSeconds: 0,
+    jobSeconds: null,
+    deliverySeconds: DAY,
+  });
   expect(results).toBeGreaterThan(0);
   const third = await database.jobs.create(await examplePlan(database, options));
   expect((await claimOf(database, await stageOf(database, third, 'embed-0'))).existing).toBeNull();
@@ -58,8 +63,12 @@ it('forgets jobs that ended long ago, and what only they named', async () => {
   const old = await database.jobs.create(await examplePlan(database, plan));
   await complete(database, old, ['embed-0', 'reduce', 'train-0', 'evaluate-0']);
   const open = await database.jobs.create(await examplePlan(database, plan));
-  expect((await database.garbage.forget({ resultSeconds: DAY, jobSeconds: DAY })).jobs).toBe(0);
-  expect((await database.garbage.forget({ resultSeconds: 0, jobSeconds: 0 })).jobs).toBe(1);
+  expect(
+    (await database.garbage.forget({ resultSeconds: DAY, jobSeconds: DAY, deliverySeconds: DAY })).jobs,
+  ).toBe(0);
+  expect(
+    (await database.garbage.forget({ resultSeconds: 0, jobSeconds: 0, deliverySeconds: DAY })).jobs,
+  ).toBe(1);
   expect(await database.jobs.get(old.id)).toBeNull();
   expect(await database.jobs.get(open.id)).toMatchObject({ status: 'queued' });
   const collection = await database.garbage.collect();
@@ -67,4 +76,30 @@ it('forgets jobs that ended long ago, and what only they named', async () => {
   expect(await database.garbage.unnamed(collection, [model])).toEqual([model]);
   await database.garbage.forgetArtifact(model);
   expect(await database.models.get(model)).toBeNull();
+});
+
+it('forgets deliveries that ended long ago, or that nobody could be sent for long, and keeps those under way', async () => {
+  const { database } = scratch;
+  const { id } = await database.webhooks.create(WebhookCreate.parse({ url: 'https://example.com/' }));
+  await database.webhooks.ping(id);
+  await database.webhooks.ping(id);
+  const [first, second] = await database.deliveries.claim({ limit: 2, perWebhook: 2, leaseSeconds: 60 });
+  const outcome = { status: 200, error: null, milliseconds: 1, answer: '', counts: true, disable: null };
+  await database.deliveries.note([
+    { ...outcome, id: first!.id, attempt: 1, retrySeconds: null },
+    { ...outcome, id: second!.id, attempt: 1, error: 'It answered 500.', retrySeconds: 3600 },
+  ]);
+  const retention = { resultSeconds: DAY, jobSeconds: null };
+  expect(await database.garbage.forget({ ...retention, deliverySeconds: DAY })).toMatchObject({
+    deliveries: 0,
+  });
+  expect(await database.garbage.forget({ ...retention, deliverySeconds: 0 })).toMatchObject({
+    deliveries: 1,
+  });
+  const kept = await database.webhooks.deliveries(id, { limit: 10 });
+  expect(kept.items.map((delivery) => delivery.id)).toEqual([second!.id]);
+  // Due an hour ago, in an hour from now: nothing has sent it since.
+  expect(await database.garbage.forget({ ...retention, deliverySeconds: -7200 })).toMatchObject({
+    deliveries: 1,
+  });
 });

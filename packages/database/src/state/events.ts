@@ -2,6 +2,7 @@
 import type { JobStatus, NewJobEvent } from '@rela/contracts';
 import type { Statements, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
+import { insertDeliveries, type Told } from './delivery-state.js';
 
 /** Payload: the job's id. */
 export const EVENT_CHANNEL = 'rela_event';
@@ -78,12 +79,15 @@ export interface EventOfJob {
 const EVENTS_AT_ONCE = 20_000;
 
 /**
- * Appends `news`, those of a job in this order, and wakes those who listen; both become visible when the transaction commits. The caller
- * holds the locks of the jobs.
+ * Appends `news`, those of a job in this order, with a delivery for each webhook that is told of them, and wakes those who listen; all of it
+ * becomes visible when the transaction commits. The caller holds the locks of the jobs. Which webhooks are told is said by the same statement:
+ * where there are none, it is the only one.
  */
 export async function appendEventsOf(tx: Statements, news: EventOfJob[]): Promise<void> {
-  for (let start = 0; start < news.length; start += EVENTS_AT_ONCE)
-    await tx.$queryRaw`
+  const told: Told[] = [];
+  for (let start = 0; start < news.length; start += EVENTS_AT_ONCE) {
+    // The lock of a webhook: it is not removed before the deliveries that refer to it are there.
+    const rows = await tx.$queryRaw<{ told: Told[] | null }[]>`
       WITH news AS (
         SELECT value->>'jobId' AS job_id, value->'event' AS event,
           row_number() OVER (PARTITION BY value->>'jobId' ORDER BY ordinality)::int AS place
@@ -91,13 +95,25 @@ export async function appendEventsOf(tx: Statements, news: EventOfJob[]): Promis
       ), place AS (
         UPDATE job SET event_sequence = event_sequence + added.count
         FROM (SELECT job_id, count(*)::int AS count FROM news GROUP BY job_id) AS added WHERE job.id = added.job_id
-        RETURNING job.id, event_sequence - added.count AS last
+        RETURNING job.id, event_sequence - added.count AS last, job.labels, job.tenant_id
       ), appended AS (
         INSERT INTO job_event (job_id, sequence, type, payload)
         SELECT news.job_id, place.last + news.place, event->>'type', event - 'type'
         FROM news JOIN place ON place.id = news.job_id
+        RETURNING job_id, sequence, type, payload, at
+      ), told AS (
+        SELECT webhook.id AS "webhookId", appended.job_id AS "jobId", appended.sequence, appended.type, appended.payload,
+          appended.at
+        FROM appended JOIN place ON place.id = appended.job_id JOIN webhook ON webhook.tenant_id = place.tenant_id
+        WHERE webhook.enabled AND webhook.events @> to_jsonb(concat(appended.type, '.', appended.payload->>'status'))
+          AND place.labels @> webhook.labels
+        FOR KEY SHARE OF webhook
       )
-      SELECT pg_notify(${EVENT_CHANNEL}, id)::text AS notified FROM place`;
+      SELECT pg_notify(${EVENT_CHANNEL}, id)::text AS notified,
+        CASE WHEN row_number() OVER () = 1 THEN (SELECT jsonb_agg(told) FROM told) END AS told FROM place`;
+    told.push(...rows.flatMap((row) => row.told ?? []));
+  }
+  if (told.length > 0) await insertDeliveries(tx, told);
 }
 
 /** The same for one job. */

@@ -1,8 +1,8 @@
 /**
  * Every change of a status that there is. The pages beside this one make them; the database refuses all others, whoever asks (triggers of
- * migration 0005). The first state is that of a new row.
+ * migrations 0005 and 0050). The first state is that of a new row.
  */
-import type { DatasetStatus, JobStatus, StageStatus } from '@rela/contracts';
+import type { DatasetStatus, JobStatus, StageStatus, WebhookDeliveryStatus } from '@rela/contracts';
 
 type Table<Status extends string> = { first: Status; to: Record<Status, readonly Status[]> };
 
@@ -52,4 +52,13 @@ const stage: Table<StageStatus> = {
   },
 };
 
-export const TRANSITIONS = { dataset, job, run, stage };
+const webhook_delivery: Table<WebhookDeliveryStatus> = {
+  first: 'pending',
+  to: {
+    pending: ['delivered', 'failed'],
+    delivered: ['pending'],
+    failed: ['pending'],
+  },
+};
+
+export const TRANSITIONS = { dataset, job, run, stage, webhook_delivery };

@@ -2,11 +2,10 @@
  * Image files from the web: with a time limit, a size limit, repeated where repeating may help, and not from the networks that only
  * this machine can see, unless that is allowed. Who writes a manifest must not get to read what lies behind the service.
  */
-import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
-import ipaddr from 'ipaddr.js';
+import { assertPublicHost, hostOf, lookupPublic, PrivateAddressError } from '@rela/addresses';
 import { DecodeError } from '../image.js';
 
 export interface WebOptions {
@@ -57,6 +56,10 @@ export class WebFiles {
       } catch (error) {
         signal?.throwIfAborted();
         if (error instanceof DecodeError) throw error;
+        if (error instanceof PrivateAddressError)
+          throw new DecodeError(
+            `${error.message}; set PRIVATE_ADDRESSES=true where manifests may name those`,
+          );
         if (tries > retries) {
           const reason = timeout.aborted ? `no answer within ${timeoutSeconds} s` : reasonOf(error);
           throw new DecodeError(`${reason}, ${tries === 1 ? 'once' : `${tries} times`}`, { cause: error });
@@ -73,7 +76,7 @@ export class WebFiles {
   async #once(address: string, signal: AbortSignal): Promise<Uint8Array> {
     let url = parseAddress(address);
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-      if (!this.options.allowPrivateAddresses) assertPublic(url.hostname.replace(/^\[|\]$/g, ''));
+      if (!this.options.allowPrivateAddresses) assertPublicHost(hostOf(url));
       const response = await this.#request(url, signal);
       try {
         const { location } = response.headers;
@@ -122,36 +125,6 @@ function parseAddress(address: string): URL {
     throw new DecodeError(`is at ${url.protocol}; http and https are read`);
   if (url.username !== '' || url.password !== '') throw new DecodeError('has a user in its address');
   return url;
-}
-
-function isPublic(address: string): boolean {
-  return ipaddr.process(address).range() === 'unicast';
-}
-
-function assertPublic(host: string): void {
-  if (ipaddr.isValid(host) && !isPublic(host)) throw refusal(host);
-}
-
-function refusal(host: string): DecodeError {
-  return new DecodeError(
-    `${host} is an address of a private network; set PRIVATE_ADDRESSES=true where manifests may name those`,
-  );
-}
-
-/** Looks a name up and passes on public addresses only; the connection is made to one of those, so a second answer changes nothing. */
-function lookupPublic(
-  host: string,
-  options: LookupOptions,
-  callback: (error: Error | null, address: string | LookupAddress[], family?: number) => void,
-): void {
-  lookup(host, { ...options, all: true }, (error, addresses) => {
-    if (error) return callback(error, []);
-    const open = addresses.filter(({ address }) => isPublic(address));
-    const [first] = open;
-    if (!first) return callback(refusal(host), []);
-    if (options.all) callback(null, open);
-    else callback(null, first.address, first.family);
-  });
 }
 
 function reasonOf(error: unknown): string {

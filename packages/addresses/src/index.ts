@@ -1,0 +1,9 @@
+/** The face of the package: what may be called, and the guard of a connection. */
+export {
+  assertPublicHost,
+  hostOf,
+  isPublic,
+  lookupPublic,
+  lookupPublicBy,
+  PrivateAddressError,
+} from './public.js';
