@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Appraisal, AutoPrior, BlendPrior, DEFAULT_GATES, Gates, PriorChoice } from './appraisal.js';
 import { Digest, Name, Reference, Timestamp } from './identifiers.js';
+import { MAX_RUNS, Matrix } from './matrix.js';
 import { Problem } from './problem.js';
 import { Progress } from './progress.js';
 import { RunSpec } from './training.js';
@@ -84,7 +85,15 @@ export const JobCreate = z
       'id, name or digest of a prior, candidates to choose from, or several to blend; needed where a run uses ReLA, and for targets',
     ),
     gates: Gates.default(DEFAULT_GATES).describe('when a prior is refused or flagged before it is used'),
-    runs: z.array(RunSpec).max(64).default([]).describe('may be left out where targets are asked for'),
+    runs: z
+      .array(RunSpec)
+      .max(MAX_RUNS, {
+        error: ({ input }) =>
+          `has ${(input as unknown[]).length} runs, and a job may have ${MAX_RUNS}; submit the others in another one`,
+      })
+      .default([])
+      .describe('may be left out where targets are asked for'),
+    matrix: Matrix.optional(),
     targets: TargetsRequest.optional().describe(
       'make targets whether a run of this job uses them or not, to train with them elsewhere',
     ),
@@ -97,6 +106,10 @@ export const JobCreate = z
   })
   .meta({ id: 'JobCreate' });
 export type JobCreate = z.infer<typeof JobCreate>;
+
+/** The same once its matrix is multiplied out. */
+export const JobRequest = JobCreate.omit({ matrix: true });
+export type JobRequest = z.infer<typeof JobRequest>;
 
 export const JobRetry = z
   .strictObject({
@@ -137,7 +150,12 @@ export const Job = z
     name: z.string().nullable(),
     status: JobStatus,
     datasetId: z.string(),
-    priorId: z.string().nullable().describe('null also while it is being chosen, and of a blend'),
+    priorId: z
+      .string()
+      .nullable()
+      .describe(
+        'of the runs that have none of their own in their `spec`; null also while it is being chosen, of a blend, and where each of several is the prior of some runs alone',
+      ),
     blend: z
       .array(z.object({ prior: Digest, weight: z.number() }))
       .nullable()

@@ -4,7 +4,7 @@ import { Appraisal, Gates, PriorChoice } from './appraisal.js';
 import { DatasetCreate, ShardReference } from './dataset.js';
 import { EvaluateTask, FeatureFiles, FinetuneResult } from './evaluation.js';
 import { Digest, Timestamp } from './identifiers.js';
-import { JobCreate } from './job.js';
+import { JobRequest } from './job.js';
 import { EndedBy, ValidationPoint } from './optimization.js';
 import { Preprocessing, Prior } from './prior.js';
 import { Progress } from './progress.js';
@@ -65,7 +65,7 @@ export const AppraiseInput = z.object({
 });
 export const ChooseInput = z.object({
   kind: z.literal('choose'),
-  request: JobCreate,
+  request: JobRequest,
   datasetId: z.string(),
   dataset: Digest,
   candidates: z.array(Prior),
@@ -74,6 +74,10 @@ export const ChooseInput = z.object({
   student: z
     .object({ backbone: BackboneSpec, size: z.int().positive() })
     .describe('the untrained backbone that the targets are compared with'),
+  priors: z
+    .array(z.object({ reference: z.string(), prior: Prior }))
+    .optional()
+    .describe('that runs name as their own'),
   inits: z.array(z.object({ run: z.int(), weights: Digest })).describe('weights that runs start from'),
   transfers: z
     .array(z.object({ reference: z.string(), name: z.string(), digest: Digest }))

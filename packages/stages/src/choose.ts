@@ -69,6 +69,7 @@ export async function choosePrior(
   const known = {
     dataset: { id: input.datasetId, status: 'ready' as const, digest: input.dataset },
     ...{ manifest, prior },
+    priors: new Map((input.priors ?? []).map(({ reference, prior: own }) => [reference, own])),
     starts: new Map(input.inits.map(({ run, weights }) => [run, { init: { weights, difference: null } }])),
     transfers: new Map(input.transfers.map(({ reference, ...rest }) => [reference, rest])),
   };

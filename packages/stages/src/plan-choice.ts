@@ -3,8 +3,8 @@ import type {
   BackboneSpec,
   DatasetManifest,
   Gates,
-  JobCreate,
   JobPlan,
+  JobRequest,
   PlannedStage,
   Prior,
   SampledShard,
@@ -49,8 +49,8 @@ export function appraiseStage(options: AppraiseOptions): PlannedStage {
 }
 
 interface ChoiceOptions {
-  request: JobCreate;
-  known: Pick<CheckedResources, 'starts' | 'transfers'>;
+  request: JobRequest;
+  known: Pick<CheckedResources, 'priors' | 'starts' | 'transfers'>;
   dataset: string;
   candidates: Prior[];
   sample: SampledShard[];
@@ -79,6 +79,7 @@ export function awaitChoice(plan: JobPlan, options: ChoiceOptions): JobPlan {
     input: {
       ...{ kind: 'choose', request, datasetId: plan.datasetId, dataset, candidates, sample },
       ...{ most: widest, student },
+      priors: [...(known.priors ?? [])].map(([reference, prior]) => ({ reference, prior })),
       inits: [...(known.starts ?? [])].flatMap(([run, { init }]) =>
         init ? [{ run, weights: init.weights }] : [],
       ),
@@ -99,4 +100,4 @@ export function awaitChoice(plan: JobPlan, options: ChoiceOptions): JobPlan {
   return { ...plan, priorId: null, stages: [...appraisals, choose, ...waiting] };
 }
 
-const byOf = ({ prior }: JobCreate) => (typeof prior === 'object' && 'auto' in prior ? prior.by : 'score');
+const byOf = ({ prior }: JobRequest) => (typeof prior === 'object' && 'auto' in prior ? prior.by : 'score');

@@ -1,16 +1,17 @@
-/** From a request for a job to its plan: looks up what it names and checks that it can run. */
+/** From a request for a job to its plan: multiplies it out, looks up what it names, and checks that it can run. */
 import {
   type Dataset,
   DatasetManifest,
   fieldName,
-  type JobCreate,
   type JobPlan,
+  type JobRequest,
   type Prior,
   ProblemError,
 } from '@rela/contracts';
 import { planJob, type TransferDataset } from '@rela/stages';
 import type { ApiDependencies } from '../dependencies.js';
 import { findDataset, findPrior } from '../references.js';
+import type { WrittenJob } from './read-job.js';
 import { findStarts } from './starts.js';
 
 function notReady({ id, name, status, error }: Dataset): ProblemError {
@@ -28,11 +29,23 @@ export const manifestsIn =
   async (digest) =>
     DatasetManifest.parse(JSON.parse(new TextDecoder().decode(await store.read(digest))));
 
-/** @throws ProblemError `not-found`, `not-ready`, and what `planJob` finds wrong */
+/** @throws ProblemError `not-found`, `not-ready`, and what `planJob` finds wrong, in terms of the request as it was written */
 export async function planRequest(
+  context: Pick<ApiDependencies, 'database' | 'store'>,
+  { request, placed }: WrittenJob,
+  readManifest = manifestsIn(context.store),
+): Promise<JobPlan> {
+  try {
+    return await planOf(context, request, readManifest);
+  } catch (error) {
+    throw error instanceof ProblemError ? placed(error) : error;
+  }
+}
+
+async function planOf(
   { database, store }: Pick<ApiDependencies, 'database' | 'store'>,
-  request: JobCreate,
-  readManifest = manifestsIn(store),
+  request: JobRequest,
+  readManifest: ReadManifest,
 ): Promise<JobPlan> {
   const dataset = await findDataset(database, request.dataset);
   const prior = typeof request.prior === 'string' ? await findPrior(database, request.prior) : null;
@@ -43,11 +56,35 @@ export async function planRequest(
       blend.push({ prior: await findPrior(database, reference), weight });
   if (typeof request.prior === 'object' && 'auto' in request.prior)
     for (const reference of request.prior.auto) candidates.push(await findPrior(database, reference));
+  const priors = await findPriorsOfRuns(database, request);
   if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
   const manifest = await readManifest(dataset.digest);
   const starts = await findStarts({ database, store }, request, manifest);
   const transfers = await findTransfers({ database, readManifest }, request);
-  return planJob(request, { dataset, manifest, prior, candidates, blend, starts, transfers });
+  return planJob(request, { dataset, manifest, prior, candidates, blend, priors, starts, transfers });
+}
+
+/** The same refusal, naming the field that it is about. */
+function at(field: string, error: unknown): unknown {
+  if (!(error instanceof ProblemError) || error.code === 'unavailable') return error;
+  return new ProblemError(error.code, error.detail, [{ field, message: error.detail }], { cause: error });
+}
+
+/** What runs name as their own prior, by the name that they give. @throws ProblemError `not-found` naming the field */
+async function findPriorsOfRuns(
+  database: Pick<ApiDependencies['database'], 'priors'>,
+  { runs }: JobRequest,
+): Promise<Map<string, Prior>> {
+  const found = new Map<string, Prior>();
+  for (const [index, { prior: reference }] of runs.entries()) {
+    if (reference === undefined || found.has(reference)) continue;
+    try {
+      found.set(reference, await findPrior(database, reference));
+    } catch (error) {
+      throw at(fieldName(['runs', index, 'prior']), error);
+    }
+  }
+  return found;
 }
 
 /**
@@ -56,7 +93,7 @@ export async function planRequest(
  */
 async function findTransfers(
   { database, readManifest }: Pick<ApiDependencies, 'database'> & { readManifest: ReadManifest },
-  request: JobCreate,
+  request: JobRequest,
 ): Promise<Map<string, TransferDataset>> {
   const found = new Map<string, TransferDataset>();
   for (const [run, { evaluation }] of request.runs.entries())
@@ -68,11 +105,7 @@ async function findTransfers(
         const { name, digest } = dataset;
         found.set(reference, { name, digest, manifest: await readManifest(digest) });
       } catch (error) {
-        if (!(error instanceof ProblemError) || error.code === 'unavailable') throw error;
-        const field = fieldName(['runs', run, 'evaluation', 'transfer', index]);
-        throw new ProblemError(error.code, error.detail, [{ field, message: error.detail }], {
-          cause: error,
-        });
+        throw at(fieldName(['runs', run, 'evaluation', 'transfer', index]), error);
       }
     }
   return found;

@@ -68,6 +68,20 @@ export const examples: Record<string, { schema: z.ZodType; bodies: unknown[] }> 
         ],
       },
       {
+        name: 'which prior is best',
+        dataset: 'fashion',
+        runs: [
+          { name: 'accelerated', method: { name: 'byol' }, rela: 'recommended', epochs: 20 },
+          { name: 'control', method: { name: 'byol' }, epochs: 20 },
+        ],
+        matrix: {
+          seed: [1, 2, 3],
+          prior: ['teacher', 'untrained'],
+          dataRatio: [0.5, 1],
+          exclude: [{ run: 'control', dataRatio: 0.5 }],
+        },
+      },
+      {
         name: 'large batches',
         dataset: 'fashion',
         runs: [

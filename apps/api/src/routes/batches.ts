@@ -1,6 +1,6 @@
 /** /v1/jobs/batch: many jobs in one request, a JSON document a line, and an answer a line. */
 import { Readable } from 'node:stream';
-import { type BatchAnswer, invalidRequest, JobCreate, LARGEST_BATCH, ProblemError } from '@rela/contracts';
+import { type BatchAnswer, LARGEST_BATCH, ProblemError } from '@rela/contracts';
 import type { FastifyBaseLogger } from 'fastify';
 import { z } from 'zod';
 import { answerOnce, IdempotencyHeaders } from '../http/idempotency.js';
@@ -8,6 +8,7 @@ import { parseJson } from '../http/json-body.js';
 import { problemFor } from '../http/problems.js';
 import { problems, Streamed } from '../http/responses.js';
 import { manifestsIn, planRequest, type ReadManifest } from '../jobs/plan.js';
+import { readJob } from '../jobs/read-job.js';
 import type { RouteContext, Routes } from './route.js';
 
 const JSON_LINES = 'application/x-ndjson';
@@ -15,8 +16,6 @@ const LARGEST_BODY = 32 * 1024 ** 2;
 /** Jobs that are written down side by side. */
 const AT_ONCE = 4;
 const ROUTE = 'POST /v1/jobs/batch';
-
-const requestSchema = z.toJSONSchema(JobCreate, { io: 'input', unrepresentable: 'any' });
 
 interface Line {
   line: number;
@@ -63,12 +62,10 @@ async function submit({ line, text }: Line, batch: Batch): Promise<BatchAnswer> 
   const { context, key, readManifest, log } = batch;
   const { database } = context;
   try {
-    const value = parseJson(text, 'The line');
-    const request = JobCreate.safeParse(value);
-    if (!request.success) throw invalidRequest('body', request.error.issues, value, requestSchema);
-    const wish = { key: key && `${key}:${line}`, route: ROUTE, content: request.data, log };
+    const job = readJob(parseJson(text, 'The line'));
+    const wish = { key: key && `${key}:${line}`, route: ROUTE, content: job.request, log };
     const { status, body } = await answerOnce(database, wish, async () => {
-      const plan = await planRequest(context, request.data, readManifest);
+      const plan = await planRequest(context, job, readManifest);
       return async (tx) => ({ status: 202, body: await database.jobs.create(plan, tx) });
     });
     return { line, status, job: body };

@@ -86,7 +86,7 @@ export async function findTargets(
   if (fitting.length > 1)
     throw new ProblemError(
       'invalid-request',
-      `"${reference}" has several targets, with ${widths.join(', ')} floats each. Choose with --k, or name them by digest.`,
+      `"${reference}" has several targets, with ${widths.join(', ')} floats each. Choose with --k, or name a run that trains with them, or their digest.`,
     );
   if (targets.digest !== null) return { ...targets, digest: targets.digest };
   throw new ProblemError(

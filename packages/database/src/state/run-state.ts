@@ -109,6 +109,7 @@ interface Results {
   train: StageResultOf<'train'> | null;
   trainReused: boolean | null;
   reduce: StageResultOf<'reduce'> | null;
+  /** Of the priors whose targets the run takes; others of the job are not its own. */
   lookSeconds: number;
   /** Of all evaluate stages that have succeeded, in the order of the plan. */
   evaluates: StageResultOf<'evaluate'>[] | null;
@@ -147,9 +148,14 @@ function furtherResults(
 /** Puts together what the run's stages have given so far: after the training, and again after the evaluation. */
 export async function assembleResult(tx: Transaction, id: string): Promise<void> {
   const [found] = await tx.$queryRaw<Results[]>`
+    WITH RECURSIVE before (id) AS (
+      SELECT id FROM stage WHERE run_id = ${id} AND kind = 'train'
+      UNION SELECT mine.dependency_id FROM stage_dependency AS mine JOIN before ON before.id = mine.stage_id
+        WHERE mine.needed
+    )
     SELECT train.result AS train, train.reused AS "trainReused", reduce.result AS reduce,
-      (SELECT coalesce(sum((look.result->>'seconds')::float8), 0) FROM stage AS look
-        WHERE look.job_id = train.job_id AND look.kind IN ('appraise', 'choose')) AS "lookSeconds",
+      (SELECT coalesce(sum((look.result->>'seconds')::float8), 0) FROM stage AS look JOIN before USING (id)
+        WHERE look.kind IN ('appraise', 'choose')) AS "lookSeconds",
       (SELECT jsonb_agg(stage.result ORDER BY stage.position) FROM stage
         WHERE stage.run_id = train.run_id AND stage.kind = 'evaluate' AND stage.status = 'succeeded') AS evaluates
     FROM stage AS train
