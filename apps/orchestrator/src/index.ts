@@ -1,4 +1,4 @@
-/** Assembles the orchestrator: the relay from the outbox to the queue, the recovery of what was lost, and the removal of what nobody needs. */
+/** Assembles the orchestrator: the relay from the outbox to the queue, the release of jobs that wait for others, the recovery of what was lost, and the removal of what nobody needs. */
 import { join } from 'node:path';
 import { type Config, requireDatabase } from '@rela/config';
 import { type Database, migrate, openDatabase } from '@rela/database';
@@ -6,6 +6,7 @@ import { openQueue, type StageQueue } from '@rela/queue';
 import { openStore } from '@rela/storage';
 import { type Logger, pino } from 'pino';
 import { Bell } from './bell.js';
+import { settleDependencies } from './dependencies.js';
 import { type GarbageOptions, sweepGarbage } from './garbage.js';
 import { Outages } from './outages.js';
 import { requeueLost, resendMissing } from './recovery.js';
@@ -26,6 +27,7 @@ export interface OrchestratorOptions {
 /** The outbox is looked at this often even where no notification comes. */
 const RELAY_PAUSE_MS = 1000;
 const RECOVERY_PAUSE_MS = 3000;
+const DEPENDENCIES_PAUSE_MS = 1000;
 const GARBAGE_PAUSE_MS = 3600_000;
 const START_BACKOFF_MS = 1000;
 
@@ -99,8 +101,8 @@ export async function startOrchestrator(
 
 function databaseOptions(config: Config, log: Logger) {
   return {
-    // Relay and recovery ask one thing at a time each; a sweep holds one and asks by another.
-    connections: 4,
+    // Relay, release and recovery ask one thing at a time each; a sweep holds one and asks by another.
+    connections: 5,
     maxAttempts: config.maxAttempts,
     onError: (error: Error) => log.debug({ err: error }, 'a connection to the database broke'),
   };
@@ -138,6 +140,14 @@ async function startLoops(parts: {
           await resendMissing(parts);
         },
         pause: () => rest(RECOVERY_PAUSE_MS, signal),
+      },
+      parts,
+    ),
+    keepGoing(
+      {
+        name: 'the release of jobs that wait for others',
+        work: async () => void (await settleDependencies(parts)),
+        pause: () => rest(DEPENDENCIES_PAUSE_MS, signal),
       },
       parts,
     ),

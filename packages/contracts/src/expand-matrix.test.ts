@@ -127,7 +127,11 @@ describe('what does not fit is named', () => {
     ['matrix.include[0]', { seed: [1], include: [{ seed: 1 }] }, 'is there already'],
     ['matrix.include[0].sede', { seed: [1], include: [{ sede: 1 }] }, 'did you mean "seed"'],
     ['matrix', { seed: [...Array(33).keys()] }, 'makes 66 runs, and a job may have 64'],
-    ['matrix', { seed: [...Array(501).keys()] }, 'has 1002 combinations, and a job may have 64 runs'],
+    [
+      'matrix',
+      { seed: [...Array(101).keys()], epochs: [1, 2, 3, 4, 5] },
+      'has 1010 combinations, and a job may have 64 runs',
+    ],
   ])('%s', (field, matrix, message) => {
     const [first] = faults(job(matrix));
     expect(first).toMatchObject({ field, message: expect.stringContaining(message) });
@@ -183,4 +187,11 @@ it('places what is wrong with a run where it was written, and says it once', () 
     ],
     detail: expect.stringMatching(/^The job cannot run\. matrix\.method\[1\]\.maskRatio: is wrong/),
   });
+});
+
+it('leaves the runs as they were that it multiplies', () => {
+  const base = { ...control, optimizer: { name: 'lars', learningRate: 1 } };
+  const runs = made({ 'optimizer.learningRate': [0.1, 0.2] }, [base]);
+  expect(runs.map(({ optimizer }) => optimizer.learningRate)).toEqual([0.1, 0.2]);
+  expect(base.optimizer.learningRate).toBe(1);
 });

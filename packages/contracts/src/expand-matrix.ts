@@ -189,7 +189,8 @@ function multiply(runs: readonly Document[], matrix: Matrix): { made: MadeRun[];
     );
   const make = (of: number, settings: Setting[]) => {
     const base = runs[of]!;
-    const run = structuredClone(base);
+    // `put` copies what it changes: a thousand runs may share what none of them changes.
+    const run = { ...base };
     // What lies deeper goes into what lies around it.
     for (const setting of settings.toSorted((a, b) => a.axis.length - b.axis.length)) {
       const obstacle = put(run, setting);

@@ -1,6 +1,7 @@
 export * from './appraisal.js';
 export * from './artifact.js';
 export * from './dataset.js';
+export * from './dependency.js';
 export * from './evaluation.js';
 export * from './event.js';
 export * from './expand-matrix.js';

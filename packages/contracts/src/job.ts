@@ -1,6 +1,7 @@
 /** Jobs: what a client submits. One dataset, one prior where ReLA is used, and runs, or targets to train with elsewhere. */
 import { z } from 'zod';
 import { Appraisal, AutoPrior, BlendPrior, DEFAULT_GATES, Gates, PriorChoice } from './appraisal.js';
+import { After, JobDependency, RunPrior } from './dependency.js';
 import { Digest, Name, Reference, Timestamp } from './identifiers.js';
 import { MAX_RUNS, Matrix } from './matrix.js';
 import { Problem } from './problem.js';
@@ -10,15 +11,26 @@ import { RunSpec } from './training.js';
 export const RunStatus = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']);
 export type RunStatus = z.infer<typeof RunStatus>;
 
-/** A paused job keeps what it has done; what ran goes on from its last checkpoint when the job is resumed. */
-export const JobStatus = z.enum(['queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled']);
+/**
+ * A waiting job is accepted and nothing of it starts, until what it waits for of other jobs has succeeded. A paused one keeps what it has
+ * done; what ran goes on from its last checkpoint when the job is resumed.
+ */
+export const JobStatus = z.enum([
+  'queued',
+  'waiting',
+  'running',
+  'paused',
+  'succeeded',
+  'failed',
+  'cancelled',
+]);
 export type JobStatus = z.infer<typeof JobStatus>;
 
 /** Nothing more happens to such a job, unless somebody sends it again. */
 export const hasEnded = (status: JobStatus): boolean =>
   status === 'succeeded' || status === 'failed' || status === 'cancelled';
 
-export const PriorRequest = z.union([Reference, AutoPrior, BlendPrior]);
+export const PriorRequest = z.union([Reference, AutoPrior, BlendPrior, RunPrior]);
 export type PriorRequest = z.infer<typeof PriorRequest>;
 
 export const TargetsRequest = z.strictObject({
@@ -82,7 +94,7 @@ export const JobCreate = z
     name: Name.optional(),
     dataset: Reference.describe('id, name or digest of a dataset that is ready'),
     prior: PriorRequest.optional().describe(
-      'id, name or digest of a prior, candidates to choose from, or several to blend; needed where a run uses ReLA, and for targets',
+      'id, name or digest of a prior, candidates to choose from, several to blend, or a run of another job, whose model becomes the prior when it has succeeded; needed where a run uses ReLA, and for targets',
     ),
     gates: Gates.default(DEFAULT_GATES).describe('when a prior is refused or flagged before it is used'),
     runs: z
@@ -94,6 +106,7 @@ export const JobCreate = z
       .default([])
       .describe('may be left out where targets are asked for'),
     matrix: Matrix.optional(),
+    after: After,
     targets: TargetsRequest.optional().describe(
       'make targets whether a run of this job uses them or not, to train with them elsewhere',
     ),
@@ -134,7 +147,7 @@ export const JobRunSummary = z.object({
 });
 
 export const StageSummary = z.object({
-  kind: z.enum(['ingest', 'appraise', 'choose', 'embed', 'join', 'reduce', 'train', 'evaluate']),
+  kind: z.enum(['ingest', 'adopt', 'appraise', 'choose', 'embed', 'join', 'reduce', 'train', 'evaluate']),
   runId: z.string().nullable(),
   total: z.int(),
   succeeded: z.int(),
@@ -165,6 +178,7 @@ export const Job = z
     appraisals: z.array(Appraisal).describe('what a sample of the images tells of the priors'),
     choice: PriorChoice.nullable().describe('which of several candidates is used, and why'),
     warnings: z.array(z.string()),
+    waitsFor: z.array(JobDependency).describe('what of other jobs it starts after'),
     labels: Labels,
     limits: JobLimits,
     runs: z.array(JobRunSummary),

@@ -26,7 +26,7 @@ export const Matrix = z
     z
       .array(z.unknown())
       .min(1, { error: 'has no value: give one or more, or leave the axis out' })
-      .max(1000)
+      .max(256)
       .describe('an axis: a field of a run, and the values that it is to have'),
   )
   .meta({

@@ -28,5 +28,7 @@ export interface JobPlan {
   labels: Labels;
   limits: JobLimits;
   runs: RunSpec[];
+  /** What of other jobs has to succeed before anything of this one starts. */
+  waitsFor?: { jobId: string; runId: string | null }[];
   stages: PlannedStage[];
 }

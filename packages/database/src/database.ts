@@ -4,6 +4,7 @@ import { connect, type Transaction, translating } from './connection.js';
 import { createArtifacts, createModels } from './repositories/artifacts.js';
 import { createDatasets } from './repositories/datasets.js';
 import { createDeadLetters } from './repositories/dead-letters.js';
+import { createDependencies } from './repositories/dependencies.js';
 import { createEvents } from './repositories/events.js';
 import { createGarbage } from './repositories/garbage.js';
 import { createIdempotency } from './repositories/idempotency.js';
@@ -34,6 +35,7 @@ export interface Database {
   runs: ReturnType<typeof createRuns>;
   stages: ReturnType<typeof createStages>;
   deadLetters: ReturnType<typeof createDeadLetters>;
+  dependencies: ReturnType<typeof createDependencies>;
   targets: ReturnType<typeof createTargets>;
   outbox: ReturnType<typeof createOutbox>;
   events: ReturnType<typeof createEvents>;
@@ -81,6 +83,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     runs: translating(createRuns(connection)),
     stages: translating(createStages(connection, { maxAttempts: options.maxAttempts ?? 5 })),
     deadLetters: translating(createDeadLetters(connection)),
+    dependencies: translating(createDependencies(connection)),
     targets: translating(createTargets(connection)),
     outbox: translating(createOutbox(connection, listener)),
     events: translating(createEvents(connection, listener)),

@@ -8,7 +8,18 @@ import { migrate, readMigrations } from './migrate.js';
 
 /** In an order in which every row finds those that it refers to. `artifact_reference` is made anew by every sweep. */
 export const TABLES = [
-  ...['dataset', 'prior', 'artifact', 'job', 'run', 'model', 'stage', 'stage_dependency', 'stage_result'],
+  ...[
+    'dataset',
+    'prior',
+    'artifact',
+    'job',
+    'job_dependency',
+    'run',
+    'model',
+    'stage',
+    'stage_dependency',
+    'stage_result',
+  ],
   ...['checkpoint', 'run_metric', 'job_event', 'outbox', 'idempotency_key'],
 ] as const;
 export type Table = (typeof TABLES)[number];
@@ -87,7 +98,12 @@ export async function restoreRows(
   await migrate(url, { upTo: migration });
   const count = await withClient(url, async (client) => {
     await client.query('BEGIN');
-    for (const table of TABLES) {
+    const { rows: there } = await client.query<{ name: Table }>(
+      'SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema() AND tablename = ANY($1)',
+      [TABLES],
+    );
+    // Of an older version the newest tables are absent.
+    for (const table of TABLES.filter((known) => there.some(({ name }) => name === known))) {
       const { rows } = await client.query(`SELECT 1 FROM "${table}" LIMIT 1`);
       if (rows.length > 0)
         throw new MigrationError(

@@ -8,12 +8,14 @@ import {
   type JobRequest,
   type Prior,
   ProblemError,
+  type Run,
   type RunSpec,
   type Training,
 } from '@rela/contracts';
 import { createBackbone, type MethodFault, methodFaults, patchBackbones } from '@rela/learning';
 import { evaluationFaults, type TransferDataset } from './evaluation-faults.js';
 import { awaitChoice, gateSample } from './plan-choice.js';
+import { awaitStages, restOfPlan } from './plan-later.js';
 import { planTargets } from './plan-targets.js';
 import { canonicalJson, resultKey } from './result-key.js';
 import { type RunStart, startFaults } from './run-start.js';
@@ -30,12 +32,22 @@ export interface KnownResources {
   candidates?: Prior[];
   /** What `prior: { blend }` names, in its order. */
   blend?: { prior: Prior; weight: number }[];
+  /** The run that `prior: { run }` names, whose model is not known yet. */
+  awaited?: AwaitedRun | undefined;
+  /** Jobs that `after` names. */
+  after?: readonly string[];
   /** Priors that runs name as their own, by the name that was given. */
   priors?: ReadonlyMap<string, Prior>;
   /** What the run of that index starts from; none: the beginning. */
   starts?: ReadonlyMap<number, RunStart>;
   /** Data sets that `evaluation.transfer` names, by the name that was given. */
   transfers?: ReadonlyMap<string, TransferDataset>;
+}
+
+/** A run of another job, and the name that the prior gets which its model becomes. */
+export interface AwaitedRun {
+  run: Pick<Run, 'id' | 'jobId' | 'spec'>;
+  name: string;
 }
 
 /** What the stages need of it, where the request has been checked. */
@@ -149,10 +161,10 @@ function findFaults(request: JobRequest, known: KnownResources): FieldFault[] {
     const own: Fault[] = trainingFaults(run, { images, classes: manifest.classes?.length ?? 0 });
     own.push(...evaluationFaults(run, manifest, transfers ?? new Map()));
     const start = starts?.get(index);
-    if (start?.continueFrom && candidates.length > 0)
+    if (start?.continueFrom && candidates.length + (known.awaited ? 1 : 0) > 0)
       faults.push({
         field: 'prior',
-        message: `cannot be chosen among several: runs[${index}] goes on with run ${start.continueFrom.run.id}, whose prior is settled; name that prior, or submit runs[${index}] in a job of its own`,
+        message: `cannot be ${known.awaited ? 'the model of another run' : 'chosen among several'}: runs[${index}] goes on with run ${start.continueFrom.run.id}, whose prior is settled; name that prior, or submit runs[${index}] in a job of its own`,
       });
     if (start) own.push(...startFaults(run, start, dataset.digest));
     for (const { path, message } of own) fault(path, message);
@@ -252,8 +264,31 @@ function refuseOtherTargets(
   ]);
 }
 
+/** The plan until the model of another job's run is a prior: the stage that makes it one, and the runs, which wait for it. */
+function awaitAdoption(
+  plan: JobPlan,
+  { run, name }: AwaitedRun,
+  { request, known }: { request: JobRequest; known: CheckedResources },
+): JobPlan {
+  const { id, jobId } = run;
+  const rest = restOfPlan({ request, known, datasetId: plan.datasetId, dataset: known.dataset.digest! });
+  return awaitStages(
+    plan,
+    [
+      {
+        ...{ ref: 'adopt', kind: 'adopt', runRef: null, dependsOn: [], after: [] },
+        resultKey: resultKey('adopt', { run: id, name }),
+        input: { kind: 'adopt', run: { id, jobId }, name, model: null, ...rest },
+      },
+    ],
+    'adopt',
+  );
+}
+
 /** Of the runs without a prior of their own; or of all, where one is every run's own. */
 function priorIdOf(runs: readonly RunSpec[], known: CheckedResources): string | null {
+  // Without an id yet.
+  if (known.awaited) return null;
   const common = commonSource(known);
   const [only, ...others] = common ? [common] : sourcesOf(runs, known, false);
   return only && others.length === 0 && only.blend.length === 0 ? only.parts[0]!.id : null;
@@ -369,9 +404,17 @@ export function planStages(
     }),
     stages,
   };
-  if (candidates.length === 0 || typeof request.prior !== 'object') return plan;
-  const waitsForChoice = request.runs.some((run) => run.rela !== null && run.prior === undefined);
-  if (!request.targets && !waitsForChoice) return plan;
+  const { awaited, after = [] } = known;
+  const usesCommon =
+    request.targets !== undefined || request.runs.some((run) => run.rela !== null && run.prior === undefined);
+  const jobs = after.map((jobId) => ({ jobId, runId: null }));
+  if (awaited && usesCommon)
+    return {
+      ...awaitAdoption(plan, awaited, { request, known }),
+      waitsFor: [{ jobId: awaited.run.jobId, runId: awaited.run.id }, ...jobs],
+    };
+  plan.waitsFor = jobs;
+  if (candidates.length === 0 || !usesCommon || typeof request.prior !== 'object') return plan;
   if (!('auto' in request.prior)) return plan;
   const { sample, seed } = request.prior;
   const first = request.runs.find(({ rela }) => rela !== null);

@@ -1,6 +1,7 @@
 /** What the targets of a run are made of: a prior, or a blend of several. A job may have several sources, each for some of its runs. */
 import type { Prior, RunSpec } from '@rela/contracts';
-import type { CheckedResources } from './plan.js';
+import { createBackbone } from '@rela/learning';
+import type { AwaitedRun, CheckedResources } from './plan.js';
 import { blendDigest } from './plan-embedding.js';
 
 export interface TargetSource {
@@ -17,18 +18,50 @@ export const sourceOfPrior = (prior: Prior): TargetSource => ({
   ...{ digest: prior.digest, width: prior.width, parts: [prior], blend: [] },
 });
 
+/** The width of a backbone depends neither on the size of the images nor on their channels. */
+const SOME_IMAGE = { size: 32, channels: 3 };
+
+/** What is known of a prior before its run has trained it: how wide it is. Nothing is kept that is made with it. */
+function priorToBe({ run, name }: AwaitedRun): Prior {
+  const { width } = createBackbone(run.spec.backbone, SOME_IMAGE);
+  const digest = `sha256:${'0'.repeat(64)}`;
+  return {
+    ...{
+      id: run.id,
+      name,
+      digest,
+      model: digest,
+      source: { kind: 'model', digest },
+      createdAt: new Date(0).toISOString(),
+    },
+    ...{ input: '', output: '', pool: false, batch: null, width },
+    preprocessing: {
+      ...{
+        height: 1,
+        width: 1,
+        channels: 3,
+        layout: 'nchw',
+        dtype: 'float32',
+        scale: 'unit',
+        mean: [0],
+        std: [1],
+      },
+    },
+  };
+}
+
 function sourceOfBlend(blend: TargetSource['blend']): TargetSource {
   const parts = blend.map(({ prior }) => prior);
   const width = parts.reduce((sum, part) => sum + part.width, 0);
   return { digest: blendDigest(blend), width, parts, blend };
 }
 
-type Known = Pick<CheckedResources, 'prior' | 'candidates' | 'blend' | 'priors'>;
+type Known = Pick<CheckedResources, 'prior' | 'candidates' | 'blend' | 'priors' | 'awaited'>;
 
-/** The source of the runs that have no prior of their own; of candidates the first one's, until one is chosen. */
-export function commonSource({ prior, candidates = [], blend = [] }: Known): TargetSource | null {
+/** The source of the runs that have no prior of their own; of candidates the first one's, until one is chosen; what a run is to train. */
+export function commonSource({ prior, candidates = [], blend = [], awaited }: Known): TargetSource | null {
   if (blend.length > 0) return sourceOfBlend(blend);
-  const taken = prior ?? candidates[0] ?? null;
+  const taken = prior ?? candidates[0] ?? (awaited ? priorToBe(awaited) : null);
   return taken && sourceOfPrior(taken);
 }
 

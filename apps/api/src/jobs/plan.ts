@@ -11,6 +11,7 @@ import {
 import { planJob, type TransferDataset } from '@rela/stages';
 import type { ApiDependencies } from '../dependencies.js';
 import { findDataset, findPrior } from '../references.js';
+import { findAwaitedRun, findJobsBefore } from './awaited.js';
 import type { WrittenJob } from './read-job.js';
 import { findStarts } from './starts.js';
 
@@ -56,12 +57,25 @@ async function planOf(
       blend.push({ prior: await findPrior(database, reference), weight });
   if (typeof request.prior === 'object' && 'auto' in request.prior)
     for (const reference of request.prior.auto) candidates.push(await findPrior(database, reference));
+  const awaited = await findAwaitedRun(database, request);
+  const after = await findJobsBefore(database, request);
   const priors = await findPriorsOfRuns(database, request);
   if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
   const manifest = await readManifest(dataset.digest);
   const starts = await findStarts({ database, store }, request, manifest);
   const transfers = await findTransfers({ database, readManifest }, request);
-  return planJob(request, { dataset, manifest, prior, candidates, blend, priors, starts, transfers });
+  return planJob(request, {
+    dataset,
+    manifest,
+    prior,
+    candidates,
+    blend,
+    priors,
+    awaited,
+    after,
+    starts,
+    transfers,
+  });
 }
 
 /** The same refusal, naming the field that it is about. */

@@ -82,6 +82,12 @@ export const examples: Record<string, { schema: z.ZodType; bodies: unknown[] }> 
         },
       },
       {
+        name: 'a student of a teacher that still trains',
+        dataset: 'fashion',
+        prior: { job: 'job_0192f3c1a2b37c4d8e9fa0b1c2d3e4f5', run: 'teacher', name: 'own teacher' },
+        runs: [{ name: 'student', method: { name: 'byol' }, rela: 'recommended', epochs: 20 }],
+      },
+      {
         name: 'large batches',
         dataset: 'fashion',
         runs: [

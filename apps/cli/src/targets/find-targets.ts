@@ -27,7 +27,7 @@ async function candidates(client: RelaClient, reference: string): Promise<Target
   }
 }
 
-const CHOOSING = /^(appraise|choose) /;
+const CHOOSING = /^(adopt|appraise|choose) /;
 const MAKING = /^(appraise|embed|join|reduce) /;
 
 /** What the job of the targets does, or has done, instead of having made them. */
@@ -52,7 +52,10 @@ async function jobWithoutPrior(client: RelaClient, reference: string): Promise<J
   const run = reference.startsWith('run_') ? await client.runs.get(reference) : null;
   if (run?.spec.rela === null) return null;
   const job = await client.jobs.get(run?.jobId ?? reference);
-  return job.stages.some(({ kind, total, succeeded }) => kind === 'choose' && succeeded < total) ? job : null;
+  const isOpen = job.stages.some(
+    ({ kind, total, succeeded }) => (kind === 'choose' || kind === 'adopt') && succeeded < total,
+  );
+  return isOpen ? job : null;
 }
 
 /**

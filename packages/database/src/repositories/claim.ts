@@ -56,8 +56,8 @@ export async function describeClaim(tx: Transaction, stage: StageRow): Promise<C
   const dependencies = await tx.$queryRaw<{ result: StageResult }[]>`
     SELECT needed.result FROM stage_dependency AS mine JOIN stage AS needed ON needed.id = mine.dependency_id
     WHERE mine.stage_id = ${stageId} AND mine.needed ORDER BY mine.position`;
-  // A choice is made of results that are kept, and with it goes the rest of the plan.
-  const keeps = stage.kind !== 'choose' && !stage.fresh;
+  // With these goes the rest of the plan; a choice is made of results that are kept.
+  const keeps = stage.kind !== 'choose' && stage.kind !== 'adopt' && !stage.fresh;
   // Marked in the transaction that takes it: whoever forgets old results leaves it alone.
   const [stored] =
     reuse && keeps

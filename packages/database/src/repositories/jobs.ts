@@ -13,7 +13,15 @@ import {
 import type { Connection, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { lockJob } from '../state/events.js';
-import { insertJob, pauseJob, reopenJob, requestCancel, resumeJob, settleJob } from '../state/job-state.js';
+import {
+  holdJob,
+  insertJob,
+  pauseJob,
+  reopenJob,
+  requestCancel,
+  resumeJob,
+  settleJob,
+} from '../state/job-state.js';
 import { insertRuns, reopenRuns } from '../state/run-state.js';
 import {
   cancelStagesOfJob,
@@ -23,6 +31,7 @@ import {
   resumeStagesOfJob,
 } from '../state/stage-state.js';
 import { limitsOf } from './claim.js';
+import { addDependencies } from './dependencies.js';
 import { fromJson, toJson } from './json.js';
 import { assertCursor, type PageRequest, pageOf } from './paging.js';
 import { writeStages } from './plan-rows.js';
@@ -30,7 +39,10 @@ import { NOTHING_KNOWN, type PriorReport, reportPriors } from './prior-reports.j
 import { summariseStages } from './stage-summaries.js';
 
 const WITH_RUNS = {
-  include: { runs: { select: { id: true, name: true, status: true }, orderBy: { position: 'asc' } } },
+  include: {
+    runs: { select: { id: true, name: true, status: true }, orderBy: { position: 'asc' } },
+    dependencies: { orderBy: { position: 'asc' } },
+  },
 } satisfies Prisma.JobDefaultArgs;
 type JobRow = Prisma.JobGetPayload<typeof WITH_RUNS>;
 
@@ -68,6 +80,9 @@ function toJob(row: JobRow, { stages = [], report = NOTHING_KNOWN }: Joined): Jo
     datasetId: row.datasetId,
     priorId: row.priorId,
     ...report,
+    waitsFor: row.dependencies.map(({ neededJobId, neededRunId, metAt }) => ({
+      ...{ jobId: neededJobId, runId: neededRunId, met: metAt !== null },
+    })),
     labels: fromJson(row.labels),
     limits: limitsOf(row),
     runs: row.runs.map((run) => ({ ...run, status: run.status as RunStatus })),
@@ -90,6 +105,7 @@ async function writePlan(tx: Transaction, jobId: string, plan: JobPlan): Promise
     ...{ id: newId('run'), jobId, position, name: spec.name, spec: toJson(spec) },
   }));
   await insertRuns(tx, jobId, runs);
+  await addDependencies(tx, jobId, plan.waitsFor ?? []);
   await writeStages(tx, jobId, plan, {
     runs: runs.map(({ id }) => id),
     ...{ position: 0, existing: new Map() },
@@ -226,11 +242,11 @@ export function createJobs({ prisma, transaction }: Connection) {
                 'not-found',
                 `Job "${id}" has no stage "${from}". GET /v1/jobs/${id}/stages lists them.`,
               );
-            if (stage.kind === 'appraise' || stage.kind === 'choose')
+            if (['adopt', 'appraise', 'choose'].includes(stage.kind))
               throw conflict(
                 id,
                 `has its plan from its ${stage.kind} stage`,
-                'submit a new job to choose again',
+                'submit a new job to make that again',
               );
           }
           const again = await resetStages(tx, id, from);
@@ -243,6 +259,7 @@ export function createJobs({ prisma, transaction }: Connection) {
           if (from !== null) await forgetProgress(tx, again);
           await reopenRuns(tx, id);
           await reopenJob(tx, id);
+          await holdJob(tx, id);
           await queuePossibleOf(tx, id);
         },
         within,

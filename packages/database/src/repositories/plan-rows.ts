@@ -1,4 +1,4 @@
-/** The stages of a plan as rows: when a job is accepted, and when a choice has shown what the rest of it is. */
+/** The stages of a plan as rows: when a job is accepted, and when a stage has shown what the rest of it is. */
 import { type JobPlan, newId } from '@rela/contracts';
 import type { Transaction } from '../connection.js';
 import { insertStages, queueStages } from '../state/stage-state.js';
@@ -57,6 +57,13 @@ export async function writeStages(
       .filter(({ ref, dependsOn, after }) => !existing.has(ref) && dependsOn.length + after.length === 0)
       .map(({ ref }) => idOf(ref)),
   );
+}
+
+/** Tells the stage that makes a prior of another job's model which model that is. */
+export async function giveModel(tx: Transaction, jobId: string, model: string): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE stage SET input = jsonb_set(input, '{model}', to_jsonb(${model}::text))
+    WHERE job_id = ${jobId} AND kind = 'adopt'`;
 }
 
 /** Puts `plan`, which has the job's runs, behind the stage at `position`: new stages, and what those of the runs now wait for. */

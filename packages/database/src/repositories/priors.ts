@@ -1,6 +1,6 @@
 /** Priors: written once, never changed. */
 import { newId, type Page, type Prior } from '@rela/contracts';
-import type { Connection } from '../connection.js';
+import type { Connection, Transaction } from '../connection.js';
 import { isUniqueViolation } from '../errors.js';
 import type { Prior as PriorRow } from '../generated/client.js';
 import { fromJson, toJson } from './json.js';
@@ -13,6 +13,22 @@ function toPrior(row: PriorRow): Prior {
     preprocessing: fromJson(row.preprocessing),
     createdAt: row.createdAt.toISOString(),
   };
+}
+
+/** Of equal digest and name it is the same prior. @returns its id, also where it is there already */
+export async function registerPrior(
+  tx: Transaction,
+  prior: Omit<Prior, 'id' | 'createdAt'>,
+): Promise<string> {
+  const { digest, name } = prior;
+  await tx.prior.createMany({
+    data: [
+      { ...prior, id: newId('pr'), source: toJson(prior.source), preprocessing: toJson(prior.preprocessing) },
+    ],
+    skipDuplicates: true,
+  });
+  const { id } = await tx.prior.findUniqueOrThrow({ where: { digest_name: { digest, name } } });
+  return id;
 }
 
 export function createPriors({ prisma }: Connection) {

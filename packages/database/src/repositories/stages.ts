@@ -33,12 +33,13 @@ import { type Claim, describeClaim, limitsOfStage } from './claim.js';
 import { fromJson, toJson } from './json.js';
 import { foreignCursor, type PageRequest, pageOf } from './paging.js';
 import { continuePlan } from './plan-rows.js';
+import { registerPrior } from './priors.js';
 import { type Stage, toJobStage, toStage } from './stage-views.js';
 
 export interface SucceedOptions {
   /** The result is an earlier one of equal key. */
   reused?: boolean;
-  /** What became known besides the result: `ingest` has to give the manifest, `choose` the plan of the job with what was chosen. */
+  /** What became known besides the result: `ingest` has to give the manifest, `choose` and `adopt` the plan of the job with its prior. */
   facts?: { manifest: DatasetManifest } | { plan: JobPlan };
 }
 
@@ -119,6 +120,16 @@ async function spreadResult(
       // Of a cancelled job nothing waits for it any more.
       if (stage.jobId && !stage.cancelRequested)
         await continuePlan(tx, stage.jobId, stage.position, facts.plan);
+      return;
+    }
+    case 'adopt': {
+      if (!facts || !('plan' in facts))
+        throw new Error('An adopt stage succeeds with the plan of its job; none was given.');
+      const { prior, modelBytes: bytes } = result;
+      await recordArtifact(tx, { digest: prior.model, bytes, mediaType: FILE_TYPES.onnx });
+      const priorId = await registerPrior(tx, prior);
+      if (stage.jobId && !stage.cancelRequested)
+        await continuePlan(tx, stage.jobId, stage.position, { ...facts.plan, priorId });
       return;
     }
     case 'embed':

@@ -69,6 +69,16 @@ export async function failRuns(tx: Transaction, ids: string[], error: string): P
   );
 }
 
+/** queued | running → failed, for all runs of the job. */
+export async function failRunsOfJob(tx: Transaction, jobId: string, error: string): Promise<void> {
+  const runs = await tx.run.findMany({ where: { jobId }, select: { id: true } });
+  await failRuns(
+    tx,
+    runs.map(({ id }) => id),
+    error,
+  );
+}
+
 /** queued | running → cancelled, for the runs of the job that have no stage under way or to come. */
 export async function cancelIdleRuns(tx: Transaction, jobId: string): Promise<void> {
   await announce(
