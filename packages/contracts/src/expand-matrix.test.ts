@@ -150,6 +150,20 @@ describe('what does not fit is named', () => {
     expect(faults(job({ seed: [1] }, []))[0]).toMatchObject({ field: 'matrix' });
   });
 
+  it('values that no run can have, however strange they are', () => {
+    const strange = { toString: null, valueOf: null };
+    for (const run of [strange, 3, null])
+      expect(faults(job({ seed: [1], exclude: [{ run }] }))[0]).toMatchObject({
+        field: 'matrix.exclude[0].run',
+      });
+    const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000));
+    expect(faults(job({ seed: [deep, deep] }))[0]).toMatchObject({ field: 'matrix' });
+    const { value } = expandMatrix(job({ seed: [1] }, [{ method: { name: 'byol' } }]));
+    expect(JobCreate.safeParse(value).error!.issues[0]!.path).toEqual(['runs', 0, 'name']);
+    const odd = expandMatrix(job({ seed: [1] }, [{ ...control, name: strange }])).value;
+    expect(JobCreate.safeParse(odd).error!.issues[0]!.path).toEqual(['runs', 0, 'name']);
+  });
+
   it('two runs that an axis makes alike, defaults counted', () => {
     const twice = [
       { ...control, seed: 3 },

@@ -52,6 +52,14 @@ export interface Expanded {
 
 const runSchema = z.toJSONSchema(RunSpec, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
 
+/** Deeper than any field of a run. */
+const MAX_DEPTH = 32;
+
+const isDeep = (value: unknown, depth = 0): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (depth > MAX_DEPTH || Object.values(value).some((inner) => isDeep(inner, depth + 1)));
+
 const isDocument = (value: unknown): value is Document =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -96,15 +104,15 @@ function matrixFaults({ exclude = [], include = [], ...axes }: Matrix, runs: rea
         fault(`matrix.${axis}[${index}]`, `is the same as matrix.${axis}[${first}]; give each value once`);
     }
   }
-  const names = runs.map(({ name }) => String(name));
+  const names = runs.flatMap(({ name }) => (typeof name === 'string' ? [name] : []));
   for (const [list, combinations] of Object.entries({ exclude, include }))
     for (const [index, combination] of combinations.entries())
       for (const [axis, value] of Object.entries(combination)) {
         const field = `matrix.${list}[${index}].${axis}`;
         const values = all.find(([other]) => other === axis)?.[1];
         if (axis === 'run') {
-          if (!names.includes(String(value)))
-            fault(field, `there is no run "${value}"; ${insteadOf(String(value), names)}`);
+          const name = typeof value === 'string' ? value : JSON.stringify(value);
+          if (!names.includes(name)) fault(field, `there is no run "${name}"; ${insteadOf(name, names)}`);
         } else if (list === 'include') faults.push(...axisFaults(axis, field));
         else if (!values) fault(field, `there is no axis "${axis}"; ${insteadOf(axis, Object.keys(axes))}`);
         else if (!values.some((other) => isDeepStrictEqual(other, value)))
@@ -200,7 +208,9 @@ function multiply(runs: readonly Document[], matrix: Matrix): { made: MadeRun[];
           message: `leads into "${obstacle}" of runs[${of}], which has no fields`,
         });
     }
-    run.name = [base.name, ...settings.map(({ label }) => label)].join(' ');
+    // One without a name is refused as such.
+    if (typeof base.name === 'string')
+      run.name = [base.name, ...settings.map(({ label }) => label)].join(' ');
     made.push({ run, of, settings });
   };
   for (const [of, run] of runs.entries()) {
@@ -284,6 +294,7 @@ export function expandMatrix(value: unknown): Expanded {
   const { data: matrix } = Matrix.safeParse(given);
   const runs = request.runs ?? [];
   if (!matrix || !Array.isArray(runs) || !runs.every(isDocument)) return unchanged;
+  if (isDeep(matrix)) refuse([{ field: 'matrix', message: `is nested more than ${MAX_DEPTH} deep` }]);
   refuse(matrixFaults(matrix, runs));
   const { made, faults } = multiply(runs, matrix);
   refuse(faults);
