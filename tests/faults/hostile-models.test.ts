@@ -1,8 +1,8 @@
 /** Models that mean harm end their own process, not the service: the user is told, and the next model is inspected. */
 import type { ProblemError } from '@rela/contracts';
+import type { Limits } from '@rela/process';
+import { inspectModel } from '@rela/stages';
 import { expect, it } from 'vitest';
-import { inspectModel } from '../../apps/api/src/inspection/inspect-model.js';
-import type { Limits } from '../../apps/api/src/limited/limited-process.js';
 import { buildGraph, buildModel, type ModelSpec } from '../../packages/prior/src/testing/model-builder.js';
 import { smallNet } from '../../packages/prior/src/testing/models.js';
 

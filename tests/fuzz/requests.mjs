@@ -34,7 +34,11 @@ export function createRequests(document, known, random) {
   function withKnown(value) {
     if (value === null || typeof value !== 'object') return value;
     for (const [key, inner] of Object.entries(value)) {
-      if (['dataset', 'prior', 'continueFrom'].includes(key) && typeof inner === 'string' && chance(0.8))
+      if (
+        ['dataset', 'prior', 'continueFrom', 'run', 'job'].includes(key) &&
+        typeof inner === 'string' &&
+        chance(0.8)
+      )
         value[key] = pick(known);
       // A wide network is made for nothing but its weight.
       else if (key === 'backbone' && chance(0.9)) value[key] = { name: 'resnet18-narrow' };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '@rela/config';
 import type { StageInputOf, StageKind, StageResult, StageResultOf } from '@rela/contracts';
 import {
+  adoptModel,
   appraisePrior,
   choosePrior,
   EmbedderCache,
@@ -35,7 +36,7 @@ function inputOf<Kind extends StageKind>(
 }
 
 export function createHandlers({ config, store, log }: HandlerParts): {
-  handlers: Record<'ingest' | 'appraise' | 'choose' | 'embed' | 'join' | 'reduce', StageHandler>;
+  handlers: Record<'ingest' | 'adopt' | 'appraise' | 'choose' | 'embed' | 'join' | 'reduce', StageHandler>;
   close(): Promise<void>;
 } {
   const cache = new EmbedderCache(config.threads, config.precision);
@@ -63,6 +64,11 @@ export function createHandlers({ config, store, log }: HandlerParts): {
           await tools(claim, context),
         );
         return { result, facts: { manifest } };
+      },
+      async adopt(claim, context) {
+        const input = inputOf('adopt', claim);
+        const { result, plan } = await adoptModel(input, await tools(claim, context));
+        return { result, facts: { plan } };
       },
       async appraise(claim, context) {
         const input = inputOf('appraise', claim);

@@ -1,6 +1,6 @@
 /**
- * Assembles the orchestrator: the relay from the outbox to the queue, the recovery of what was lost, deliveries to webhooks, and the removal
- * of what nobody needs.
+ * Assembles the orchestrator: the relay from the outbox to the queue, the release of jobs that wait for others, the recovery of what was lost,
+ * deliveries to webhooks, and the removal of what nobody needs.
  */
 import { join } from 'node:path';
 import { type Config, requireDatabase } from '@rela/config';
@@ -9,6 +9,7 @@ import { openQueue, type StageQueue } from '@rela/queue';
 import { openStore } from '@rela/storage';
 import { type Logger, pino } from 'pino';
 import { Bell } from './bell.js';
+import { settleDependencies } from './dependencies.js';
 import { type GarbageOptions, sweepGarbage } from './garbage.js';
 import { Outages } from './outages.js';
 import { requeueLost, resendMissing } from './recovery.js';
@@ -35,6 +36,7 @@ const RELAY_PAUSE_MS = 1000;
 const BUSY_RELAY_PAUSE_MS = 20;
 const DELIVERY_PAUSE_MS = 1000;
 const RECOVERY_PAUSE_MS = 3000;
+const DEPENDENCIES_PAUSE_MS = 1000;
 const GARBAGE_PAUSE_MS = 3600_000;
 const START_BACKOFF_MS = 1000;
 
@@ -118,8 +120,8 @@ export async function startOrchestrator(
 
 function databaseOptions(config: Config, log: Logger) {
   return {
-    // Relay, recovery and deliveries ask one thing at a time each; a sweep holds one and asks by another.
-    connections: 5,
+    // Relay, release, recovery and deliveries ask one thing at a time each; a sweep holds one and asks by another.
+    connections: 6,
     maxAttempts: config.maxAttempts,
     tenantLimits: config.tenantLimits,
     onError: (error: Error) => log.debug({ err: error }, 'a connection to the database broke'),
@@ -176,6 +178,14 @@ async function startLoops(parts: {
         name: 'the sending to webhooks',
         work: () => deliverer.round(),
         pause: () => deliveries.wait(DELIVERY_PAUSE_MS, signal),
+      },
+      parts,
+    ),
+    keepGoing(
+      {
+        name: 'the release of jobs that wait for others',
+        work: async () => void (await settleDependencies(parts)),
+        pause: () => rest(DEPENDENCIES_PAUSE_MS, signal),
       },
       parts,
     ),

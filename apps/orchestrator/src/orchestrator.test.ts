@@ -128,6 +128,48 @@ it('brings what was accepted to a worker, before and after it started', async ()
   await vi.waitFor(() => expect(ids(claimed)).toEqual([...early, ...late].sort()), PATIENCE);
 });
 
+/** A job of one stage, which waits for `others`. */
+async function acceptJob(datasetId: string, ...others: string[]): Promise<string> {
+  const input = { kind: 'join' as const, embedKeys: [] };
+  const { id } = await database.jobs.create({
+    ...{ name: null, datasetId, priorId: null, reuse: false, labels: {}, limits: {}, priority: 0, runs: [] },
+    waitsFor: others.map((jobId) => ({ jobId, runId: null })),
+    stages: [
+      { ref: 'only', kind: 'join', runRef: null, resultKey: 'join:1', input, dependsOn: [], after: [] },
+    ],
+  });
+  return id;
+}
+
+it('lets jobs go on that waited for others, and fails those that wait in vain, whatever happened before it started', async () => {
+  const input = DatasetCreate.parse({ name: 'digits', source: { kind: 'folder', path: '/nowhere' } });
+  const { dataset } = await database.datasets.create(input);
+  const lost = await acceptJob(dataset.id);
+  const inVain = await acceptJob(dataset.id, lost);
+  const afterThat = await acceptJob(dataset.id, inVain);
+  const first = await acceptJob(dataset.id);
+  const second = await acceptJob(dataset.id, first);
+  const third = await acceptJob(dataset.id, second, first);
+  await database.jobs.cancel(lost);
+  const become = (id: string, status: string) =>
+    vi.waitFor(async () => expect((await database.jobs.get(id))?.status).toBe(status), PATIENCE);
+  const finish = async (id: string) => {
+    const [stage] = await database.stages.listByJob(id);
+    const { id: stageId, dispatch } = stage!;
+    const claim = await database.stages.claim({ stageId, dispatch, worker: 'test', leaseSeconds: 60 });
+    const result = { parts: [], widths: [], statistics: '', count: 0, width: 1, seconds: 0, embedSeconds: 0 };
+    await database.stages.succeed(claim!, { kind: 'join', ...result });
+  };
+  await finish(first);
+  await orchestrate();
+  await become(inVain, 'failed');
+  await become(afterThat, 'failed');
+  await become(second, 'queued');
+  expect((await database.jobs.get(third))?.status).toBe('waiting');
+  await finish(second);
+  await become(third, 'queued');
+});
+
 it('lets a stage be claimed once where two orchestrators run', async () => {
   await Promise.all([orchestrate(), orchestrate()]);
   const { claimed } = await claiming();

@@ -10,6 +10,7 @@ export type Artifact = z.infer<typeof Artifact>;
 /** Media types of the files that stages keep for users, by the extension of their names. */
 export const FILE_TYPES = {
   npy: 'application/x-npy',
+  onnx: 'application/onnx',
   parquet: 'application/vnd.apache.parquet',
   safetensors: 'application/x-safetensors',
 } as const;

@@ -3,25 +3,25 @@ import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { ProblemError } from './problem.js';
 
-type JsonSchema = { [key: string]: unknown };
+export type JsonSchema = { [key: string]: unknown };
 
 /** Every property name that the JSON schema `node` allows at `path`, over all branches of unions. */
-function propertiesAt(node: JsonSchema, path: PropertyKey[], root: JsonSchema): string[] {
+export function fieldsAt(node: JsonSchema, path: PropertyKey[], root: JsonSchema = node): string[] {
   const reference = node.$ref;
   if (typeof reference === 'string') {
     const name = reference.split('/').at(-1) ?? '';
     const target = (root.$defs as Record<string, JsonSchema> | undefined)?.[name];
-    return target ? propertiesAt(target, path, root) : [];
+    return target ? fieldsAt(target, path, root) : [];
   }
   const branches = [node.anyOf, node.oneOf, node.allOf].filter(Array.isArray).flat() as JsonSchema[];
-  const found = branches.flatMap((branch) => propertiesAt(branch, path, root));
+  const found = branches.flatMap((branch) => fieldsAt(branch, path, root));
   const properties = node.properties as Record<string, JsonSchema> | undefined;
   if (path.length === 0) return [...found, ...Object.keys(properties ?? {})];
   const [head, ...rest] = path;
   if (typeof head === 'number')
-    return node.items ? [...found, ...propertiesAt(node.items as JsonSchema, rest, root)] : found;
+    return node.items ? [...found, ...fieldsAt(node.items as JsonSchema, rest, root)] : found;
   const next = properties?.[String(head)];
-  return next ? [...found, ...propertiesAt(next, rest, root)] : found;
+  return next ? [...found, ...fieldsAt(next, rest, root)] : found;
 }
 
 /** The candidate nearest to `word`, if it is near enough to be what was meant. */
@@ -95,7 +95,7 @@ export function explainIssues(
       if (nearer) return explainIssues(nearer, input, schema);
     }
     if (issue.code === 'unrecognized_keys') {
-      const valid = [...new Set(propertiesAt(schema, [...issue.path], schema))];
+      const valid = [...new Set(fieldsAt(schema, [...issue.path], schema))];
       return issue.keys.map((key) => {
         const meant = nearest(key, valid);
         return {

@@ -33,8 +33,8 @@ export const Name = z
   .min(1)
   .max(120)
   .regex(
-    /^[\w][\w .:@/+-]*$/,
-    'must start with a letter or digit; letters, digits, space and . : @ / + - _ may follow',
+    /^[\w][\w .:@/+=-]*$/,
+    'must start with a letter or digit; letters, digits, space and . : @ / + = - _ may follow',
   );
 
 /** A reference to a resource: its id, its name (the newest of that name) or its digest. */

@@ -1,7 +1,9 @@
 /** Jobs: what a client submits. One dataset, one prior where ReLA is used, and runs, or targets to train with elsewhere. */
 import { z } from 'zod';
 import { Appraisal, AutoPrior, BlendPrior, DEFAULT_GATES, Gates, PriorChoice } from './appraisal.js';
+import { After, JobDependency, RunPrior } from './dependency.js';
 import { Digest, Name, Reference, Timestamp } from './identifiers.js';
+import { MAX_RUNS, Matrix } from './matrix.js';
 import { Problem } from './problem.js';
 import { Progress } from './progress.js';
 import { RunSpec } from './training.js';
@@ -9,15 +11,26 @@ import { RunSpec } from './training.js';
 export const RunStatus = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']);
 export type RunStatus = z.infer<typeof RunStatus>;
 
-/** A paused job keeps what it has done; what ran goes on from its last checkpoint when the job is resumed. */
-export const JobStatus = z.enum(['queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled']);
+/**
+ * A waiting job is accepted and nothing of it starts, until what it waits for of other jobs has succeeded. A paused one keeps what it has
+ * done; what ran goes on from its last checkpoint when the job is resumed.
+ */
+export const JobStatus = z.enum([
+  'queued',
+  'waiting',
+  'running',
+  'paused',
+  'succeeded',
+  'failed',
+  'cancelled',
+]);
 export type JobStatus = z.infer<typeof JobStatus>;
 
 /** Nothing more happens to such a job, unless somebody sends it again. */
 export const hasEnded = (status: JobStatus): boolean =>
   status === 'succeeded' || status === 'failed' || status === 'cancelled';
 
-export const PriorRequest = z.union([Reference, AutoPrior, BlendPrior]);
+export const PriorRequest = z.union([Reference, AutoPrior, BlendPrior, RunPrior]);
 export type PriorRequest = z.infer<typeof PriorRequest>;
 
 export const TargetsRequest = z.strictObject({
@@ -88,10 +101,19 @@ export const JobCreate = z
     name: Name.optional(),
     dataset: Reference.describe('id, name or digest of a dataset that is ready'),
     prior: PriorRequest.optional().describe(
-      'id, name or digest of a prior, candidates to choose from, or several to blend; needed where a run uses ReLA, and for targets',
+      'id, name or digest of a prior, candidates to choose from, several to blend, or a run of another job, whose model becomes the prior when it has succeeded; needed where a run uses ReLA, and for targets',
     ),
     gates: Gates.default(DEFAULT_GATES).describe('when a prior is refused or flagged before it is used'),
-    runs: z.array(RunSpec).max(64).default([]).describe('may be left out where targets are asked for'),
+    runs: z
+      .array(RunSpec)
+      .max(MAX_RUNS, {
+        error: ({ input }) =>
+          `has ${(input as unknown[]).length} runs, and a job may have ${MAX_RUNS}; submit the others in another one`,
+      })
+      .default([])
+      .describe('may be left out where targets are asked for'),
+    matrix: Matrix.optional(),
+    after: After,
     targets: TargetsRequest.optional().describe(
       'make targets whether a run of this job uses them or not, to train with them elsewhere',
     ),
@@ -105,6 +127,10 @@ export const JobCreate = z
   })
   .meta({ id: 'JobCreate' });
 export type JobCreate = z.infer<typeof JobCreate>;
+
+/** The same once its matrix is multiplied out. */
+export const JobRequest = JobCreate.omit({ matrix: true });
+export type JobRequest = z.infer<typeof JobRequest>;
 
 export const JobRetry = z
   .strictObject({
@@ -129,7 +155,7 @@ export const JobRunSummary = z.object({
 });
 
 export const StageSummary = z.object({
-  kind: z.enum(['ingest', 'appraise', 'choose', 'embed', 'join', 'reduce', 'train', 'evaluate']),
+  kind: z.enum(['ingest', 'adopt', 'appraise', 'choose', 'embed', 'join', 'reduce', 'train', 'evaluate']),
   runId: z.string().nullable(),
   total: z.int(),
   succeeded: z.int(),
@@ -145,7 +171,12 @@ export const Job = z
     name: z.string().nullable(),
     status: JobStatus,
     datasetId: z.string(),
-    priorId: z.string().nullable().describe('null also while it is being chosen, and of a blend'),
+    priorId: z
+      .string()
+      .nullable()
+      .describe(
+        'of the runs that have none of their own in their `spec`; null also while it is being chosen, of a blend, and where each of several is the prior of some runs alone',
+      ),
     blend: z
       .array(z.object({ prior: Digest, weight: z.number() }))
       .nullable()
@@ -155,6 +186,7 @@ export const Job = z
     appraisals: z.array(Appraisal).describe('what a sample of the images tells of the priors'),
     choice: PriorChoice.nullable().describe('which of several candidates is used, and why'),
     warnings: z.array(z.string()),
+    waitsFor: z.array(JobDependency).describe('what of other jobs it starts after'),
     labels: Labels,
     limits: JobLimits,
     priority: Priority,

@@ -30,5 +30,7 @@ export interface JobPlan {
   /** Against other jobs of the tenant. */
   priority: number;
   runs: RunSpec[];
+  /** What of other jobs has to succeed before anything of this one starts. */
+  waitsFor?: { jobId: string; runId: string | null }[];
   stages: PlannedStage[];
 }

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { Appraisal, Gates, PriorChoice } from './appraisal.js';
 import { DatasetCreate, ShardReference } from './dataset.js';
 import { EvaluateTask, FeatureFiles, FinetuneResult } from './evaluation.js';
-import { Digest, Timestamp } from './identifiers.js';
-import { JobCreate } from './job.js';
+import { Digest, Name, Timestamp } from './identifiers.js';
+import { JobRequest } from './job.js';
 import { EndedBy, ValidationPoint } from './optimization.js';
 import { Preprocessing, Prior } from './prior.js';
 import { Progress } from './progress.js';
@@ -12,6 +12,7 @@ import { BackboneSpec, Kernels, Training } from './training.js';
 
 export const StageKind = z.enum([
   'ingest',
+  'adopt',
   'appraise',
   'choose',
   'embed',
@@ -63,21 +64,35 @@ export const AppraiseInput = z.object({
   gates: Gates,
   refuse: z.boolean().describe('whether the stage fails where the prior is refused; else its result says so'),
 });
-export const ChooseInput = z.object({
-  kind: z.literal('choose'),
-  request: JobCreate,
+/** What the rest of a plan is made of that goes on when a stage knows the prior. */
+const RestOfPlan = z.object({
+  request: JobRequest,
   datasetId: z.string(),
   dataset: Digest,
+  priors: z
+    .array(z.object({ reference: z.string(), prior: Prior }))
+    .optional()
+    .describe('that runs name as their own'),
+  inits: z.array(z.object({ run: z.int(), weights: Digest })).describe('weights that runs start from'),
+  transfers: z
+    .array(z.object({ reference: z.string(), name: z.string(), digest: Digest }))
+    .describe('data sets that runs are also judged on'),
+});
+export type RestOfPlan = z.infer<typeof RestOfPlan>;
+export const AdoptInput = RestOfPlan.extend({
+  kind: z.literal('adopt'),
+  run: z.object({ id: z.string(), jobId: z.string() }).describe('whose model becomes the prior'),
+  name: Name.describe('of the prior'),
+  model: Digest.nullable().describe('of that run; null until it has succeeded'),
+});
+export const ChooseInput = RestOfPlan.extend({
+  kind: z.literal('choose'),
   candidates: z.array(Prior),
   sample: z.array(SampledShard),
   most: z.int().positive().describe('widest target that the runs take'),
   student: z
     .object({ backbone: BackboneSpec, size: z.int().positive() })
     .describe('the untrained backbone that the targets are compared with'),
-  inits: z.array(z.object({ run: z.int(), weights: Digest })).describe('weights that runs start from'),
-  transfers: z
-    .array(z.object({ reference: z.string(), name: z.string(), digest: Digest }))
-    .describe('data sets that runs are also judged on'),
 });
 export const JoinInput = z.object({
   kind: z.literal('join'),
@@ -117,6 +132,7 @@ export const EvaluateInput = z.object({
 });
 export const StageInput = z.discriminatedUnion('kind', [
   IngestInput,
+  AdoptInput,
   AppraiseInput,
   ChooseInput,
   EmbedInput,
@@ -137,6 +153,12 @@ export const IngestResult = z.object({
     examples: z.array(z.object({ name: z.string(), reason: z.string() })),
   }),
   warnings: z.array(z.string()).optional(),
+  seconds: z.number(),
+});
+export const AdoptResult = z.object({
+  kind: z.literal('adopt'),
+  prior: Prior.omit({ id: true, createdAt: true }),
+  modelBytes: z.int().nonnegative(),
   seconds: z.number(),
 });
 export const AppraiseResult = Appraisal.extend({
@@ -219,6 +241,7 @@ export const EvaluateResult = z.object({
 });
 export const StageResult = z.discriminatedUnion('kind', [
   IngestResult,
+  AdoptResult,
   AppraiseResult,
   ChooseResult,
   EmbedResult,

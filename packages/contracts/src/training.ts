@@ -1,7 +1,7 @@
 /** How a run trains: backbone, method, ReLA, optimizer, budget, evaluation. One schema for requests and for what is stored. */
 import { z } from 'zod';
 import { EvaluationSpec } from './evaluation.js';
-import { Digest, Name } from './identifiers.js';
+import { Digest, Name, Reference } from './identifiers.js';
 import { MethodSpec } from './methods.js';
 import {
   BudgetSpec,
@@ -116,6 +116,9 @@ export type InitSpec = z.infer<typeof InitSpec>;
 
 export const RunSpec = Training.extend({
   name: Name,
+  prior: Reference.optional().describe(
+    "id, name or digest of this run's own prior, where it uses ReLA; absent: the job's. In a run that was accepted: its id",
+  ),
   init: InitSpec.optional().describe("the backbone's first weights; absent: drawn from the seed"),
   continueFrom: z
     .string()

@@ -8,6 +8,7 @@ import { createArtifacts, createModels } from './repositories/artifacts.js';
 import { createDatasets } from './repositories/datasets.js';
 import { createDeadLetters } from './repositories/dead-letters.js';
 import { createDeliveries } from './repositories/deliveries.js';
+import { createDependencies } from './repositories/dependencies.js';
 import { createEvents } from './repositories/events.js';
 import { createGarbage } from './repositories/garbage.js';
 import { createIdempotency } from './repositories/idempotency.js';
@@ -64,6 +65,7 @@ export interface Database extends TenantDatabase {
   stages: ReturnType<typeof createStages>;
   events: ReturnType<typeof createEvents>;
   outbox: ReturnType<typeof createOutbox>;
+  dependencies: ReturnType<typeof createDependencies>;
   deliveries: ReturnType<typeof createDeliveries>;
   garbage: ReturnType<typeof createGarbage>;
   /** The same for one tenant. */
@@ -134,6 +136,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     ...sections(null),
     tenants,
     outbox: translating(createOutbox(connection, listener, limits)),
+    dependencies: translating(createDependencies(connection)),
     deliveries: translating(createDeliveries(connection, listener)),
     garbage: translating(createGarbage(connection)),
     of(tenantId) {

@@ -40,6 +40,8 @@ async function fill(): Promise<string> {
   await complete(database, done, ['embed-0', 'embed-1', 'reduce', 'train-0', 'evaluate-0']);
   const running = await database.jobs.create(await examplePlan(database));
   await complete(database, running, ['embed-0', 'embed-1', 'reduce']);
+  const waitsFor = [{ jobId: running.id, runId: running.runs[0]!.id }];
+  await database.jobs.create({ ...(await examplePlan(database)), waitsFor });
   const claim = await claimOf(database, await stageOf(database, running, 'train-0'));
   await database.runs.saveCheckpoint(claim, { step: 3, digest: digestOf('three'), bytes: 2 ** 40 });
   const metric = { epoch: 0, phase: 'rela' as const, rho: null, classifierAccuracy: null, seconds: 0.1 };

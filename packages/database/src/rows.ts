@@ -18,6 +18,7 @@ export const TABLES = [
     'api_key',
     'tenant_usage',
     'job',
+    'job_dependency',
     'run',
     'model',
   ],

@@ -1,1 +1,3 @@
+export * from './limited/answering.js';
+export * from './limited/limited-process.js';
 export * from './until-stopped.js';

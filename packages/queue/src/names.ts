@@ -4,6 +4,7 @@ import type { StageKind } from '@rela/contracts';
 /** BullMQ queue name by stage kind. BullMQ forbids a colon in it. */
 export const QUEUES: Record<StageKind, string> = {
   ingest: 'rela-ingest',
+  adopt: 'rela-adopt',
   appraise: 'rela-appraise',
   choose: 'rela-choose',
   embed: 'rela-embed',

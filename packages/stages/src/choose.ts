@@ -10,7 +10,7 @@ import {
 } from '@rela/contracts';
 import { breathing, compareCandidates, inspectPrior, openEmbedder } from '@rela/prior';
 import { embedAll } from './appraise.js';
-import { planStages } from './plan.js';
+import { planRest } from './plan-rest.js';
 import { createRandomPrior } from './random-prior.js';
 import { readSample } from './sample.js';
 import { floatRows, readJson } from './targets.js';
@@ -48,7 +48,7 @@ export async function choosePrior(
   tools: StageTools,
 ): Promise<{ result: StageResultOf<'choose'>; plan: JobPlan }> {
   const started = performance.now();
-  const { request, candidates } = input;
+  const { candidates } = input;
   const usable = appraised.filter(({ refused }) => refused === null);
   const embedded: { rows: Float32Array; width: number; signal: number }[] = [];
   for (const { embeddings, width, signal } of usable)
@@ -65,16 +65,9 @@ export async function choosePrior(
   const choice = rankCandidates(judged, byOf(input));
   const prior = candidates.find(({ digest }) => digest === choice.prior);
   if (!prior) throw new Error(`Prior ${choice.prior} was chosen and is no candidate.`);
-  const manifest = await readJson(tools.store, input.dataset, DatasetManifest);
-  const known = {
-    dataset: { id: input.datasetId, status: 'ready' as const, digest: input.dataset },
-    ...{ manifest, prior },
-    starts: new Map(input.inits.map(({ run, weights }) => [run, { init: { weights, difference: null } }])),
-    transfers: new Map(input.transfers.map(({ reference, ...rest }) => [reference, rest])),
-  };
   return {
     result: { kind: 'choose', ...choice, seconds: secondsSince(started) },
-    plan: planStages({ ...request, prior: prior.id }, known, { appraised: true }),
+    plan: await planRest(input, prior, { store: tools.store, appraised: true }),
   };
 }
 

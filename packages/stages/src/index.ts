@@ -1,3 +1,4 @@
+export * from './adopt.js';
 export * from './appraise.js';
 export * from './choose.js';
 export * from './embed.js';
@@ -5,6 +6,7 @@ export * from './evaluate.js';
 export * from './evaluation-faults.js';
 export * from './finetune.js';
 export * from './ingest.js';
+export * from './inspection/inspect-model.js';
 export * from './join.js';
 export * from './labels.js';
 export * from './plan.js';

@@ -3,13 +3,13 @@ import type {
   BackboneSpec,
   DatasetManifest,
   Gates,
-  JobCreate,
   JobPlan,
+  JobRequest,
   PlannedStage,
   Prior,
   SampledShard,
 } from '@rela/contracts';
-import type { CheckedResources } from './plan.js';
+import { awaitStages, type LaterResources, restOfPlan } from './plan-later.js';
 import { priorModel } from './prior-model.js';
 import { resultKey } from './result-key.js';
 import { drawSample } from './sample.js';
@@ -49,8 +49,8 @@ export function appraiseStage(options: AppraiseOptions): PlannedStage {
 }
 
 interface ChoiceOptions {
-  request: JobCreate;
-  known: Pick<CheckedResources, 'starts' | 'transfers'>;
+  request: JobRequest;
+  known: LaterResources;
   dataset: string;
   candidates: Prior[];
   sample: SampledShard[];
@@ -77,26 +77,12 @@ export function awaitChoice(plan: JobPlan, options: ChoiceOptions): JobPlan {
   const choose: PlannedStage = {
     ...{ ref: 'choose', kind: 'choose', runRef: null, resultKey: key, after: [] },
     input: {
-      ...{ kind: 'choose', request, datasetId: plan.datasetId, dataset, candidates, sample },
-      ...{ most: widest, student },
-      inits: [...(known.starts ?? [])].flatMap(([run, { init }]) =>
-        init ? [{ run, weights: init.weights }] : [],
-      ),
-      transfers: [...(known.transfers ?? [])].map(([reference, { name, digest }]) => ({
-        reference,
-        name,
-        digest,
-      })),
+      ...{ kind: 'choose', candidates, sample, most: widest, student },
+      ...restOfPlan({ request, known, datasetId: plan.datasetId, dataset }),
     },
     dependsOn: appraisals.map(({ ref }) => ref),
   };
-  const waiting = plan.stages.flatMap((stage): PlannedStage[] => {
-    if (stage.runRef === null) return [];
-    if (stage.kind !== 'train') return [stage];
-    const uses = request.runs[stage.runRef]?.rela !== null;
-    return [{ ...stage, dependsOn: uses ? ['choose'] : [], after: uses ? [] : ['choose'] }];
-  });
-  return { ...plan, priorId: null, stages: [...appraisals, choose, ...waiting] };
+  return awaitStages(plan, [...appraisals, choose], choose.ref);
 }
 
-const byOf = ({ prior }: JobCreate) => (typeof prior === 'object' && 'auto' in prior ? prior.by : 'score');
+const byOf = ({ prior }: JobRequest) => (typeof prior === 'object' && 'auto' in prior ? prior.by : 'score');

@@ -5,7 +5,7 @@ import { appraiseStage, GATE_SEED } from './plan-choice.js';
 import { priorModel } from './prior-model.js';
 import { canonicalJson, resultKey } from './result-key.js';
 
-interface EmbeddingOptions {
+export interface EmbeddingOptions {
   dataset: string;
   /** One prior, or those of a blend. */
   parts: Prior[];
@@ -16,6 +16,8 @@ interface EmbeddingOptions {
   gates: Gates;
   /** Whether the priors have been looked at. */
   appraised: boolean;
+  /** Of the names of its stages, which are those of one source among several. */
+  suffix: string;
 }
 
 /** @returns all of its stages, and those that the reduce is made of: one a shard */
@@ -23,9 +25,9 @@ export function planEmbedding(options: EmbeddingOptions): {
   stages: PlannedStage[];
   sources: PlannedStage[];
 } {
-  const { dataset, parts, shards, sample, k, gates, appraised } = options;
+  const { dataset, parts, shards, sample, k, gates, appraised, suffix } = options;
   const isBlend = parts.length > 1;
-  const name = (stage: string, part: number) => (isBlend ? `${stage}-of-${part}` : stage);
+  const name = (stage: string, part: number) => `${stage}${isBlend ? `-of-${part}` : ''}${suffix}`;
   const appraisals = appraised
     ? []
     : parts.map((prior, part) =>
@@ -51,7 +53,7 @@ export function planEmbedding(options: EmbeddingOptions): {
         const own = embeds.map((part) => part[index]!);
         const embedKeys = own.map((embed) => embed.resultKey);
         return {
-          ...{ ref: `join-${index}`, kind: 'join', runRef: null },
+          ...{ ref: `join-${index}${suffix}`, kind: 'join', runRef: null },
           resultKey: resultKey('join', { embedKeys }),
           input: { kind: 'join', embedKeys },
           ...{ dependsOn: own.map(({ ref }) => ref), after: [] },

@@ -4,21 +4,23 @@ import {
   type DatasetManifest,
   type EvaluateTask,
   fieldName,
-  type JobCreate,
   type JobPlan,
-  type PlannedStage,
+  type JobRequest,
   type Prior,
   ProblemError,
+  type Run,
   type RunSpec,
   type Training,
 } from '@rela/contracts';
 import { createBackbone, type MethodFault, methodFaults, patchBackbones } from '@rela/learning';
 import { evaluationFaults, type TransferDataset } from './evaluation-faults.js';
 import { awaitChoice, gateSample } from './plan-choice.js';
-import { blendDigest, planEmbedding } from './plan-embedding.js';
-import { resultKey } from './result-key.js';
+import { awaitStages, restOfPlan } from './plan-later.js';
+import { planTargets } from './plan-targets.js';
+import { canonicalJson, resultKey } from './result-key.js';
 import { type RunStart, startFaults } from './run-start.js';
 import { drawSample } from './sample.js';
+import { commonSource, sourceOfPrior, sourceOfRun, sourcesOf, type TargetSource } from './target-source.js';
 import { type Fault, trainingFaults } from './training-faults.js';
 
 /** What the request refers to, looked up. `dataset` is ready. */
@@ -30,10 +32,22 @@ export interface KnownResources {
   candidates?: Prior[];
   /** What `prior: { blend }` names, in its order. */
   blend?: { prior: Prior; weight: number }[];
+  /** The run that `prior: { run }` names, whose model is not known yet. */
+  awaited?: AwaitedRun | undefined;
+  /** Jobs that `after` names. */
+  after?: readonly string[];
+  /** Priors that runs name as their own, by the name that was given. */
+  priors?: ReadonlyMap<string, Prior>;
   /** What the run of that index starts from; none: the beginning. */
   starts?: ReadonlyMap<number, RunStart>;
   /** Data sets that `evaluation.transfer` names, by the name that was given. */
   transfers?: ReadonlyMap<string, TransferDataset>;
+}
+
+/** A run of another job, and the name that the prior gets which its model becomes. */
+export interface AwaitedRun {
+  run: Pick<Run, 'id' | 'jobId' | 'spec'>;
+  name: string;
 }
 
 /** What the stages need of it, where the request has been checked. */
@@ -43,9 +57,6 @@ export interface CheckedResources extends Omit<KnownResources, 'transfers'> {
 
 /** Widest target that a prior is judged by where targets are made for no run and k is not given. */
 const LOOKED_AT = 128;
-
-/** What targets are made of: a prior, or a blend of several. */
-type TargetSource = Pick<Prior, 'digest' | 'width'>;
 
 /** The width of a backbone does not depend on the size of the images. */
 const SOME_SIZE = 32;
@@ -67,7 +78,7 @@ function widestTarget(prior: { width: number }, images: number): number {
 }
 
 function targetFaults(
-  { k }: NonNullable<JobCreate['targets']>,
+  { k }: NonNullable<JobRequest['targets']>,
   { images, prior }: { images: number; prior: { width: number } | null },
 ): FieldFault[] {
   if (!prior)
@@ -87,10 +98,8 @@ function targetFaults(
   ];
 }
 
-function findFaults(
-  request: JobCreate,
-  { dataset, manifest, prior, candidates = [], blend = [], starts, transfers }: KnownResources,
-): FieldFault[] {
+function findFaults(request: JobRequest, known: KnownResources): FieldFault[] {
+  const { dataset, manifest, candidates = [], blend = [], priors, starts, transfers } = known;
   const images = manifest.splits.train.count;
   const names = new Set<string>();
   const faults: FieldFault[] = [];
@@ -105,10 +114,9 @@ function findFaults(
       message:
         'is "knn", which needs labels of two classes or more, and this dataset has none such; leave it out',
     });
-  const together = { width: blend.reduce((sum, part) => sum + part.prior.width, 0) };
-  const offered = [...(blend.length > 0 ? [together] : candidates), ...(prior ? [prior] : [])];
-  const byWidth = offered.toSorted((a, b) => a.width - b.width);
-  const [narrowest, widest] = [byWidth[0] ?? null, byWidth.at(-1)];
+  const common = commonSource(known);
+  const offered = candidates.length > 0 ? candidates.map(sourceOfPrior) : common ? [common] : [];
+  const byWidth = (sources: TargetSource[]) => sources.toSorted((a, b) => a.width - b.width);
   faults.push(...namedTwice(candidates, (index) => ['prior', 'auto', index]));
   faults.push(
     ...namedTwice(
@@ -121,14 +129,17 @@ function findFaults(
       field: 'runs',
       message: 'is empty: give a run or more, or "targets" where targets are all that is wanted',
     });
-  if (request.targets) faults.push(...targetFaults(request.targets, { images, prior: narrowest }));
+  const makers = offered.length > 0 ? offered : sourcesOf(request.runs, known, true);
+  if (request.targets)
+    faults.push(...targetFaults(request.targets, { images, prior: byWidth(makers)[0] ?? null }));
+  faults.push(...alikeByPrior(request.runs, priors));
   for (const [index, run] of request.runs.entries()) {
     const fault = (path: (string | number)[], message: string) =>
       faults.push({ field: fieldName(['runs', index, ...path]), message });
     if (names.has(run.name))
       fault(['name'], `"${run.name}" is used twice; every run of a job needs a name of its own`);
     names.add(run.name);
-    if (run.rela && !prior && candidates.length + blend.length === 0)
+    if (run.rela && !sourceOfRun(run, known))
       faults.push({
         field: 'prior',
         message: `is missing: run "${run.name}" uses ReLA; name a prior (GET /v1/priors lists them), or set "rela" to null`,
@@ -140,7 +151,8 @@ function findFaults(
         'is missing: the images of this dataset differ in size; give the side of the views in pixels',
       );
     else for (const { path, message } of learningFaults(run, size, manifest)) fault(path, message);
-    const k = run.rela && widest ? targetWidth(run, manifest, widest) : 0;
+    const source = run.prior === undefined ? byWidth(offered).at(-1) : sourceOfRun(run, known);
+    const k = run.rela && source ? targetWidth(run, manifest, source) : 0;
     if (k >= images)
       fault(
         ['rela'],
@@ -149,10 +161,10 @@ function findFaults(
     const own: Fault[] = trainingFaults(run, { images, classes: manifest.classes?.length ?? 0 });
     own.push(...evaluationFaults(run, manifest, transfers ?? new Map()));
     const start = starts?.get(index);
-    if (start?.continueFrom && candidates.length > 0)
+    if (start?.continueFrom && candidates.length + (known.awaited ? 1 : 0) > 0)
       faults.push({
         field: 'prior',
-        message: `cannot be chosen among several: runs[${index}] goes on with run ${start.continueFrom.run.id}, whose prior is settled; name that prior, or submit runs[${index}] in a job of its own`,
+        message: `cannot be ${known.awaited ? 'the model of another run' : 'chosen among several'}: runs[${index}] goes on with run ${start.continueFrom.run.id}, whose prior is settled; name that prior, or submit runs[${index}] in a job of its own`,
       });
     if (start) own.push(...startFaults(run, start, dataset.digest));
     for (const { path, message } of own) fault(path, message);
@@ -161,7 +173,7 @@ function findFaults(
 }
 
 /** Whether candidates are to be ranked by their nearest neighbours' labels. */
-const asksForLabels = ({ prior }: JobCreate) =>
+const asksForLabels = ({ prior }: JobRequest) =>
   typeof prior === 'object' && prior !== null && 'auto' in prior && prior.by === 'knn';
 
 function namedTwice(priors: Prior[], fieldOf: (index: number) => (string | number)[]): FieldFault[] {
@@ -170,6 +182,23 @@ function namedTwice(priors: Prior[], fieldOf: (index: number) => (string | numbe
     if (first === index) return [];
     const message = `"${name}" is the same prior as ${fieldName(fieldOf(first))}; name each one once`;
     return [{ field: fieldName(fieldOf(index)), message }];
+  });
+}
+
+/** Runs that differ in nothing but the name of one prior. */
+function alikeByPrior(runs: readonly RunSpec[], priors: KnownResources['priors']): FieldFault[] {
+  const digestOf = ({ prior }: RunSpec) => prior && priors?.get(prior)?.digest;
+  return runs.flatMap((run, index) => {
+    const { name: _name, prior, ...rest } = run;
+    const first = runs.findIndex((other, at) => {
+      if (at >= index || other.prior === prior || digestOf(other) !== digestOf(run)) return false;
+      const { name: _other, prior: _prior, ...others } = other;
+      return canonicalJson(others as never) === canonicalJson(rest as never);
+    });
+    if (first < 0 || digestOf(run) === undefined) return [];
+    const field = fieldName(['runs', index, 'prior']);
+    const message = `"${prior}" is the same prior as "${runs[first]!.prior}" of runs[${first}].prior; name each one once`;
+    return [{ field, message }];
   });
 }
 
@@ -221,22 +250,57 @@ function decidesTraining(run: Training): Omit<Training, 'evaluation'> {
 }
 
 /** @throws ProblemError `invalid-request` where the run goes on with one that had other targets */
-function refuseOtherTargets(start: RunStart | undefined, reduceKey: string | null, index: number): void {
+function refuseOtherTargets(
+  start: RunStart | undefined,
+  reduceKey: string | null,
+  { prior, index }: { prior: string | undefined; index: number },
+): void {
   const earlier = start?.continueFrom;
   if (!earlier || earlier.input.reduceKey === reduceKey) return;
+  const field = prior === undefined ? 'prior' : fieldName(['runs', index, 'prior']);
   const message = `is another than that of run ${earlier.run.id}, which runs[${index}] goes on with; name the same prior`;
-  throw new ProblemError('invalid-request', `The job cannot run. prior: ${message}.`, [
-    { field: 'prior', message },
+  throw new ProblemError('invalid-request', `The job cannot run. ${field}: ${message}.`, [
+    { field, message },
   ]);
 }
 
+/** The plan until the model of another job's run is a prior: the stage that makes it one, and the runs, which wait for it. */
+function awaitAdoption(
+  plan: JobPlan,
+  { run, name }: AwaitedRun,
+  { request, known }: { request: JobRequest; known: CheckedResources },
+): JobPlan {
+  const { id, jobId } = run;
+  const rest = restOfPlan({ request, known, datasetId: plan.datasetId, dataset: known.dataset.digest! });
+  return awaitStages(
+    plan,
+    [
+      {
+        ...{ ref: 'adopt', kind: 'adopt', runRef: null, dependsOn: [], after: [] },
+        resultKey: resultKey('adopt', { run: id, name }),
+        input: { kind: 'adopt', run: { id, jobId }, name, model: null, ...rest },
+      },
+    ],
+    'adopt',
+  );
+}
+
+/** Of the runs without a prior of their own; or of all, where one is every run's own. */
+function priorIdOf(runs: readonly RunSpec[], known: CheckedResources): string | null {
+  // Without an id yet.
+  if (known.awaited) return null;
+  const common = commonSource(known);
+  const [only, ...others] = common ? [common] : sourcesOf(runs, known, false);
+  return only && others.length === 0 && only.blend.length === 0 ? only.parts[0]!.id : null;
+}
+
 /**
- * The stages of a job: embed once a shard, reduce once a target width, also where no run asks for it; once a run train and
- * evaluate, and evaluate again for every other data set and share of the labels that it names. Before it is used a prior is
+ * The stages of a job: embed once a shard and prior, reduce once a target width and prior, also where no run asks for it; once a run
+ * train and evaluate, and evaluate again for every other data set and share of the labels that it names. Before it is used a prior is
  * appraised; of several candidates one is chosen, and the stages that embed with it come with that choice.
  * @throws ProblemError `invalid-request` naming every field that does not fit the data.
  */
-export function planJob(request: JobCreate, known: KnownResources): JobPlan {
+export function planJob(request: JobRequest, known: KnownResources): JobPlan {
   const faults = findFaults(request, known);
   if (faults.length > 0)
     throw new ProblemError(
@@ -249,78 +313,44 @@ export function planJob(request: JobCreate, known: KnownResources): JobPlan {
 
 /** The same for a request that has been checked. @param options.appraised whether the prior has been looked at */
 export function planStages(
-  request: JobCreate,
+  request: JobRequest,
   known: CheckedResources,
   { appraised }: { appraised: boolean },
 ): JobPlan {
-  const { dataset, manifest, candidates = [], blend = [] } = known;
-  const prior = known.prior ?? candidates[0] ?? null;
+  const { dataset, manifest, candidates = [] } = known;
   if (dataset.digest === null)
     throw new ProblemError(
       'not-ready',
       `Dataset ${dataset.id} is ${dataset.status}; wait until it is ready.`,
     );
   const digest = dataset.digest;
-
-  const stages: PlannedStage[] = [];
-  const usesRela = request.targets !== undefined || request.runs.some((run) => run.rela !== null);
-  const widths = request.runs.filter(({ rela }) => rela !== null).map((run) => featureWidth(run, manifest));
-  const widest = widths.length > 0 ? Math.max(...widths) : (request.targets?.k ?? LOOKED_AT);
-  const parts = !usesRela ? [] : blend.length > 0 ? blend.map((part) => part.prior) : prior ? [prior] : [];
-  const { shards } = manifest.splits.train;
-  const embedding = planEmbedding({
-    ...{ dataset: digest, parts, shards, sample: gateSample(manifest) },
-    ...{ k: widest, gates: request.gates, appraised },
+  const common = commonSource(known);
+  const sources = sourcesOf(request.runs, known, request.targets !== undefined);
+  const widestOf = ({ digest: source }: Pick<TargetSource, 'digest'>) => {
+    const own = request.runs.filter((run) => sourceOfRun(run, known)?.digest === source);
+    const widths = own.map((run) => featureWidth(run, manifest));
+    return widths.length > 0 ? Math.max(...widths) : (request.targets?.k ?? LOOKED_AT);
+  };
+  const targets = planTargets({
+    ...{ dataset: digest, shards: manifest.splits.train.shards, sample: gateSample(manifest) },
+    ...{ sources, gates: request.gates, widestOf },
+    isAppraised: (source) => appraised && source.digest === common?.digest,
   });
-  stages.push(...embedding.stages);
-  const { sources } = embedding;
-  const targetsFrom =
-    blend.length > 0
-      ? { digest: blendDigest(blend), width: parts.reduce((sum, { width }) => sum + width, 0) }
-      : prior;
-
-  const reduceOf = new Map<number, PlannedStage>();
-  const targetsFor = (run: RunSpec): PlannedStage | null => {
-    if (!run.rela || !targetsFrom) return null;
-    return targetsOfWidth(targetsFrom, targetWidth(run, manifest, targetsFrom));
-  };
-  const targetsOfWidth = (targetsFrom: TargetSource, k: number): PlannedStage => {
-    const planned = reduceOf.get(k);
-    if (planned) return planned;
-    const stage: PlannedStage = {
-      ref: `reduce-${k}`,
-      kind: 'reduce',
-      runRef: null,
-      resultKey: resultKey('reduce', { dataset: digest, prior: targetsFrom.digest, k }),
-      input: {
-        kind: 'reduce',
-        dataset: digest,
-        prior: targetsFrom.digest,
-        k,
-        ...(blend.length > 0
-          ? { blend: blend.map(({ prior, weight }) => ({ prior: prior.digest, width: prior.width, weight })) }
-          : {}),
-        embedKeys: sources.map((source) => source.resultKey),
-      },
-      dependsOn: sources.map((source) => source.ref),
-      after: [],
-    };
-    reduceOf.set(k, stage);
-    stages.push(stage);
-    return stage;
-  };
-
-  if (request.targets && targetsFrom)
-    targetsOfWidth(targetsFrom, request.targets.k ?? widestTarget(targetsFrom, manifest.splits.train.count));
-  const targetsOf = request.runs.map(targetsFor);
+  const { stages } = targets;
+  for (const source of request.targets ? (common ? [common] : sources) : [])
+    targets.of(source, request.targets?.k ?? widestTarget(source, manifest.splits.train.count));
+  const targetsOf = request.runs.map((run) => {
+    const source = sourceOfRun(run, known);
+    return source && targets.of(source, targetWidth(run, manifest, source));
+  });
   // Also a control trains after the embedding that it does not need: beside it, on a machine that has only these processors,
   // it would be charged for a part of what the accelerated run costs.
-  const reduces = [...reduceOf.values()].map(({ ref }) => ref);
+  const reduces = stages.filter(({ kind }) => kind === 'reduce').map(({ ref }) => ref);
   for (const [runRef, run] of request.runs.entries()) {
-    const { name: _name, init: _init, continueFrom: _continueFrom, ...training } = run;
+    const { name: _name, prior, init: _init, continueFrom: _continueFrom, ...training } = run;
     const start = known.starts?.get(runRef);
     const targets = targetsOf[runRef] ?? null;
-    refuseOtherTargets(start, targets?.resultKey ?? null, runRef);
+    refuseOtherTargets(start, targets?.resultKey ?? null, { prior, index: runRef });
     const trainKey = resultKey('train', {
       dataset: digest,
       targets: targets?.resultKey ?? null,
@@ -364,20 +394,33 @@ export function planStages(
   const plan: JobPlan = {
     name: request.name ?? null,
     datasetId: dataset.id,
-    priorId: prior?.id ?? null,
+    priorId: priorIdOf(request.runs, known),
     reuse: request.reuse,
     labels: request.labels,
     limits: request.limits,
     priority: request.priority,
-    runs: request.runs,
+    runs: request.runs.map((run) => {
+      const own = run.prior === undefined ? undefined : known.priors?.get(run.prior);
+      return own ? { ...run, prior: own.id } : run;
+    }),
     stages,
   };
-  if (candidates.length === 0 || !usesRela || typeof request.prior !== 'object') return plan;
+  const { awaited, after = [] } = known;
+  const usesCommon =
+    request.targets !== undefined || request.runs.some((run) => run.rela !== null && run.prior === undefined);
+  const jobs = after.map((jobId) => ({ jobId, runId: null }));
+  if (awaited && usesCommon)
+    return {
+      ...awaitAdoption(plan, awaited, { request, known }),
+      waitsFor: [{ jobId: awaited.run.jobId, runId: awaited.run.id }, ...jobs],
+    };
+  plan.waitsFor = jobs;
+  if (candidates.length === 0 || !usesCommon || typeof request.prior !== 'object') return plan;
   if (!('auto' in request.prior)) return plan;
   const { sample, seed } = request.prior;
   const first = request.runs.find(({ rela }) => rela !== null);
   return awaitChoice(plan, {
-    ...{ request, known, dataset: digest, candidates, widest, seed },
+    ...{ request, known, dataset: digest, candidates, widest: widestOf(common!), seed },
     sample: drawSample(manifest.splits.train.shards, sample, seed),
     student: {
       backbone: first?.backbone ?? { name: 'resnet18-narrow', stem: 'auto' },

@@ -9,7 +9,7 @@ import type { StageKind } from '@rela/contracts';
  * Of `train`: 3 since its weight files are state dicts.
  */
 const REVISION: Record<StageKind, number> = {
-  ...{ ingest: 1, appraise: 1, choose: 2, embed: 2, join: 1, reduce: 2, train: 3, evaluate: 2 },
+  ...{ ingest: 1, adopt: 1, appraise: 1, choose: 2, embed: 2, join: 1, reduce: 2, train: 3, evaluate: 2 },
 };
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json | undefined };

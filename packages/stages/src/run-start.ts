@@ -80,7 +80,7 @@ function continuationFaults(run: RunSpec, earlier: EarlierRun, dataset: string |
 const textOf = (value: unknown): string => (value === undefined ? 'none' : canonicalJson(value as never));
 
 function differingFields(run: RunSpec, before: Training): { field: string; was: string }[] {
-  const { name: _name, init: _init, continueFrom: _continueFrom, ...training } = run;
+  const { name: _name, prior: _prior, init: _init, continueFrom: _continueFrom, ...training } = run;
   const fields = [...new Set([...Object.keys(training), ...Object.keys(before)])] as (keyof Training)[];
   return fields
     .filter((field) => !MAY_DIFFER.includes(field))

@@ -5,7 +5,7 @@
  */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { EngineError, loadModel, MODEL_FILE } from '@rela/engine';
-import { answer, isOutOfMemory } from '../limited/answering.js';
+import { answer, isOutOfMemory } from '@rela/process';
 
 /** @import { ImageModel, ModelFiles } from '@rela/engine' */
 /** @import { ConversionReply, ConversionWork } from './messages.js' */

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ProblemError } from '@rela/contracts';
 import { inspectPrior } from '@rela/prior';
+import type { Limits } from '@rela/process';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Limits } from '../limited/limited-process.js';
 import { byteNetwork, filesIn, saveModel, smallNetwork } from '../testing/tfjs-model.js';
 import { type Conversion, convertModel } from './convert-model.js';
 

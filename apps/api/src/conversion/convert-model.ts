@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Preprocessing, ProblemError } from '@rela/contracts';
-import { type Limits, runLimited } from '../limited/limited-process.js';
+import { type Limits, runLimited } from '@rela/process';
 import type { ConversionReply, ConversionWork } from './messages.js';
 
 export interface Conversion {

@@ -1,16 +1,18 @@
-/** From a request for a job to its plan: looks up what it names and checks that it can run. */
+/** From a request for a job to its plan: multiplies it out, looks up what it names, and checks that it can run. */
 import {
   type Dataset,
   fieldName,
-  type JobCreate,
   type JobPlan,
+  type JobRequest,
   type Prior,
   ProblemError,
 } from '@rela/contracts';
 import { planJob, type TransferDataset } from '@rela/stages';
 import type { TenantDependencies } from '../dependencies.js';
 import { findDataset, findPrior } from '../references.js';
+import { findAwaitedRun, findJobsBefore } from './awaited.js';
 import type { ReadManifest } from './manifests.js';
+import type { WrittenJob } from './read-job.js';
 import { findStarts } from './starts.js';
 
 function notReady({ id, name, status, error }: Dataset): ProblemError {
@@ -21,14 +23,25 @@ function notReady({ id, name, status, error }: Dataset): ProblemError {
   return new ProblemError('not-ready', `Dataset "${name}" (${id}) ${what}`);
 }
 
-/** @throws ProblemError `not-found`, `not-ready`, and what `planJob` finds wrong */
+/** @throws ProblemError `not-found`, `not-ready`, and what `planJob` finds wrong, in terms of the request as it was written */
 export async function planRequest(
+  context: Pick<TenantDependencies, 'database' | 'store'> & { readManifest: ReadManifest },
+  { request, placed }: WrittenJob,
+): Promise<JobPlan> {
+  try {
+    return await planOf(context, request);
+  } catch (error) {
+    throw error instanceof ProblemError ? placed(error) : error;
+  }
+}
+
+async function planOf(
   {
     database,
     store,
     readManifest,
   }: Pick<TenantDependencies, 'database' | 'store'> & { readManifest: ReadManifest },
-  request: JobCreate,
+  request: JobRequest,
 ): Promise<JobPlan> {
   const dataset = await findDataset(database, request.dataset);
   const prior = typeof request.prior === 'string' ? await findPrior(database, request.prior) : null;
@@ -39,11 +52,48 @@ export async function planRequest(
       blend.push({ prior: await findPrior(database, reference), weight });
   if (typeof request.prior === 'object' && 'auto' in request.prior)
     for (const reference of request.prior.auto) candidates.push(await findPrior(database, reference));
+  const awaited = await findAwaitedRun(database, request);
+  const after = await findJobsBefore(database, request);
+  const priors = await findPriorsOfRuns(database, request);
   if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
   const manifest = await readManifest(dataset.digest);
   const starts = await findStarts({ database, store }, request, manifest);
   const transfers = await findTransfers({ database, readManifest }, request);
-  return planJob(request, { dataset, manifest, prior, candidates, blend, starts, transfers });
+  return planJob(request, {
+    dataset,
+    manifest,
+    prior,
+    candidates,
+    blend,
+    priors,
+    awaited,
+    after,
+    starts,
+    transfers,
+  });
+}
+
+/** The same refusal, naming the field that it is about. */
+function at(field: string, error: unknown): unknown {
+  if (!(error instanceof ProblemError) || error.code === 'unavailable') return error;
+  return new ProblemError(error.code, error.detail, [{ field, message: error.detail }], { cause: error });
+}
+
+/** What runs name as their own prior, by the name that they give. @throws ProblemError `not-found` naming the field */
+async function findPriorsOfRuns(
+  database: Pick<TenantDependencies['database'], 'priors'>,
+  { runs }: JobRequest,
+): Promise<Map<string, Prior>> {
+  const found = new Map<string, Prior>();
+  for (const [index, { prior: reference }] of runs.entries()) {
+    if (reference === undefined || found.has(reference)) continue;
+    try {
+      found.set(reference, await findPrior(database, reference));
+    } catch (error) {
+      throw at(fieldName(['runs', index, 'prior']), error);
+    }
+  }
+  return found;
 }
 
 /**
@@ -52,7 +102,7 @@ export async function planRequest(
  */
 async function findTransfers(
   { database, readManifest }: Pick<TenantDependencies, 'database'> & { readManifest: ReadManifest },
-  request: JobCreate,
+  request: JobRequest,
 ): Promise<Map<string, TransferDataset>> {
   const found = new Map<string, TransferDataset>();
   for (const [run, { evaluation }] of request.runs.entries())
@@ -64,11 +114,7 @@ async function findTransfers(
         const { name, digest } = dataset;
         found.set(reference, { name, digest, manifest: await readManifest(digest) });
       } catch (error) {
-        if (!(error instanceof ProblemError) || error.code === 'unavailable') throw error;
-        const field = fieldName(['runs', run, 'evaluation', 'transfer', index]);
-        throw new ProblemError(error.code, error.detail, [{ field, message: error.detail }], {
-          cause: error,
-        });
+        throw at(fieldName(['runs', run, 'evaluation', 'transfer', index]), error);
       }
     }
   return found;

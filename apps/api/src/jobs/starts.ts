@@ -1,5 +1,11 @@
 /** Looks up what the runs of a job start from: finished runs that they go on with, and first weights. */
-import { type DatasetManifest, fieldName, type JobCreate, ProblemError, type RunSpec } from '@rela/contracts';
+import {
+  type DatasetManifest,
+  fieldName,
+  type JobRequest,
+  ProblemError,
+  type RunSpec,
+} from '@rela/contracts';
 import { differenceOfWeights, type EarlierRun, type RunStart, viewSize } from '@rela/stages';
 import type { TenantDependencies } from '../dependencies.js';
 
@@ -8,7 +14,7 @@ type Dependencies = Pick<TenantDependencies, 'database' | 'store'>;
 /** @throws ProblemError `invalid-request` naming the field, for runs and files that are not there or not to be read */
 export async function findStarts(
   dependencies: Dependencies,
-  request: JobCreate,
+  request: JobRequest,
   manifest: DatasetManifest,
 ): Promise<Map<number, RunStart>> {
   const starts = new Map<number, RunStart>();

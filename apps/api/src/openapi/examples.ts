@@ -80,6 +80,26 @@ export const examples: Record<string, { schema: z.ZodType; bodies: unknown[] }> 
         ],
       },
       {
+        name: 'which prior is best',
+        dataset: 'fashion',
+        runs: [
+          { name: 'accelerated', method: { name: 'byol' }, rela: 'recommended', epochs: 20 },
+          { name: 'control', method: { name: 'byol' }, epochs: 20 },
+        ],
+        matrix: {
+          seed: [1, 2, 3],
+          prior: ['teacher', 'untrained'],
+          dataRatio: [0.5, 1],
+          exclude: [{ run: 'control', dataRatio: 0.5 }],
+        },
+      },
+      {
+        name: 'a student of a teacher that still trains',
+        dataset: 'fashion',
+        prior: { job: 'job_0192f3c1a2b37c4d8e9fa0b1c2d3e4f5', run: 'teacher', name: 'own teacher' },
+        runs: [{ name: 'student', method: { name: 'byol' }, rela: 'recommended', epochs: 20 }],
+      },
+      {
         name: 'large batches',
         dataset: 'fashion',
         runs: [

@@ -1,11 +1,9 @@
 /** Registers a prior: the model is opened and run once, then written down with its preprocessing. */
-import type { Prior, PriorCreate } from '@rela/contracts';
+import { FILE_TYPES, type Prior, type PriorCreate } from '@rela/contracts';
 import { priorDigest } from '@rela/prior';
+import { inspectModel } from '@rela/stages';
 import type { TenantDependencies } from '../dependencies.js';
-import { inspectModel } from '../inspection/inspect-model.js';
 import { readModel } from './model-bytes.js';
-
-export const ONNX_TYPE = 'application/onnx';
 
 /** @throws ProblemError `invalid-model` where it cannot be a prior, `invalid-request` for what has to be given */
 export async function registerPrior(
@@ -19,7 +17,7 @@ export async function registerPrior(
     ...(preprocessing === undefined ? {} : { preprocessing }),
   });
   const { digest: model, bytes } = await store.write(inspected.model ?? given);
-  await database.artifacts.record({ digest: model, bytes, mediaType: ONNX_TYPE });
+  await database.artifacts.record({ digest: model, bytes, mediaType: FILE_TYPES.onnx });
   return database.priors.create({
     name,
     source,

@@ -1,13 +1,6 @@
 /** /v1/jobs/batch: many jobs in one request, a JSON document a line, and an answer a line. */
 import { Readable } from 'node:stream';
-import {
-  type BatchAnswer,
-  invalidRequest,
-  JobCreate,
-  LARGEST_BATCH,
-  ProblemError,
-  type TenantLimits,
-} from '@rela/contracts';
+import { type BatchAnswer, LARGEST_BATCH, ProblemError, type TenantLimits } from '@rela/contracts';
 import type { FastifyBaseLogger } from 'fastify';
 import { z } from 'zod';
 import type { TenantDependencies } from '../dependencies.js';
@@ -17,6 +10,7 @@ import { problemFor } from '../http/problems.js';
 import { problems, Streamed } from '../http/responses.js';
 import { acceptJob } from '../jobs/accept.js';
 import { planRequest } from '../jobs/plan.js';
+import { readJob } from '../jobs/read-job.js';
 import type { RouteContext, Routes } from './route.js';
 
 const JSON_LINES = 'application/x-ndjson';
@@ -24,8 +18,6 @@ const LARGEST_BODY = 32 * 1024 ** 2;
 /** Jobs that are written down side by side. */
 const AT_ONCE = 4;
 const ROUTE = 'POST /v1/jobs/batch';
-
-const requestSchema = z.toJSONSchema(JobCreate, { io: 'input', unrepresentable: 'any' });
 
 interface Line {
   line: number;
@@ -61,12 +53,10 @@ async function submit({ line, text }: Line, batch: Batch): Promise<BatchAnswer> 
   const { context, limits, key, log } = batch;
   const { database } = context;
   try {
-    const value = parseJson(text, 'The line');
-    const request = JobCreate.safeParse(value);
-    if (!request.success) throw invalidRequest('body', request.error.issues, value, requestSchema);
-    const wish = { key: key && `${key}:${line}`, route: ROUTE, content: request.data, log };
+    const job = readJob(parseJson(text, 'The line'));
+    const wish = { key: key && `${key}:${line}`, route: ROUTE, content: job.request, log };
     const { status, body } = await answerOnce(database, wish, async () => {
-      const plan = await planRequest(context, request.data);
+      const plan = await planRequest(context, job);
       return async (tx) => ({ status: 202, body: await acceptJob(database, limits, plan, tx) });
     });
     return { line, status, job: body };

@@ -266,3 +266,62 @@ it('gives a run with its result, and its metrics page by page', async () => {
   const run = await service.client.runs.get(runId);
   expect(run).toMatchObject({ status: 'succeeded', result: { accuracy: 0.75, steps: 8 } });
 });
+
+it('refuses what it is to wait for where there is no such thing, by its field', async () => {
+  const { jobs } = service.client;
+  const earlier = await jobs.create(smallJob('digits'));
+  const student = { name: 'student', method: { name: 'byol' as const }, rela: {}, batchSize: 8 };
+  const fault = async (more: object) =>
+    (await refusal(jobs.create({ dataset: 'digits', runs: [student], ...more }))).errors;
+  const job = earlier.id;
+  expect(await fault({ prior: { run: 'run_x' } })).toMatchObject([{ field: 'prior.run' }]);
+  expect(await fault({ prior: { job: 'job_x', run: 'only' } })).toMatchObject([{ field: 'prior.job' }]);
+  expect(await fault({ prior: { job, run: 'onyl' } })).toMatchObject([
+    { field: 'prior.run', message: expect.stringContaining('did you mean "only"') },
+  ]);
+  expect(await fault({ prior: { job, run: 'only' }, after: [job, 'job_x'] })).toMatchObject([
+    { field: 'after[1]' },
+  ]);
+  expect(await fault({ after: [job, job] })).toMatchObject([{ field: 'after[1]' }]);
+  await jobs.cancel(job);
+  expect(await fault({ after: [job] })).toMatchObject([
+    { field: 'after[0]', message: expect.stringContaining('was cancelled') },
+  ]);
+});
+
+it('accepts a job at once that waits for another, and finds it by its status', async () => {
+  const { jobs } = service.client;
+  const earlier = await jobs.create(smallJob('digits'));
+  const job = await jobs.create({ ...smallJob('digits', 'patient'), after: [earlier.id] });
+  expect(job).toMatchObject({
+    status: 'waiting',
+    waitsFor: [{ jobId: earlier.id, runId: null, met: false }],
+  });
+  expect((await jobs.list({ status: 'waiting' })).items.map(({ id }) => id)).toEqual([job.id]);
+  expect(await jobs.cancel(job.id)).toMatchObject({ status: 'cancelled' });
+});
+
+it('makes the runs of a matrix, and says what is wrong with it in fields of the matrix', async () => {
+  const { jobs } = service.client;
+  const job = await jobs.create({ ...smallJob('digits'), matrix: { seed: [1, 2], dataRatio: [0.5, 1] } });
+  expect(job.runs.map(({ name }) => name)).toEqual([
+    'only seed=1 ratio=0.5',
+    'only seed=1 ratio=1',
+    'only seed=2 ratio=0.5',
+    'only seed=2 ratio=1',
+  ]);
+  const many = { seed: [...Array(65).keys()] };
+  expect(await refusal(jobs.create({ ...smallJob('digits'), matrix: many }))).toMatchObject({
+    errors: [{ field: 'matrix', message: expect.stringContaining('makes 65 runs') }],
+  });
+  const answers = await collect(
+    jobs.createMany([
+      { ...smallJob('digits'), matrix: { seed: [3, 4] } },
+      { ...smallJob('digits'), matrix: { batchSize: [8, 4096] } },
+    ]),
+  );
+  expect(answers).toMatchObject([
+    { status: 202, job: { runs: [{ name: 'only seed=3' }, { name: 'only seed=4' }] } },
+    { status: 400, problem: { errors: [{ field: 'matrix.batchSize[1]' }] } },
+  ]);
+});

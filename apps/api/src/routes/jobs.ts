@@ -12,8 +12,10 @@ import {
 import { z } from 'zod';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { IdPath, problems } from '../http/responses.js';
+import { bodyAsWritten } from '../http/validation.js';
 import { acceptJob } from '../jobs/accept.js';
 import { planRequest } from '../jobs/plan.js';
+import { readJob } from '../jobs/read-job.js';
 import { findJob } from '../references.js';
 import type { Routes } from './route.js';
 
@@ -37,19 +39,22 @@ export const jobRoutes: Routes = async (app, context) => {
       operationId: 'createJob',
       summary: 'Submit a job',
       description:
-        'One data set, one prior where ReLA is used, and runs, or targets to train with elsewhere. Accepted when it is written down; follow it at /v1/jobs/{id}/events.',
+        'One data set, one prior where ReLA is used, and runs, or targets to train with elsewhere. A `matrix` makes a run of every combination of its values. Accepted when it is written down; follow it at /v1/jobs/{id}/events.',
       headers: IdempotencyHeaders,
       body: JobCreate,
       response: { 202: Job, ...problems },
     },
-    handler: (request, reply) =>
-      once(request, reply, request.body, async () => {
-        const plan = await planRequest({ ...context, database: request.database }, request.body);
+    validatorCompiler: bodyAsWritten,
+    handler: async (request, reply) => {
+      const job = readJob(request.body);
+      return once(request, reply, job.request, async () => {
+        const plan = await planRequest({ ...context, database: request.database }, job);
         return async (tx) => {
-          const job = await acceptJob(request.database, request.identity.limits, plan, tx);
-          return { status: 202, location: `/v1/jobs/${job.id}`, body: job };
+          const body = await acceptJob(request.database, request.identity.limits, plan, tx);
+          return { status: 202, location: `/v1/jobs/${body.id}`, body };
         };
-      }),
+      });
+    },
   });
 
   app.route({

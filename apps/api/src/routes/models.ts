@@ -1,9 +1,8 @@
 /** /v1/models/:digest: downloads of trained backbones. */
-import { Digest, ProblemError } from '@rela/contracts';
+import { Digest, FILE_TYPES, ProblemError } from '@rela/contracts';
 import { z } from 'zod';
 import { sendArtifact, shortName } from '../http/download.js';
 import { problems, Streamed } from '../http/responses.js';
-import { ONNX_TYPE } from '../priors/register.js';
 import type { Routes } from './route.js';
 
 /** A file name that every file system takes. */
@@ -27,7 +26,7 @@ export const modelRoutes: Routes = async (app, { store }) => {
       response: {
         200: {
           description: 'The ONNX file',
-          content: { [ONNX_TYPE]: { schema: Streamed } },
+          content: { [FILE_TYPES.onnx]: { schema: Streamed } },
         },
         304: z.undefined().describe('The client has it already'),
         ...problems,
@@ -45,7 +44,7 @@ export const modelRoutes: Routes = async (app, { store }) => {
       return sendArtifact(request, reply, store, {
         digest,
         bytes: model.bytes,
-        mediaType: ONNX_TYPE,
+        mediaType: FILE_TYPES.onnx,
         fileName: fileName(run?.name, digest),
       });
     },

@@ -17,7 +17,7 @@ async function continueRun(client: RelaClient, run: Run, { epochs, name }: Conti
   const longer = { ...spec, name: name ?? run.name, epochs, continueFrom: run.id };
   return client.jobs.create({
     dataset: datasetId,
-    ...(spec.rela ? { prior: blend ? { blend } : priorId } : {}),
+    ...(spec.rela && spec.prior === undefined ? { prior: blend ? { blend } : priorId } : {}),
     runs: [longer],
   } as JobInput);
 }

@@ -91,6 +91,11 @@ function describe(job: Job, runs: Run[]): string {
     status: job.status,
     dataset: job.datasetId,
     prior: job.priorId,
+    'waits for':
+      job.waitsFor
+        .filter(({ met }) => !met)
+        .map(({ jobId, runId }) => (runId === null ? jobId : `${runId} of ${jobId}`))
+        .join(', ') || null,
     labels:
       Object.entries(job.labels)
         .map(([key, value]) => `${key}=${value}`)

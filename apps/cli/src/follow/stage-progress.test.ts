@@ -10,6 +10,7 @@ function jobOf(...stages: Partial<StageSummary>[]): Job {
     status: 'running',
     datasetId: 'ds_1',
     priorId: null,
+    waitsFor: [],
     appraisals: [],
     blend: null,
     choice: null,

@@ -42,6 +42,12 @@ describe('a job specification', () => {
     expect(error.message).toBe('a.yaml:6:5  runs[0].epocs: there is no such field');
   });
 
+  it('knows the place of an axis of a matrix, whose name is a path', () => {
+    const spec = parseSpec('matrix:\n  seed: [1]\n  optimizer.learningRate: [0.1,\n    0.2]\n', 'a.yaml');
+    expect(spec.locate('matrix.optimizer.learningRate[1]')).toEqual({ line: 4, column: 5 });
+    expect(spec.locate('matrix.optimizer.momentum[1]')).toEqual(spec.locate('matrix'));
+  });
+
   it('that is not YAML is refused with the line', () => {
     expect(() => parseSpec('dataset: a\nruns: [\n', 'a.yaml')).toThrow(SpecError);
     expect(() => parseSpec('dataset: a\ndataset: b\n', 'a.yaml')).toThrow(/^a\.yaml:2:1 {2}/);

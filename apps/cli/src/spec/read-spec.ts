@@ -43,11 +43,22 @@ function stepsOf(field: string): (string | number)[] {
 function offsetOf(document: Document.Parsed, field: string): number {
   let node: Node | null = document.contents;
   let offset = node?.range?.[0] ?? 0;
-  for (const step of stepsOf(field)) {
+  const steps = stepsOf(field);
+  for (let at = 0; at < steps.length; at++) {
+    const step = steps[at];
     if (isAlias(node)) node = node.resolve(document) ?? null;
     if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
+      const { items } = node;
+      // A key may have points itself: the axis `optimizer.learningRate` of a matrix.
+      const ends = Array.from({ length: steps.length - at }, (_, more) => at + more + 1);
+      const found = ends.flatMap((end) => {
+        const name = steps.slice(at, end).join('.');
+        const pair = items.find(({ key }) => isScalar(key) && String(key.value) === name);
+        return pair ? [{ pair, end }] : [];
+      });
+      const [{ pair, end } = { pair: null, end: at }] = found;
       if (!pair) break;
+      at = end - 1;
       offset = (pair.key as Node).range?.[0] ?? offset;
       node = pair.value as Node | null;
     } else if (isSeq(node)) {

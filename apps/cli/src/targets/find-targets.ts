@@ -27,7 +27,7 @@ async function candidates(client: RelaClient, reference: string): Promise<Target
   }
 }
 
-const CHOOSING = /^(appraise|choose) /;
+const CHOOSING = /^(adopt|appraise|choose) /;
 const MAKING = /^(appraise|embed|join|reduce) /;
 
 /** What the job of the targets does, or has done, instead of having made them. */
@@ -52,7 +52,10 @@ async function jobWithoutPrior(client: RelaClient, reference: string): Promise<J
   const run = reference.startsWith('run_') ? await client.runs.get(reference) : null;
   if (run?.spec.rela === null) return null;
   const job = await client.jobs.get(run?.jobId ?? reference);
-  return job.stages.some(({ kind, total, succeeded }) => kind === 'choose' && succeeded < total) ? job : null;
+  const isOpen = job.stages.some(
+    ({ kind, total, succeeded }) => (kind === 'choose' || kind === 'adopt') && succeeded < total,
+  );
+  return isOpen ? job : null;
 }
 
 /**
@@ -86,7 +89,7 @@ export async function findTargets(
   if (fitting.length > 1)
     throw new ProblemError(
       'invalid-request',
-      `"${reference}" has several targets, with ${widths.join(', ')} floats each. Choose with --k, or name them by digest.`,
+      `"${reference}" has several targets, with ${widths.join(', ')} floats each. Choose with --k, or name a run that trains with them, or their digest.`,
     );
   if (targets.digest !== null) return { ...targets, digest: targets.digest };
   throw new ProblemError(

@@ -16,7 +16,16 @@ const stage = (kind: string, more: object = {}) => ({
   ...more,
 });
 const job = (more: object) => ({
-  ...{ id: 'job_1', name: null, status: 'running', datasetId: 'ds_1', priorId: null, runs: [], error: null },
+  ...{
+    id: 'job_1',
+    name: null,
+    status: 'running',
+    datasetId: 'ds_1',
+    priorId: null,
+    waitsFor: [],
+    runs: [],
+    error: null,
+  },
   ...{ createdAt: '2026-01-01T00:00:00Z', startedAt: null, endedAt: null },
   ...{ appraisals: [], blend: null, choice: null, warnings: [], labels: {}, limits: {}, priority: 0 },
   ...more,

@@ -66,9 +66,9 @@ export async function describeClaims(
   });
 }
 
-/** A choice is made of results that are kept, and with it goes the rest of the plan. */
+/** With a choice and with an adopted model goes the rest of the plan; a choice is made of results that are kept. */
 const takesResults = (stage: StageRow, job: LockedJob | null): boolean =>
-  (job?.reuse ?? false) && stage.kind !== 'choose' && !stage.fresh;
+  (job?.reuse ?? false) && stage.kind !== 'choose' && stage.kind !== 'adopt' && !stage.fresh;
 
 /** Only trainings have any. */
 async function checkpointsOf(tx: Statements, stages: StageRow[]): Promise<Map<string, Claim['checkpoints']>> {

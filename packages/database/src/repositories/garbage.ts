@@ -165,7 +165,10 @@ export function createGarbage({ prisma, transaction }: Connection) {
 /** @returns how many */
 async function forgetJobs(tx: Transaction, jobSeconds: number): Promise<number> {
   const old = await tx.$queryRaw<{ id: string }[]>`
-    SELECT id FROM job WHERE ended_at < ${ago(jobSeconds)} ORDER BY ended_at LIMIT ${JOBS_AT_ONCE} FOR UPDATE SKIP LOCKED`;
+    SELECT id FROM job WHERE ended_at < ${ago(jobSeconds)} AND NOT EXISTS (
+      SELECT 1 FROM job_dependency AS needs JOIN job AS waiting ON waiting.id = needs.job_id
+      WHERE needs.needed_job_id = job.id AND needs.met_at IS NULL AND waiting.status IN ('waiting', 'paused'))
+    ORDER BY ended_at LIMIT ${JOBS_AT_ONCE} FOR UPDATE OF job SKIP LOCKED`;
   await tx.job.deleteMany({ where: { id: { in: old.map(({ id }) => id) } } });
   return old.length;
 }

@@ -38,6 +38,7 @@ interface JobRow {
   createdAt: Date;
   startedAt: Date | null;
   endedAt: Date | null;
+  waitsFor: Job['waitsFor'] | null;
   runs: z.infer<typeof JobRunSummary>[] | null;
   stages: SummaryRow[] | null;
   looks: { kind: 'appraise' | 'choose'; result: unknown }[] | null;
@@ -68,6 +69,7 @@ function toJob(row: JobRow): Job {
     appraisals: looks.filter(({ kind }) => kind === 'appraise').map(({ result }) => Appraisal.parse(result)),
     choice: choice ? PriorChoice.parse(choice.result) : null,
     warnings: row.warnings ?? [],
+    waitsFor: row.waitsFor ?? [],
     labels: row.labels,
     limits: limitsOf(row),
     priority: row.priority,
@@ -89,6 +91,9 @@ export async function readJobs(
   const rows = await tx.$queryRaw<JobRow[]>`
     SELECT id, name, status, dataset_id AS "datasetId", prior_id AS "priorId", labels, priority, max_attempts AS "maxAttempts",
       attempt_seconds AS "attemptSeconds", error, created_at AS "createdAt", started_at AS "startedAt", ended_at AS "endedAt",
+      (SELECT jsonb_agg(jsonb_build_object('jobId', needed_job_id, 'runId', needed_run_id, 'met', met_at IS NOT NULL)
+          ORDER BY position)
+        FROM job_dependency WHERE job_dependency.job_id = job.id) AS "waitsFor",
       (SELECT jsonb_agg(jsonb_build_object('id', run.id, 'name', run.name, 'status', run.status) ORDER BY position)
         FROM run WHERE run.job_id = job.id) AS runs,
       (SELECT jsonb_agg(to_jsonb(summary) - 'first' ORDER BY first) FROM (

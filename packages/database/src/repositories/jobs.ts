@@ -11,8 +11,8 @@ import {
 } from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
-import { lockJob } from '../state/events.js';
-import { pauseJob, reopenJob, requestCancel, resumeJob, settleJob } from '../state/job-state.js';
+import { appendEventsOf, lockJob } from '../state/events.js';
+import { holdJobs, pauseJob, reopenJob, requestCancel, resumeJob, settleJob } from '../state/job-state.js';
 import { reopenRuns } from '../state/run-state.js';
 import {
   cancelStagesOfJob,
@@ -186,11 +186,11 @@ export function createJobs({ prisma, transaction, direct, directly }: Connection
                 'not-found',
                 `Job "${id}" has no stage "${from}". GET /v1/jobs/${id}/stages lists them.`,
               );
-            if (stage.kind === 'appraise' || stage.kind === 'choose')
+            if (['adopt', 'appraise', 'choose'].includes(stage.kind))
               throw conflict(
                 id,
                 `has its plan from its ${stage.kind} stage`,
-                'submit a new job to choose again',
+                'submit a new job to make that again',
               );
           }
           const again = await resetStages(tx, id, from);
@@ -203,6 +203,7 @@ export function createJobs({ prisma, transaction, direct, directly }: Connection
           if (from !== null) await forgetProgress(tx, again);
           await reopenRuns(tx, id);
           await reopenJob(tx, id);
+          await appendEventsOf(tx, await holdJobs(tx, [id]));
           await queuePossibleOf(tx, id);
         },
         within,

@@ -31,7 +31,17 @@ const STALE_AT_ONCE = 1000;
  * is more urgent for its tenant, or of another tenant, may pass those that are not sent only by its number.
  */
 const WINDOWS: Record<StageKind, number> = {
-  ...{ ingest: 16, appraise: 16, choose: 16, embed: 256, join: 64, reduce: 16, train: 16, evaluate: 16 },
+  ...{
+    ingest: 16,
+    adopt: 16,
+    appraise: 16,
+    choose: 16,
+    embed: 256,
+    join: 64,
+    reduce: 16,
+    train: 16,
+    evaluate: 16,
+  },
 };
 
 /** Behind which places are not told apart: more than windows allow, at any share. */

@@ -1,8 +1,8 @@
-/** The stages of a plan as rows: when a job is accepted, and when a choice has shown what the rest of it is. */
+/** The stages of a plan as rows: when a job is accepted, and when a stage has shown what the rest of it is. */
 import { type Job, type JobPlan, newId } from '@rela/contracts';
 import type { Statements, Transaction } from '../connection.js';
 import { appendEventsOf } from '../state/events.js';
-import { insertJobs } from '../state/job-state.js';
+import { holdJobs, insertJobs } from '../state/job-state.js';
 import { insertRuns } from '../state/run-state.js';
 import { insertStages, type NewStage, queueRows, queueStages, stageEvents } from '../state/stage-state.js';
 import { readJobs } from './job-views.js';
@@ -35,6 +35,16 @@ export async function writeJobs(tx: Statements, jobs: NewJob[]): Promise<Job[]> 
     plan.runs.map((spec, position) => ({ id: newId('run'), jobId, position, name: spec.name, spec })),
   );
   told.push(...(await insertRuns(tx, runs.flat())));
+  const waiting = jobs.filter(({ plan }) => (plan.waitsFor ?? []).length > 0);
+  if (waiting.length > 0) {
+    await insertDependencies(tx, waiting);
+    told.push(
+      ...(await holdJobs(
+        tx,
+        waiting.map(({ id }) => id),
+      )),
+    );
+  }
   const rows = jobs.map(({ id: jobId, plan }, index) =>
     rowsOf(jobId, plan, {
       runs: runs[index]!.map(({ id }) => id),
@@ -53,6 +63,19 @@ export async function writeJobs(tx: Statements, jobs: NewJob[]): Promise<Job[]> 
   const ids = jobs.map(({ id }) => id);
   const made = await readJobs(tx, ids, null);
   return ids.map((id) => made.get(id)!);
+}
+
+/** What the jobs wait for. */
+async function insertDependencies(tx: Statements, jobs: NewJob[]): Promise<void> {
+  const rows = jobs.flatMap(({ id, plan }) =>
+    (plan.waitsFor ?? []).map(({ jobId, runId }, position) => ({
+      ...{ jobId: id, position, neededJobId: jobId, neededRunId: runId },
+    })),
+  );
+  await tx.$queryRaw`
+    INSERT INTO job_dependency (job_id, position, needed_job_id, needed_run_id)
+    SELECT "jobId", position, "neededJobId", "neededRunId" FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+      AS one ("jobId" text, position int, "neededJobId" text, "neededRunId" text)`;
 }
 
 interface NewDependency {
@@ -114,6 +137,13 @@ async function insertRows(tx: Statements, { stages, dependencies }: Omit<Rows, '
       SELECT "stageId", "dependencyId", position, needed FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
         AS one ("stageId" text, "dependencyId" text, position int, needed boolean)
       ON CONFLICT DO NOTHING`;
+}
+
+/** Tells the stage that makes a prior of another job's model which model that is. */
+export async function giveModel(tx: Transaction, jobId: string, model: string): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE stage SET input = jsonb_set(input, '{model}', to_jsonb(${model}::text))
+    WHERE job_id = ${jobId} AND kind = 'adopt'`;
 }
 
 /** Puts `plan`, which has the job's runs, behind the stage at `position`: new stages, and what those of the runs now wait for. */

@@ -1,6 +1,6 @@
 /** Priors: written once, never changed. */
 import { newId, type Page, type Prior } from '@rela/contracts';
-import type { Connection } from '../connection.js';
+import type { Connection, Transaction } from '../connection.js';
 import { isUniqueViolation } from '../errors.js';
 import type { Prior as PriorRow } from '../generated/client.js';
 import { together } from '../together.js';
@@ -15,6 +15,21 @@ function toPrior({ tenantId: _tenantId, ...row }: PriorRow): Prior {
     preprocessing: fromJson(row.preprocessing),
     createdAt: row.createdAt.toISOString(),
   };
+}
+
+/** Of equal digest and name it is the tenant's same prior. @returns its id, also where it is there already */
+export async function registerPrior(
+  tx: Transaction,
+  tenantId: string,
+  prior: Omit<Prior, 'id' | 'createdAt'>,
+): Promise<string> {
+  const { digest, name } = prior;
+  const row = { ...prior, source: toJson(prior.source), preprocessing: toJson(prior.preprocessing) };
+  await tx.prior.createMany({ data: [{ ...row, id: newId('pr'), tenantId }], skipDuplicates: true });
+  const { id } = await tx.prior.findUniqueOrThrow({
+    where: { tenantId_digest_name: { tenantId, digest, name } },
+  });
+  return id;
 }
 
 /** References that are looked up in one go. */
@@ -36,7 +51,6 @@ export function createPriors({ prisma, direct }: Connection, tenant: TenantScope
     },
     { most: AT_ONCE },
   );
-
   async function get(id: string): Promise<Prior | null> {
     const row = await prisma.prior.findFirst({ where: { id, ...own } });
     return row && toPrior(row);

@@ -3,7 +3,7 @@ import { ProblemError, type TenantLimits, type TenantUsage } from '@rela/contrac
 import type { Connection, Statements } from '../connection.js';
 import { ownerOf, type TenantScope } from './scope.js';
 
-const OPEN = ['queued', 'running', 'paused'];
+const OPEN = ['waiting', 'queued', 'running', 'paused'];
 
 const exceeded = (what: string, limit: number, advice: string) =>
   new ProblemError('quota-exceeded', `Your tenant ${what}; its limit is ${limit}. ${advice}`);

@@ -36,6 +36,7 @@ import { type Grant, grantToOwners, recordArtifact } from './artifacts.js';
 import { type Claim, describeClaims, limitsOfStage } from './claim.js';
 import { foreignCursor, type PageRequest, pageOf } from './paging.js';
 import { continuePlan } from './plan-rows.js';
+import { registerPrior } from './priors.js';
 import { ofOwnJob, type TenantScope } from './scope.js';
 import { type Stage, toJobStage, toStage } from './stage-views.js';
 import { type Jobs, underLocks } from './under-locks.js';
@@ -43,7 +44,7 @@ import { type Jobs, underLocks } from './under-locks.js';
 export interface SucceedOptions {
   /** The result is an earlier one of equal key. */
   reused?: boolean;
-  /** What became known besides the result: `ingest` has to give the manifest, `choose` the plan of the job with what was chosen. */
+  /** What became known besides the result: `ingest` has to give the manifest, `choose` and `adopt` the plan of the job with its prior. */
   facts?: { manifest: DatasetManifest } | { plan: JobPlan };
 }
 
@@ -129,6 +130,21 @@ async function spreadResult(
       // Of a cancelled job nothing waits for it any more.
       if (stage.jobId && !stage.cancelRequested)
         await continuePlan(tx, stage.jobId, stage.position, facts.plan);
+      return;
+    }
+    case 'adopt': {
+      if (!facts || !('plan' in facts))
+        throw new Error('An adopt stage succeeds with the plan of its job; none was given.');
+      const { prior, modelBytes: bytes } = result;
+      await recordArtifact(tx, { digest: prior.model, bytes, mediaType: FILE_TYPES.onnx });
+      if (!stage.jobId) return;
+      const { tenantId } = await tx.job.findUniqueOrThrow({
+        where: { id: stage.jobId },
+        select: { tenantId: true },
+      });
+      const priorId = await registerPrior(tx, tenantId, prior);
+      if (!stage.cancelRequested)
+        await continuePlan(tx, stage.jobId, stage.position, { ...facts.plan, priorId });
       return;
     }
     case 'embed':
@@ -416,6 +432,8 @@ function grantsOf(result: StageResult): Grant[] {
         { digest: features, bytes: featuresBytes },
         ...(files.format === 'parquet' ? [] : [{ digest: files.labels, bytes: files.labelsBytes }]),
       ]);
+    case 'adopt':
+      return [{ digest: result.prior.model, bytes: result.modelBytes }];
     case 'embed':
     case 'join':
     case 'appraise':

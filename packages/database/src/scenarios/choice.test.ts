@@ -121,3 +121,18 @@ it('chooses anew although an equal choice was made before: with it goes the plan
   }
   expect((await claimOf(database, await stageOf(database, job, 'choose'))).existing).toBeNull();
 });
+
+it('charges a run for the look at its own prior alone, where the job has several', async () => {
+  const { database } = scratch;
+  const full = await examplePlan(database, { shards: 1 });
+  const { stages } = awaiting(full);
+  const [own, other] = stages.filter(({ kind }) => kind === 'appraise');
+  const waiting = full.stages.map((stage) =>
+    stage.kind === 'embed' ? { ...stage, dependsOn: [own!.ref] } : stage,
+  );
+  const job = await database.jobs.create({ ...full, stages: [own!, other!, ...waiting] });
+  await complete(database, job, ['appraise-0', 'appraise-1', 'embed-0', 'reduce', 'train-0', 'evaluate-0']);
+  const [run] = job.runs;
+  // The embedding and the reduction, and one of two appraisals.
+  expect((await database.runs.get(run!.id))?.result).toMatchObject({ priorSeconds: 6.5 + 1 });
+});

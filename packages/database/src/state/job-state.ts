@@ -3,12 +3,16 @@
  *
  *     queued ──first stage claimed──▶ running ──all stages ended──▶ succeeded | failed (any run, or targets)
  *        ├────────cancel──────────────┼──no stage under way any more──▶ cancelled
- *        └────────pause───────────────┴──▶ paused ──resume──▶ queued | running, as it was
+ *        └────────pause───────────────┴──▶ paused ──resume──▶ queued | waiting | running, as it was
+ *
+ *     queued ──it needs something of other jobs──▶ waiting ──all of it has succeeded──▶ queued
+ *                                                     └──some of it never will: failed. Cancel and pause as above
  *
  * From `succeeded`, `failed` and `cancelled` a job becomes queued where stages of it are sent again. Every change appends an event under the job's lock.
  */
 import type { JobStatus, Labels, NewJobEvent } from '@rela/contracts';
 import type { Statements, Transaction } from '../connection.js';
+import { Prisma } from '../generated/client.js';
 import { appendEvents, type EventOfJob } from './events.js';
 import { cancelIdleRuns } from './run-state.js';
 
@@ -52,17 +56,43 @@ export async function startJobs(tx: Statements, ids: string[]): Promise<EventOfJ
   return rows.map((row) => ({ jobId: row.id, event: jobEvent(row) }));
 }
 
-/** queued | running → paused. Its last running stage may still end it. */
-export async function pauseJob(tx: Transaction, id: string): Promise<void> {
+/** Whether something that the job waits for has not been there yet. */
+const WAITS = Prisma.sql`EXISTS (SELECT 1 FROM job_dependency WHERE job_dependency.job_id = job.id AND met_at IS NULL)`;
+
+/** queued → waiting, for those that wait for something. To be called before any of their stages is queued. @returns the events, which the caller appends */
+export async function holdJobs(tx: Statements, ids: string[]): Promise<EventOfJob[]> {
+  const rows = await tx.$queryRaw<(JobRow & { id: string })[]>`
+    UPDATE job SET status = 'waiting' WHERE id = ANY(${ids}) AND status = 'queued' AND ${WAITS}
+    RETURNING id, status, error`;
+  return rows.map((row) => ({ jobId: row.id, event: jobEvent(row) }));
+}
+
+/** waiting → queued: what it waited for is there. */
+export async function releaseJob(tx: Transaction, id: string): Promise<void> {
   const rows = await tx.$queryRaw<JobRow[]>`
-    UPDATE job SET status = 'paused' WHERE id = ${id} AND status IN ('queued', 'running') RETURNING status, error`;
+    UPDATE job SET status = 'queued' WHERE id = ${id} AND status = 'waiting' RETURNING status, error`;
   await appendEvents(tx, id, rows.map(jobEvent));
 }
 
-/** paused → queued | running, as it was. */
+/** waiting → failed: what it waits for will not come. Its stages and runs have ended. */
+export async function failWaitingJob(tx: Transaction, id: string, error: string): Promise<void> {
+  const rows = await tx.$queryRaw<JobRow[]>`
+    UPDATE job SET status = 'failed', error = ${error}, ended_at = clock_timestamp()
+    WHERE id = ${id} AND status = 'waiting' RETURNING status, error`;
+  await appendEvents(tx, id, rows.map(jobEvent));
+}
+
+/** queued | waiting | running → paused. Its last running stage may still end it. */
+export async function pauseJob(tx: Transaction, id: string): Promise<void> {
+  const rows = await tx.$queryRaw<JobRow[]>`
+    UPDATE job SET status = 'paused' WHERE id = ${id} AND status IN ('queued', 'waiting', 'running') RETURNING status, error`;
+  await appendEvents(tx, id, rows.map(jobEvent));
+}
+
+/** paused → queued | waiting | running, as it was. */
 export async function resumeJob(tx: Transaction, id: string): Promise<void> {
   const rows = await tx.$queryRaw<JobRow[]>`
-    UPDATE job SET status = CASE WHEN started_at IS NULL THEN 'queued' ELSE 'running' END
+    UPDATE job SET status = CASE WHEN ${WAITS} THEN 'waiting' WHEN started_at IS NULL THEN 'queued' ELSE 'running' END
     WHERE id = ${id} AND status = 'paused' RETURNING status, error`;
   await appendEvents(tx, id, rows.map(jobEvent));
 }
@@ -101,7 +131,7 @@ export async function settleJobs(tx: Statements, ids: string[]): Promise<void> {
   for (const { id } of quiet) await settleJob(tx, id);
 }
 
-/** queued | running | paused → its end, where every stage has ended. To be called after every end of a stage. */
+/** queued | waiting | running | paused → its end, where every stage has ended. To be called after every end of a stage. */
 export async function settleJob(tx: Statements, id: string): Promise<void> {
   const [{ cancelRequested } = { cancelRequested: false }] = await tx.$queryRaw<
     { cancelRequested: boolean }[]
@@ -123,7 +153,7 @@ export async function settleJob(tx: Statements, id: string): Promise<void> {
   const error = status === 'failed' ? failureOf(standing) : null;
   const rows = await tx.$queryRaw<JobRow[]>`
     UPDATE job SET status = ${status}, error = ${error}, ended_at = clock_timestamp()
-    WHERE id = ${id} AND status IN ('queued', 'running', 'paused') RETURNING status, error`;
+    WHERE id = ${id} AND status IN ('queued', 'waiting', 'running', 'paused') RETURNING status, error`;
   await appendEvents(tx, id, rows.map(jobEvent));
 }
 

@@ -75,6 +75,16 @@ export async function failRuns(tx: Transaction, ids: string[], error: string): P
   );
 }
 
+/** queued | running → failed, for all runs of the job. */
+export async function failRunsOfJob(tx: Transaction, jobId: string, error: string): Promise<void> {
+  const runs = await tx.run.findMany({ where: { jobId }, select: { id: true } });
+  await failRuns(
+    tx,
+    runs.map(({ id }) => id),
+    error,
+  );
+}
+
 /** queued | running → cancelled, for the runs of the job that have no stage under way or to come. */
 export async function cancelIdleRuns(tx: Statements, jobId: string): Promise<void> {
   await announce(
@@ -115,6 +125,7 @@ interface Results {
   train: StageResultOf<'train'> | null;
   trainReused: boolean | null;
   reduce: StageResultOf<'reduce'> | null;
+  /** Of the priors whose targets the run takes; others of the job are not its own. */
   lookSeconds: number;
   /** Of all evaluate stages that have succeeded, in the order of the plan. */
   evaluates: StageResultOf<'evaluate'>[] | null;
@@ -153,9 +164,14 @@ function furtherResults(
 /** Puts together what the run's stages have given so far: after the training, and again after the evaluation. */
 export async function assembleResult(tx: Transaction, id: string): Promise<void> {
   const [found] = await tx.$queryRaw<Results[]>`
+    WITH RECURSIVE before (id) AS (
+      SELECT id FROM stage WHERE run_id = ${id} AND kind = 'train'
+      UNION SELECT mine.dependency_id FROM stage_dependency AS mine JOIN before ON before.id = mine.stage_id
+        WHERE mine.needed
+    )
     SELECT train.result AS train, train.reused AS "trainReused", reduce.result AS reduce,
-      (SELECT coalesce(sum((look.result->>'seconds')::float8), 0) FROM stage AS look
-        WHERE look.job_id = train.job_id AND look.kind IN ('appraise', 'choose')) AS "lookSeconds",
+      (SELECT coalesce(sum((look.result->>'seconds')::float8), 0) FROM stage AS look JOIN before USING (id)
+        WHERE look.kind IN ('appraise', 'choose')) AS "lookSeconds",
       (SELECT jsonb_agg(stage.result ORDER BY stage.position) FROM stage
         WHERE stage.run_id = train.run_id AND stage.kind = 'evaluate' AND stage.status = 'succeeded') AS evaluates
     FROM stage AS train

@@ -8,7 +8,7 @@
  *        │ └─sent again, from succeeded | failed | cancelled
  *        └────job cancelled, dependency failed──▶ cancelled, from waiting | queued | paused
  *
- * While its job is paused nothing becomes queued: what runs is told by its heartbeat and becomes paused, what waits goes on waiting.
+ * While its job is paused, or waits for other jobs, nothing becomes queued: what runs is told by its heartbeat and becomes paused, what waits goes on waiting.
  * A dependency that is not `needed` only has to have ended, however it ended. Becoming `queued` raises `dispatch` and writes the message for the queue into the outbox; becoming `running` raises
  * `fence`, and every later write of that attempt has to carry it. The first new state behind `succeeded`, `failed` and `cancelled` is a wish
  * of a user's to make it again.
@@ -113,6 +113,8 @@ const WITH_OWNER = (stage: 'queued' | 'moved') => {
   return Prisma.sql`LEFT JOIN job ON job.id = ${name}.job_id LEFT JOIN dataset ON dataset.id = ${name}.dataset_id`;
 };
 
+/** Of a job of which nothing may start. */
+const ofHeldJob = Prisma.sql`EXISTS (SELECT 1 FROM job WHERE job.id = stage.job_id AND job.status IN ('paused', 'waiting'))`;
 const ofPausedJob = Prisma.sql`EXISTS (SELECT 1 FROM job WHERE job.id = stage.job_id AND job.status = 'paused')`;
 
 /** waiting | paused → queued, for those that have just become possible or never had to wait. @returns what the caller has to tell of */
@@ -121,7 +123,7 @@ export async function queueRows(tx: Statements, ids: string[]): Promise<StageRow
   return tx.$queryRaw<StageRow[]>`
     WITH queued AS (
       UPDATE stage SET status = 'queued', dispatch = dispatch + 1
-      WHERE id = ANY(${ids}) AND status IN ('waiting', 'paused') AND NOT ${ofPausedJob} RETURNING *
+      WHERE id = ANY(${ids}) AND status IN ('waiting', 'paused') AND NOT ${ofHeldJob} RETURNING *
     ), message AS (
       INSERT INTO outbox (stage_id, kind, dispatch, tenant_id, priority)
       SELECT queued.id, queued.kind, queued.dispatch, ${OWNER} FROM queued ${WITH_OWNER('queued')} ORDER BY queued.position
@@ -369,8 +371,12 @@ async function cancelWhere(tx: Transaction, which: Prisma.Sql, error: string | n
 }
 
 /** Cancels everything of the job that has not ended. */
-export async function cancelStagesOfJob(tx: Transaction, jobId: string): Promise<void> {
-  await cancelWhere(tx, Prisma.sql`job_id = ${jobId}`, null);
+export async function cancelStagesOfJob(
+  tx: Transaction,
+  jobId: string,
+  error: string | null = null,
+): Promise<void> {
+  await cancelWhere(tx, Prisma.sql`job_id = ${jobId}`, error);
 }
 
 /**

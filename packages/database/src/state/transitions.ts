@@ -1,6 +1,6 @@
 /**
  * Every change of a status that there is. The pages beside this one make them; the database refuses all others, whoever asks (triggers of
- * migrations 0005 and 0050). The first state is that of a new row.
+ * migrations 0005, 0040 and 0050). The first state is that of a new row.
  */
 import type { DatasetStatus, JobStatus, StageStatus, WebhookDeliveryStatus } from '@rela/contracts';
 
@@ -19,16 +19,17 @@ const dataset: Table<DatasetStatus> = {
 const job: Table<JobStatus> = {
   first: 'queued',
   to: {
-    queued: ['running', 'paused', 'cancelled'],
+    queued: ['waiting', 'running', 'paused', 'cancelled'],
+    waiting: ['queued', 'paused', 'failed', 'cancelled'],
     running: ['paused', 'succeeded', 'failed', 'cancelled'],
-    paused: ['queued', 'running', 'succeeded', 'failed', 'cancelled'],
+    paused: ['queued', 'waiting', 'running', 'succeeded', 'failed', 'cancelled'],
     succeeded: ['queued'],
     failed: ['queued'],
     cancelled: ['queued'],
   },
 };
 
-const run: Table<Exclude<JobStatus, 'paused'>> = {
+const run: Table<Exclude<JobStatus, 'paused' | 'waiting'>> = {
   first: 'queued',
   to: {
     queued: ['running', 'failed', 'cancelled'],

@@ -51,6 +51,23 @@ const RESULTS: { [K in StageKind]: StageResultOf<K> } = {
     ...{ kind: 'ingest', manifest: digestOf('manifest'), bytes: 4096, seconds: 2 },
     undecodable: { count: 1, examples: [{ name: 'a.png', reason: 'not an image' }] },
   },
+  adopt: {
+    ...{ kind: 'adopt', modelBytes: 900, seconds: 1 },
+    prior: {
+      ...{
+        name: 'adopted',
+        digest: digestOf('adopted'),
+        model: digestOf('trained'),
+        input: 'x',
+        output: 'y',
+      },
+      ...{ source: { kind: 'model', digest: digestOf('trained') }, pool: false, batch: null, width: 128 },
+      preprocessing: {
+        ...{ height: 28, width: 28, channels: 1, layout: 'nchw', dtype: 'float32', scale: 'unit' },
+        ...{ mean: [0.3], std: [0.2] },
+      },
+    },
+  },
   appraise: {
     ...{ kind: 'appraise', name: 'digits', prior: digestOf('prior'), images: 60, k: 15, rank: 40 },
     ...{ effectiveRank: 12, outlierShare: 0.1, repeatability: 1, agreement: 0.9, signal: 0.4, knn: 0.7 },

@@ -5,7 +5,16 @@ const at = '2026-01-01T00:00:00.000Z';
 
 export function job(status: Job['status'] = 'queued'): Job {
   return {
-    ...{ id: 'job_1', name: null, status, datasetId: 'ds_1', priorId: null, runs: [], stages: [] },
+    ...{
+      id: 'job_1',
+      name: null,
+      status,
+      datasetId: 'ds_1',
+      priorId: null,
+      waitsFor: [],
+      runs: [],
+      stages: [],
+    },
     ...{ labels: {}, limits: {}, priority: 0 },
     ...{ appraisals: [], blend: null, choice: null, warnings: [] },
     ...{ error: null, createdAt: at, startedAt: null, endedAt: null },

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ProblemError } from '@rela/contracts';
 import type { InspectedPrior, InspectOptions } from '@rela/prior';
-import { type Limits, runLimited } from '../limited/limited-process.js';
+import { type Limits, runLimited } from '@rela/process';
 import type { InspectionReply, InspectionWork } from './messages.js';
 
 /** A trial batch of two images; a ViT-Large takes three seconds on one processor. */

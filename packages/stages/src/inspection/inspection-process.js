@@ -1,11 +1,11 @@
 /**
- * Inspects one model and ends: see limited/limited-process.ts. JavaScript, not TypeScript, because a process starts from a file as it is, in
+ * Inspects one model and ends: see packages/process. JavaScript, not TypeScript, because a process starts from a file as it is, in
  * `src` under the tests as in `dist`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { ProblemError } from '@rela/contracts';
 import { inspectPrior } from '@rela/prior';
-import { answer } from '../limited/answering.js';
+import { answer } from '@rela/process';
 
 /** @import { InspectionReply, InspectionWork } from './messages.js' */
 
