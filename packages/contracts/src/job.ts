@@ -149,6 +149,8 @@ export const Job = z
     warnings: z.array(z.string()),
     labels: Labels,
     limits: JobLimits,
+    scheduleId: z.string().nullable().describe('schedule that made it; null of a job that was submitted'),
+    dueAt: Timestamp.nullable().describe('the time for which its schedule made it'),
     runs: z.array(JobRunSummary),
     stages: z.array(StageSummary).describe('grouped by kind and run, in the order in which they run'),
     error: z.string().nullable(),

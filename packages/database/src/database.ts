@@ -12,6 +12,7 @@ import { createListener } from './repositories/listener.js';
 import { createOutbox } from './repositories/outbox.js';
 import { createPriors } from './repositories/priors.js';
 import { createRuns } from './repositories/runs.js';
+import { createSchedules } from './repositories/schedules.js';
 import { createStages } from './repositories/stages.js';
 import { createTargets } from './repositories/targets.js';
 
@@ -34,6 +35,7 @@ export interface Database {
   runs: ReturnType<typeof createRuns>;
   stages: ReturnType<typeof createStages>;
   deadLetters: ReturnType<typeof createDeadLetters>;
+  schedules: ReturnType<typeof createSchedules>;
   targets: ReturnType<typeof createTargets>;
   outbox: ReturnType<typeof createOutbox>;
   events: ReturnType<typeof createEvents>;
@@ -72,15 +74,17 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     await close();
     throw error;
   }
+  const jobs = createJobs(connection);
   return {
     datasets: translating(createDatasets(connection)),
     priors: translating(createPriors(connection)),
     artifacts: translating(createArtifacts(connection)),
     models: translating(createModels(connection)),
-    jobs: translating(createJobs(connection)),
+    jobs: translating(jobs),
     runs: translating(createRuns(connection)),
     stages: translating(createStages(connection, { maxAttempts: options.maxAttempts ?? 5 })),
     deadLetters: translating(createDeadLetters(connection)),
+    schedules: translating(createSchedules(connection, null, { listener, jobs })),
     targets: translating(createTargets(connection)),
     outbox: translating(createOutbox(connection, listener)),
     events: translating(createEvents(connection, listener)),

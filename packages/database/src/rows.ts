@@ -9,7 +9,7 @@ import { migrate, readMigrations } from './migrate.js';
 /** In an order in which every row finds those that it refers to. `artifact_reference` is made anew by every sweep. */
 export const TABLES = [
   ...['dataset', 'prior', 'artifact', 'job', 'run', 'model', 'stage', 'stage_dependency', 'stage_result'],
-  ...['checkpoint', 'run_metric', 'job_event', 'outbox', 'idempotency_key'],
+  ...['checkpoint', 'run_metric', 'job_event', 'outbox', 'idempotency_key', 'schedule', 'firing'],
 ] as const;
 export type Table = (typeof TABLES)[number];
 
@@ -87,7 +87,12 @@ export async function restoreRows(
   await migrate(url, { upTo: migration });
   const count = await withClient(url, async (client) => {
     await client.query('BEGIN');
-    for (const table of TABLES) {
+    // Of an earlier version, some are not there yet.
+    const { rows: present } = await client.query<{ name: Table }>(
+      'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NOT NULL',
+      [TABLES],
+    );
+    for (const { name: table } of present) {
       const { rows } = await client.query(`SELECT 1 FROM "${table}" LIMIT 1`);
       if (rows.length > 0)
         throw new MigrationError(

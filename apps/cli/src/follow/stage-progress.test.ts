@@ -16,6 +16,8 @@ function jobOf(...stages: Partial<StageSummary>[]): Job {
     warnings: [],
     labels: {},
     limits: {},
+    scheduleId: null,
+    dueAt: null,
     runs: [{ id: 'run_1', name: 'control', status: 'running' }],
     stages: stages.map((stage) => ({
       kind: 'train',

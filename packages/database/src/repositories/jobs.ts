@@ -40,15 +40,24 @@ export interface JobFilter {
   /** The start of their name, in any case. */
   name?: string | undefined;
   labels?: Labels | undefined;
+  /** Id of the schedule that made them. */
+  schedule?: string | undefined;
 }
 
-function whereOf({ cursor, status, name, labels }: PageRequest & JobFilter): Prisma.Sql {
+/** Where a job comes from that nobody submitted. */
+export interface JobOrigin {
+  scheduleId: string;
+  dueAt: Date;
+}
+
+function whereOf({ cursor, status, name, labels, schedule }: PageRequest & JobFilter): Prisma.Sql {
   assertCursor('job', cursor);
   const conditions = [
     ...(cursor === undefined ? [] : [Prisma.sql`id < ${cursor}`]),
     ...(status === undefined ? [] : [Prisma.sql`status = ${status}`]),
     ...(name === undefined ? [] : [Prisma.sql`lower(name) LIKE ${`${escapeLike(name.toLowerCase())}%`}`]),
     ...(labels === undefined ? [] : [Prisma.sql`labels @> ${JSON.stringify(labels)}::jsonb`]),
+    ...(schedule === undefined ? [] : [Prisma.sql`schedule_id = ${schedule}`]),
   ];
   return conditions.length === 0 ? Prisma.sql`true` : Prisma.join(conditions, ' AND ');
 }
@@ -70,6 +79,8 @@ function toJob(row: JobRow, { stages = [], report = NOTHING_KNOWN }: Joined): Jo
     ...report,
     labels: fromJson(row.labels),
     limits: limitsOf(row),
+    scheduleId: row.scheduleId,
+    dueAt: row.dueAt?.toISOString() ?? null,
     runs: row.runs.map((run) => ({ ...run, status: run.status as RunStatus })),
     stages,
     error: row.error,
@@ -79,12 +90,17 @@ function toJob(row: JobRow, { stages = [], report = NOTHING_KNOWN }: Joined): Jo
   };
 }
 
-async function writePlan(tx: Transaction, jobId: string, plan: JobPlan): Promise<void> {
+async function writePlan(
+  tx: Transaction,
+  jobId: string,
+  plan: JobPlan,
+  origin: JobOrigin | undefined,
+): Promise<void> {
   const { name, datasetId, priorId, reuse, labels, limits } = plan;
   const { attempts: maxAttempts, attemptSeconds } = limits;
   await insertJob(tx, {
     ...{ id: jobId, name, datasetId, priorId, reuse, labels: toJson(labels) },
-    ...{ maxAttempts, attemptSeconds },
+    ...{ maxAttempts, attemptSeconds, ...origin },
   });
   const runs = plan.runs.map((spec, position) => ({
     ...{ id: newId('run'), jobId, position, name: spec.name, spec: toJson(spec) },
@@ -136,10 +152,10 @@ export function createJobs({ prisma, transaction }: Connection) {
 
   return {
     /** Writes down the whole plan and queues what can start, in one transaction: when it resolves, the job is accepted. */
-    async create(plan: JobPlan, tx?: Transaction): Promise<Job> {
+    async create(plan: JobPlan, tx?: Transaction, origin?: JobOrigin): Promise<Job> {
       const id = newId('job');
       const write = async (within: Transaction) => {
-        await writePlan(within, id, plan);
+        await writePlan(within, id, plan, origin);
         return existing(id, within);
       };
       return tx ? write(tx) : transaction(write);
@@ -165,15 +181,19 @@ export function createJobs({ prisma, transaction }: Connection) {
      * of it runs any more. A job that was cancelled before is returned as it is.
      * @throws ProblemError `not-found` · `conflict` where the job has ended otherwise
      */
-    cancel: (id: string): Promise<Job> =>
-      changed(id, async (tx, { status, cancelRequested }) => {
-        if (status === 'succeeded' || status === 'failed')
-          throw conflict(id, `has ${status} already`, 'there is nothing left to cancel');
-        if (hasEnded(status) || cancelRequested) return;
-        await requestCancel(tx, id);
-        await cancelStagesOfJob(tx, id);
-        await settleJob(tx, id);
-      }),
+    cancel: (id: string, within?: Transaction): Promise<Job> =>
+      changed(
+        id,
+        async (tx, { status, cancelRequested }) => {
+          if (status === 'succeeded' || status === 'failed')
+            throw conflict(id, `has ${status} already`, 'there is nothing left to cancel');
+          if (hasEnded(status) || cancelRequested) return;
+          await requestCancel(tx, id);
+          await cancelStagesOfJob(tx, id);
+          await settleJob(tx, id);
+        },
+        within,
+      ),
 
     /**
      * Nothing of the job starts any more; what runs is told by its heartbeat, keeps a checkpoint and stops. Pausing again changes nothing.

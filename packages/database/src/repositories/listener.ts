@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { whenAvailable } from '../available.js';
-import { EVENT_CHANNEL, OUTBOX_CHANNEL } from '../state/events.js';
+import { EVENT_CHANNEL, OUTBOX_CHANNEL, SCHEDULE_CHANNEL } from '../state/events.js';
 
 export interface ListenHandle {
   close(): Promise<void>;
@@ -41,7 +41,7 @@ export function createListener(url: string, onError: (error: Error) => void): Li
     });
     try {
       await client.connect();
-      await client.query(`LISTEN ${EVENT_CHANNEL}; LISTEN ${OUTBOX_CHANNEL}`);
+      await client.query(`LISTEN ${EVENT_CHANNEL}; LISTEN ${OUTBOX_CHANNEL}; LISTEN ${SCHEDULE_CHANNEL}`);
     } catch (error) {
       client.connection.stream.destroy();
       throw error;

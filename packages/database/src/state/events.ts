@@ -6,6 +6,8 @@ import type { Transaction } from '../connection.js';
 export const EVENT_CHANNEL = 'rela_event';
 /** Payload: empty; there is something to send. */
 export const OUTBOX_CHANNEL = 'rela_outbox';
+/** Payload: empty; a schedule was made, changed or removed. */
+export const SCHEDULE_CHANNEL = 'rela_schedule';
 
 /**
  * Every transaction that changes a job, its runs or its stages takes this lock first, and so has the same order of
@@ -40,4 +42,8 @@ export async function appendEvents(tx: Transaction, jobId: string, events: NewJo
 
 export async function wakeRelay(tx: Transaction): Promise<void> {
   await tx.$queryRaw`SELECT pg_notify(${OUTBOX_CHANNEL}, '')::text AS notified`;
+}
+
+export async function wakeSchedules(tx: Transaction): Promise<void> {
+  await tx.$queryRaw`SELECT pg_notify(${SCHEDULE_CHANNEL}, '')::text AS notified`;
 }

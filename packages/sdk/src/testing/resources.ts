@@ -6,7 +6,7 @@ const at = '2026-01-01T00:00:00.000Z';
 export function job(status: Job['status'] = 'queued'): Job {
   return {
     ...{ id: 'job_1', name: null, status, datasetId: 'ds_1', priorId: null, runs: [], stages: [] },
-    ...{ labels: {}, limits: {} },
+    ...{ labels: {}, limits: {}, scheduleId: null, dueAt: null },
     ...{ appraisals: [], blend: null, choice: null, warnings: [] },
     ...{ error: null, createdAt: at, startedAt: null, endedAt: null },
   };
