@@ -22,6 +22,7 @@ import { jobRoutes } from './routes/jobs.js';
 import { modelRoutes } from './routes/models.js';
 import { priorRoutes } from './routes/priors.js';
 import { runRoutes } from './routes/runs.js';
+import { scheduleRoutes } from './routes/schedules.js';
 import { targetRoutes } from './routes/targets.js';
 
 const SECOND = 1000;
@@ -79,6 +80,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     priorRoutes,
     jobRoutes,
     batchRoutes,
+    scheduleRoutes,
     eventRoutes,
     runRoutes,
     modelRoutes,

@@ -8,6 +8,7 @@ import { addEngines } from './commands/engines.js';
 import { addJobs, addRun } from './commands/jobs.js';
 import { addPriors } from './commands/priors.js';
 import { addModels, addRuns } from './commands/runs.js';
+import { addSchedules } from './commands/schedules.js';
 import { addTargets } from './commands/targets.js';
 import { addUp } from './commands/up.js';
 
@@ -24,6 +25,7 @@ export function createProgram(version: string): Command {
     addPriors,
     addRun,
     addJobs,
+    addSchedules,
     addRuns,
     addModels,
     addTargets,

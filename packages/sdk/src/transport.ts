@@ -12,7 +12,7 @@ export interface RequestOptions {
 }
 
 interface Call extends RequestOptions {
-  method?: 'GET' | 'POST';
+  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   path: string;
   /** A list is given once for each of its items. */
   query?: Record<string, string | number | readonly string[] | undefined>;

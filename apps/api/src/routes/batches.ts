@@ -1,13 +1,13 @@
 /** /v1/jobs/batch: many jobs in one request, a JSON document a line, and an answer a line. */
 import { Readable } from 'node:stream';
 import { type BatchAnswer, invalidRequest, JobCreate, LARGEST_BATCH, ProblemError } from '@rela/contracts';
+import { manifestsIn, planRequest, type ReadManifest } from '@rela/stages';
 import type { FastifyBaseLogger } from 'fastify';
 import { z } from 'zod';
 import { answerOnce, IdempotencyHeaders } from '../http/idempotency.js';
 import { parseJson } from '../http/json-body.js';
 import { problemFor } from '../http/problems.js';
 import { problems, Streamed } from '../http/responses.js';
-import { manifestsIn, planRequest, type ReadManifest } from '../jobs/plan.js';
 import type { RouteContext, Routes } from './route.js';
 
 const JSON_LINES = 'application/x-ndjson';

@@ -8,9 +8,10 @@ import {
   type Prior,
   ProblemError,
 } from '@rela/contracts';
-import { planJob, type TransferDataset } from '@rela/stages';
-import type { ApiDependencies } from '../dependencies.js';
-import { findDataset, findPrior } from '../references.js';
+import type { TransferDataset } from '../evaluation-faults.js';
+import { planJob } from '../plan.js';
+import type { Catalogue, PlanDependencies } from './catalogue.js';
+import { findDataset, findPrior } from './references.js';
 import { findStarts } from './starts.js';
 
 function notReady({ id, name, status, error }: Dataset): ProblemError {
@@ -24,13 +25,13 @@ function notReady({ id, name, status, error }: Dataset): ProblemError {
 export type ReadManifest = (digest: string) => Promise<DatasetManifest>;
 
 export const manifestsIn =
-  (store: Pick<ApiDependencies['store'], 'read'>): ReadManifest =>
+  (store: Pick<PlanDependencies['store'], 'read'>): ReadManifest =>
   async (digest) =>
     DatasetManifest.parse(JSON.parse(new TextDecoder().decode(await store.read(digest))));
 
 /** @throws ProblemError `not-found`, `not-ready`, and what `planJob` finds wrong */
 export async function planRequest(
-  { database, store }: Pick<ApiDependencies, 'database' | 'store'>,
+  { database, store }: PlanDependencies,
   request: JobCreate,
   readManifest = manifestsIn(store),
 ): Promise<JobPlan> {
@@ -55,7 +56,7 @@ export async function planRequest(
  * @throws ProblemError as for the data set of the job, naming the field
  */
 async function findTransfers(
-  { database, readManifest }: Pick<ApiDependencies, 'database'> & { readManifest: ReadManifest },
+  { database, readManifest }: { database: Pick<Catalogue, 'datasets'>; readManifest: ReadManifest },
   request: JobCreate,
 ): Promise<Map<string, TransferDataset>> {
   const found = new Map<string, TransferDataset>();
