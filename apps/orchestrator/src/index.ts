@@ -1,16 +1,18 @@
-/** Assembles the orchestrator: the relay from the outbox to the queue, the recovery of what was lost, and the removal of what nobody needs. */
+/** Assembles the orchestrator: the relay from the outbox to the queue, the recovery of what was lost, schedules, and the removal of what nobody needs. */
 import { join } from 'node:path';
 import { type Config, requireDatabase } from '@rela/config';
 import { type Database, migrate, openDatabase } from '@rela/database';
-import { openQueue, type StageQueue } from '@rela/queue';
+import { consumeDue, openQueue, openSchedulers } from '@rela/queue';
 import { openStore } from '@rela/storage';
 import { type Logger, pino } from 'pino';
 import { Bell } from './bell.js';
 import { type GarbageOptions, sweepGarbage } from './garbage.js';
 import { Outages } from './outages.js';
-import { requeueLost, resendMissing } from './recovery.js';
+import { type Recovery, requeueLost, resendMissing } from './recovery.js';
 import { relayOutbox } from './relay.js';
 import { keepGoing, rest } from './rounds.js';
+import { type Firing, fireDue, fireOverdue } from './schedules/fire.js';
+import { keepSchedulers, type SchedulerKeeping } from './schedules/schedulers.js';
 
 export interface Orchestrator {
   /** Ends the rounds that run and closes every connection. Nothing is lost by it. */
@@ -26,7 +28,14 @@ export interface OrchestratorOptions {
 /** The outbox is looked at this often even where no notification comes. */
 const RELAY_PAUSE_MS = 1000;
 const RECOVERY_PAUSE_MS = 3000;
+const OVERDUE_PAUSE_MS = 3000;
+/** The schedulers are looked at this often even where no notification comes. */
+const SCHEDULERS_PAUSE_MS = 5000;
 const GARBAGE_PAUSE_MS = 3600_000;
+/** Schedules that are seen to at once. */
+const SCHEDULES_AT_ONCE = 2;
+/** Time that the making of jobs has to end when the orchestrator stops. */
+const SCHEDULES_GRACE_SECONDS = 5;
 const START_BACKOFF_MS = 1000;
 
 /**
@@ -50,7 +59,7 @@ async function whenThere<T>(
 }
 
 /**
- * Starts relay and recovery. Resolves once the database is migrated and both servers answered; waits for them as long
+ * Starts relay, recovery and schedules. Resolves once the database is migrated and both servers answered; waits for them as long
  * as that takes. Several orchestrators at once are harmless.
  * @throws ConfigError without a database, MigrationError, QueueUrlError
  */
@@ -71,56 +80,69 @@ export async function startOrchestrator(
     () => openDatabase(databaseUrl, databaseOptions(config, log)),
     waiting,
   );
-  let queue: StageQueue;
+  const store = openStore(config.storageUrl, { cacheFolder: join(config.home, 'cache') });
+  const firing: Firing = { database, store, outages, log, signal };
+  const opened: { close(): Promise<void> }[] = [];
+  const close = async () => {
+    // At once: each waits for a queue that is away.
+    await Promise.all(opened.map((part) => part.close()));
+    await database.close();
+  };
   try {
     await migrate(databaseUrl);
     const onError = (error: Error) => log.debug({ err: error }, 'a connection to the queue broke');
     const onWarning = (text: string) => log.warn(text);
-    queue = await whenThere('queue', () => openQueue(queueUrl, { onError, onWarning }), waiting);
+    const queue = await whenThere('queue', () => openQueue(queueUrl, { onError, onWarning }), waiting);
+    opened.push(queue);
+    const schedulers = await whenThere('queue', () => openSchedulers(queueUrl, { onError }), waiting);
+    opened.push(schedulers);
+    const hearDue = () =>
+      consumeDue(queueUrl, {
+        concurrency: SCHEDULES_AT_ONCE,
+        onDue: (scheduleId) => fireDue(firing, scheduleId),
+        onError: (error) => log.debug({ err: error }, 'a schedule is seen to later'),
+      });
+    const due = await whenThere('queue', hearDue, waiting);
+    opened.push({ close: () => due.close(SCHEDULES_GRACE_SECONDS) });
+    const garbage = { ...config.garbage, database, store, log, signal };
+    const loops = startLoops({ database, queue, schedulers, outages, log, signal, firing, garbage });
+    log.info('relaying');
+    return {
+      async stop() {
+        stopping.abort();
+        await loops;
+        await close();
+        log.info('stopped');
+      },
+    };
   } catch (error) {
-    await database.close();
+    await close();
     throw error;
   }
-
-  const store = openStore(config.storageUrl, { cacheFolder: join(config.home, 'cache') });
-  const garbage = { ...config.garbage, database, store, log, signal };
-  const loops = startLoops({ database, queue, outages, log, signal, garbage });
-  log.info('relaying');
-  return {
-    async stop() {
-      stopping.abort();
-      await loops;
-      await queue.close();
-      await database.close();
-      log.info('stopped');
-    },
-  };
 }
 
 function databaseOptions(config: Config, log: Logger) {
   return {
-    // Relay and recovery ask one thing at a time each; a sweep holds one and asks by another.
-    connections: 4,
+    // Relay, recovery and the loops of schedules ask one thing at a time each, as each firing does; a sweep holds one and asks by another.
+    connections: 8,
     maxAttempts: config.maxAttempts,
     onError: (error: Error) => log.debug({ err: error }, 'a connection to the database broke'),
   };
 }
 
-async function startLoops(parts: {
-  database: Database;
-  queue: StageQueue;
-  outages: Outages;
-  log: Logger;
-  signal: AbortSignal;
-  garbage: GarbageOptions;
-}): Promise<void> {
+async function startLoops(
+  parts: SchedulerKeeping &
+    Recovery & { database: Database; log: Logger; firing: Firing; garbage: GarbageOptions },
+): Promise<void> {
   const { database, outages, signal } = parts;
   const bell = new Bell();
-  // Without it the relay looks once a second, so nothing waits for this to succeed.
-  const listening = whenThere('database', () => database.outbox.listen(() => bell.ring()), {
-    outages,
-    signal,
-  });
+  const scheduleBell = new Bell();
+  // Without it relay and schedules look every few seconds, so nothing waits for this to succeed.
+  const listen = async () => {
+    await database.outbox.listen(() => bell.ring());
+    await database.schedules.listen(() => scheduleBell.ring());
+  };
+  const listening = whenThere('database', listen, { outages, signal });
   await Promise.all([
     keepGoing(
       {
@@ -143,6 +165,22 @@ async function startLoops(parts: {
     ),
     keepGoing(
       {
+        name: 'the keeping of schedulers',
+        work: () => keepSchedulers(parts),
+        pause: () => scheduleBell.wait(SCHEDULERS_PAUSE_MS, signal),
+      },
+      parts,
+    ),
+    keepGoing(
+      {
+        name: 'the look for schedules that are overdue',
+        work: async () => void (await fireOverdue(parts.firing)),
+        pause: () => rest(OVERDUE_PAUSE_MS, signal),
+      },
+      parts,
+    ),
+    keepGoing(
+      {
         name: 'the removal of what nobody needs',
         work: async () => void (await sweepGarbage(parts.garbage)),
         pause: () => rest(GARBAGE_PAUSE_MS, signal),
@@ -151,7 +189,7 @@ async function startLoops(parts: {
     ),
     listening.catch((error: unknown) => {
       if (!signal.aborted)
-        parts.log.error({ err: error }, 'cannot listen to the outbox; looking once a second');
+        parts.log.error({ err: error }, 'cannot listen to the database; looking every few seconds');
     }),
   ]);
 }
