@@ -37,7 +37,16 @@ async function fill(client, database, store) {
   const prior = await client.priors.create({ name: 'untrained', source });
   const runs = [{ name: 'only', method: { name: 'supervised' }, epochs: 1, batchSize: 8 }];
   const job = await client.jobs.create({ dataset: name, runs });
-  return [name, id, digest, 'untrained', prior.id, prior.model, job.id, job.runs[0].id];
+  const schedule = await client.schedules.create({
+    name: 'nightly',
+    cron: '@daily',
+    job: { dataset: name, runs },
+  });
+  const { jobId } = await client.schedules.trigger(schedule.id);
+  return [
+    ...[name, id, digest, 'untrained', prior.id, prior.model, job.id, job.runs[0].id],
+    ...['nightly', schedule.id, jobId],
+  ];
 }
 
 /** @returns { port, known, residentBytes(), stop(), logFile } */

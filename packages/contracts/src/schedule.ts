@@ -96,7 +96,9 @@ export const Schedule = z
   .object({
     id: z.string(),
     ...fields,
-    next: z.array(Timestamp).describe('the next five times; empty while it is paused'),
+    next: z
+      .array(Timestamp)
+      .describe('the next times, five within two years; in a list the next alone; empty while it is paused'),
     last: z.array(Firing).describe('the last five firings, newest first; all of them at /firings'),
     createdAt: Timestamp,
     updatedAt: Timestamp,

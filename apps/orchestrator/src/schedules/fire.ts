@@ -1,7 +1,7 @@
 /** Makes the jobs of schedules that are due. Several at once, here and elsewhere, are harmless: the database settles each time once. */
 import { ProblemError } from '@rela/contracts';
 import type { Database, DueSchedule, Settled } from '@rela/database';
-import { type PlanDependencies, planScheduledJob } from '@rela/stages';
+import type { PlanDependencies } from '@rela/stages';
 import type { Logger } from 'pino';
 import type { Outages } from '../outages.js';
 import { rest } from '../rounds.js';
@@ -25,6 +25,8 @@ const EARLY_MS = 5000;
 async function prepare(parts: Firing, schedule: DueSchedule): Promise<Settled> {
   const { database, store, outages, log } = parts;
   try {
+    // With the first job that is made: half as much memory again, which an orchestrator without schedules has no use for.
+    const { planScheduledJob } = await import('@rela/stages');
     return { plan: await outages.ask('storage', () => planScheduledJob({ database, store }, schedule)) };
   } catch (error) {
     if (outages.explains(error)) throw error;

@@ -61,6 +61,8 @@ export interface DueSchedule extends Timetable {
 /** What becomes of a time. */
 export type Settled = { plan: JobPlan } | { outcome: 'failed'; problem: Problem } | { outcome: 'missed' };
 
+const SHOWN_AHEAD_MS = 2 * 366 * 24 * 3600 * 1000;
+
 type Held = Pick<ScheduleRow, 'id' | 'name' | 'concurrency'>;
 
 const data = ({ job, labels, ...rest }: ScheduleUpdate) => ({
@@ -82,6 +84,13 @@ function toSchedule(row: ScheduleRow, next: Date[], last: Firing[] = []): Schedu
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   };
+}
+
+/** The first of them may have come: then it waits for an orchestrator. */
+function nextOf(row: ScheduleRow): Date[] {
+  if (row.nextDueAt === null) return [];
+  const until = new Date(row.nextDueAt.getTime() + SHOWN_AHEAD_MS);
+  return [row.nextDueAt, ...firstDueTimes(row, row.nextDueAt, SHOWN_FIRINGS - 1, until)];
 }
 
 function toDue(row: ScheduleRow & { nextDueAt: Date }): DueSchedule {
@@ -112,9 +121,8 @@ export function createSchedules(
   const own = tenant === null ? {} : { tenantId: tenant };
 
   async function show(row: ScheduleRow, within: Transaction): Promise<Schedule> {
-    const next = row.paused ? [] : firstDueTimes(row, new Date(), SHOWN_FIRINGS);
     const last = await newestFirings(within, [row.id], SHOWN_FIRINGS);
-    return toSchedule(row, next, last.get(row.id));
+    return toSchedule(row, nextOf(row), last.get(row.id));
   }
 
   /** Locks the schedule and says how it stands. @throws ProblemError `not-found` */
