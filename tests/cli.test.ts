@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Dataset, Job, Problem, Run, Webhook, WebhookDelivery } from '@rela/contracts';
+import { Dataset, Firing, Job, Problem, Run, Schedule, Webhook, WebhookDelivery } from '@rela/contracts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { rela } from './rela.js';
@@ -72,6 +72,46 @@ describe('rela, with a service', () => {
     expect(added).toMatchObject({ code: 0, stderr: '' });
     expect((await here('priors', 'list')).stdout).toMatch(/untrained +random +16 × 16 × 1/);
     expect((await here('datasets', 'list')).stdout).toMatch(/shapes +ready +136 +64 +4/);
+  });
+
+  it('keeps schedules: made from the file of a job, shown, changed, paused, triggered and deleted', async () => {
+    const spec = await writeSpec('nightly.yaml', `${SPEC}labels: { kind: nightly }\n`);
+    const made = await parsed(
+      Schedule,
+      ...['schedules', 'add', 'nightly', spec, '--cron', '30 2 * * 1-5', '--time-zone', 'Europe/Berlin'],
+      ...['--concurrency', 'forbid', '--missed', 'all', '--most-missed', '3', '--label', 'team=vision'],
+    );
+    expect(made).toMatchObject({
+      ...{ name: 'nightly', concurrency: 'forbid', missed: 'all', mostMissed: 3, labels: { team: 'vision' } },
+      job: { dataset: 'shapes', labels: { kind: 'nightly' } },
+    });
+    expect((await here('schedules', 'list', '--label', 'team=vision')).stdout).toMatch(
+      /nightly +30 2 \* \* 1-5 +Europe\/Berlin +\d{4}-/,
+    );
+    const typo = await writeSpec('nightly-typo.yaml', SPEC.replace('dataRatio', 'dataRation'));
+    const refused = await here('schedules', 'change', 'nightly', '--spec', typo);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain(`${typo}:8:5  runs[0].dataRation: there is no field`);
+    expect((await here('schedules', 'change', 'nightly')).code).toBe(2);
+    expect((await here('schedules', 'add', 'other', spec, '--cron', 'daily')).stderr).toContain(
+      'five fields',
+    );
+    const paused = ['schedules', 'pause', 'nightly'];
+    expect((await here(...paused)).stdout).toBe('nightly: It is paused.\n');
+    const { jobId } = await parsed(Firing, 'schedules', 'trigger', 'nightly');
+    await here('jobs', 'cancel', jobId!);
+    expect((await here('jobs', 'show', jobId!)).stdout).toContain(made.id);
+    expect((await here('schedules', 'show', 'nightly')).stdout).toMatch(
+      /state +paused[\s\S]+manual +job +job_/,
+    );
+    expect((await here('schedules', 'firings', 'nightly')).stdout).toContain(jobId!);
+    const hourly = await parsed(Schedule, 'schedules', 'change', 'nightly', '--cron', '@hourly');
+    expect(hourly).toMatchObject({ cron: '@hourly', paused: true, concurrency: 'forbid' });
+    expect((await here('schedules', 'resume', 'nightly')).stdout).toMatch(
+      /^nightly: It is due at .*:00:00\.\n$/,
+    );
+    expect((await here('schedules', 'delete', 'nightly')).stdout).toBe('nightly is deleted.\n');
+    expect((await here('schedules', 'show', 'nightly')).stderr).toContain('There is no schedule "nightly"');
   });
 
   it('names the line of a field that the service does not know', async () => {

@@ -39,8 +39,16 @@ async function fill(client, database, store) {
   const job = await client.jobs.create({ dataset: name, runs });
   const webhook = await client.webhooks.create({ url: 'https://example.com/', events: ['job.cancelled'] });
   const delivery = await client.webhooks.ping(webhook.id);
-  const told = [webhook.id, delivery.id];
-  return [name, id, digest, 'untrained', prior.id, prior.model, job.id, job.runs[0].id, ...told];
+  const schedule = await client.schedules.create({
+    name: 'nightly',
+    cron: '@daily',
+    job: { dataset: name, runs },
+  });
+  const { jobId } = await client.schedules.trigger(schedule.id);
+  return [
+    ...[name, id, digest, 'untrained', prior.id, prior.model, job.id, job.runs[0].id],
+    ...[webhook.id, delivery.id, 'nightly', schedule.id, jobId],
+  ];
 }
 
 /** @returns { port, known, residentBytes(), stop(), logFile } */

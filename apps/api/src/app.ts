@@ -1,5 +1,6 @@
 /** Assembles the API from its dependencies: plugins, then routes. It listens to nothing. */
 
+import { createManifests } from '@rela/stages';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { authenticateRequests } from './access/authenticate.js';
@@ -12,7 +13,6 @@ import { answerUnknownRoutes, handleError } from './http/problems.js';
 import { requestId } from './http/request-id.js';
 import { RouteTable } from './http/route-table.js';
 import { compileValidator } from './http/validation.js';
-import { createManifests } from './jobs/manifests.js';
 import { documentRoutes } from './openapi/document.js';
 import { artifactRoutes } from './routes/artifacts.js';
 import { batchRoutes } from './routes/batches.js';
@@ -25,6 +25,7 @@ import { keyRoutes } from './routes/keys.js';
 import { modelRoutes } from './routes/models.js';
 import { priorRoutes } from './routes/priors.js';
 import { runRoutes } from './routes/runs.js';
+import { scheduleRoutes } from './routes/schedules.js';
 import { targetRoutes } from './routes/targets.js';
 import { tenantRoutes } from './routes/tenant.js';
 import { webhookRoutes } from './routes/webhooks.js';
@@ -86,6 +87,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     priorRoutes,
     jobRoutes,
     batchRoutes,
+    scheduleRoutes,
     eventRoutes,
     runRoutes,
     modelRoutes,

@@ -9,6 +9,7 @@ import { addJobs, addRun } from './commands/jobs.js';
 import { addKeys } from './commands/keys.js';
 import { addPriors } from './commands/priors.js';
 import { addModels, addRuns } from './commands/runs.js';
+import { addSchedules } from './commands/schedules.js';
 import { addTargets } from './commands/targets.js';
 import { addTenants } from './commands/tenants.js';
 import { addUp } from './commands/up.js';
@@ -27,6 +28,7 @@ export function createProgram(version: string): Command {
     addPriors,
     addRun,
     addJobs,
+    addSchedules,
     addRuns,
     addModels,
     addTargets,

@@ -1,20 +1,22 @@
 /**
  * Assembles the orchestrator: the relay from the outbox to the queue, the release of jobs that wait for others, the recovery of what was lost,
- * deliveries to webhooks, and the removal of what nobody needs.
+ * schedules, deliveries to webhooks, and the removal of what nobody needs.
  */
 import { join } from 'node:path';
 import { type Config, requireDatabase } from '@rela/config';
 import { type Database, migrate, openDatabase } from '@rela/database';
-import { openQueue, type StageQueue } from '@rela/queue';
+import { consumeDue, openQueue, openSchedulers } from '@rela/queue';
 import { openStore } from '@rela/storage';
 import { type Logger, pino } from 'pino';
 import { Bell } from './bell.js';
 import { settleDependencies } from './dependencies.js';
 import { type GarbageOptions, sweepGarbage } from './garbage.js';
 import { Outages } from './outages.js';
-import { requeueLost, resendMissing } from './recovery.js';
+import { type Recovery, requeueLost, resendMissing } from './recovery.js';
 import { relayOutbox } from './relay.js';
 import { keepGoing, rest } from './rounds.js';
+import { type Firing, fireDue, fireOverdue } from './schedules/fire.js';
+import { keepSchedulers, type SchedulerKeeping } from './schedules/schedulers.js';
 import { Deliverer } from './webhooks/deliver.js';
 
 export interface Orchestrator {
@@ -37,7 +39,14 @@ const BUSY_RELAY_PAUSE_MS = 20;
 const DELIVERY_PAUSE_MS = 1000;
 const RECOVERY_PAUSE_MS = 3000;
 const DEPENDENCIES_PAUSE_MS = 1000;
+const OVERDUE_PAUSE_MS = 3000;
+/** The schedulers are looked at this often even where no notification comes. */
+const SCHEDULERS_PAUSE_MS = 5000;
 const GARBAGE_PAUSE_MS = 3600_000;
+/** Schedules that are seen to at once. */
+const SCHEDULES_AT_ONCE = 2;
+/** Time that the making of jobs has to end when the orchestrator stops. */
+const SCHEDULES_GRACE_SECONDS = 5;
 const START_BACKOFF_MS = 1000;
 
 /**
@@ -82,74 +91,92 @@ export async function startOrchestrator(
     () => openDatabase(databaseUrl, databaseOptions(config, log)),
     waiting,
   );
-  let queue: StageQueue;
+  const store = openStore(config.storageUrl, { cacheFolder: join(config.home, 'cache') });
+  const firing: Firing = { database, store, outages, log, signal };
+  const opened: { close(): Promise<void> }[] = [];
+  const close = async () => {
+    // At once: each waits for a queue that is away.
+    await Promise.all(opened.map((part) => part.close()));
+    await database.close();
+  };
   try {
     await migrate(databaseUrl);
     const onError = (error: Error) => log.debug({ err: error }, 'a connection to the queue broke');
     const onWarning = (text: string) => log.warn(text);
-    queue = await whenThere('queue', () => openQueue(queueUrl, { onError, onWarning }), waiting);
+    const queue = await whenThere('queue', () => openQueue(queueUrl, { onError, onWarning }), waiting);
+    opened.push(queue);
+    const schedulers = await whenThere('queue', () => openSchedulers(queueUrl, { onError }), waiting);
+    opened.push(schedulers);
+    const hearDue = () =>
+      consumeDue(queueUrl, {
+        concurrency: SCHEDULES_AT_ONCE,
+        onDue: (scheduleId) => fireDue(firing, scheduleId),
+        onError: (error) => log.debug({ err: error }, 'a schedule is seen to later'),
+      });
+    const due = await whenThere('queue', hearDue, waiting);
+    opened.push({ close: () => due.close(SCHEDULES_GRACE_SECONDS) });
+    const garbage = { ...config.garbage, database, store, log, signal };
+    const deliveries = new Bell();
+    const deliverer = new Deliverer({
+      ...{ database, outages, log, allowPrivateAddresses: config.privateAddresses },
+      ...(options.deliverySchedule ? { schedule: options.deliverySchedule } : {}),
+      onEnd: () => deliveries.ring(),
+    });
+    const loops = startLoops({
+      ...{ database, queue, schedulers, outages, log, signal, firing, garbage },
+      ...{ deliverer, deliveries },
+    });
+    log.info('relaying');
+    return {
+      async stop() {
+        stopping.abort();
+        await loops;
+        await deliverer.stop().catch((error: unknown) => {
+          if (!outages.explains(error))
+            log.error({ err: error }, 'deliveries were not noted; they are sent again');
+        });
+        await close();
+        log.info('stopped');
+      },
+    };
   } catch (error) {
-    await database.close();
+    await close();
     throw error;
   }
-
-  const store = openStore(config.storageUrl, { cacheFolder: join(config.home, 'cache') });
-  const garbage = { ...config.garbage, database, store, log, signal };
-  const deliveries = new Bell();
-  const deliverer = new Deliverer({
-    ...{ database, outages, log, allowPrivateAddresses: config.privateAddresses },
-    ...(options.deliverySchedule ? { schedule: options.deliverySchedule } : {}),
-    onEnd: () => deliveries.ring(),
-  });
-  const loops = startLoops({ database, queue, outages, log, signal, garbage, deliverer, deliveries });
-  log.info('relaying');
-  return {
-    async stop() {
-      stopping.abort();
-      await loops;
-      await deliverer.stop().catch((error: unknown) => {
-        if (!outages.explains(error))
-          log.error({ err: error }, 'deliveries were not noted; they are sent again');
-      });
-      await queue.close();
-      await database.close();
-      log.info('stopped');
-    },
-  };
 }
 
 function databaseOptions(config: Config, log: Logger) {
   return {
-    // Relay, release, recovery and deliveries ask one thing at a time each; a sweep holds one and asks by another.
-    connections: 6,
+    // Each loop asks one thing at a time, as each firing does; a sweep holds one and asks by another.
+    connections: 9,
     maxAttempts: config.maxAttempts,
     tenantLimits: config.tenantLimits,
     onError: (error: Error) => log.debug({ err: error }, 'a connection to the database broke'),
   };
 }
 
-async function startLoops(parts: {
-  database: Database;
-  queue: StageQueue;
-  outages: Outages;
-  log: Logger;
-  signal: AbortSignal;
-  garbage: GarbageOptions;
-  deliverer: Deliverer;
-  deliveries: Bell;
-}): Promise<void> {
+async function startLoops(
+  parts: SchedulerKeeping &
+    Recovery & {
+      database: Database;
+      log: Logger;
+      firing: Firing;
+      garbage: GarbageOptions;
+      deliverer: Deliverer;
+      deliveries: Bell;
+    },
+): Promise<void> {
   const { database, outages, signal, deliverer, deliveries } = parts;
   const bell = new Bell();
+  const scheduleBell = new Bell();
   let pause = RELAY_PAUSE_MS;
-  // Without it they look once a second, so nothing waits for this to succeed.
-  const listening = whenThere(
-    'database',
-    async () => {
-      await database.outbox.listen(() => bell.ring());
-      await database.deliveries.listen(() => deliveries.ring());
-    },
-    { outages, signal },
-  );
+  // Without it they look every few seconds, so nothing waits for this to succeed.
+  const listen = async () => {
+    await database.outbox.listen(() => bell.ring());
+    await database.deliveries.listen(() => deliveries.ring());
+    await database.schedules.listen(() => scheduleBell.ring());
+  };
+  const listening = whenThere('database', listen, { outages, signal });
   await Promise.all([
     keepGoing(
       {
@@ -183,9 +210,25 @@ async function startLoops(parts: {
     ),
     keepGoing(
       {
+        name: 'the keeping of schedulers',
+        work: () => keepSchedulers(parts),
+        pause: () => scheduleBell.wait(SCHEDULERS_PAUSE_MS, signal),
+      },
+      parts,
+    ),
+    keepGoing(
+      {
         name: 'the release of jobs that wait for others',
         work: async () => void (await settleDependencies(parts)),
         pause: () => rest(DEPENDENCIES_PAUSE_MS, signal),
+      },
+      parts,
+    ),
+    keepGoing(
+      {
+        name: 'the look for schedules that are overdue',
+        work: async () => void (await fireOverdue(parts.firing)),
+        pause: () => rest(OVERDUE_PAUSE_MS, signal),
       },
       parts,
     ),
@@ -199,7 +242,7 @@ async function startLoops(parts: {
     ),
     listening.catch((error: unknown) => {
       if (!signal.aborted)
-        parts.log.error({ err: error }, 'cannot listen to the database; looking once a second');
+        parts.log.error({ err: error }, 'cannot listen to the database; looking every few seconds');
     }),
   ]);
 }

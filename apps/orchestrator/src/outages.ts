@@ -8,7 +8,7 @@ import { ProblemError } from '@rela/contracts';
 import { DatabaseUnavailable } from '@rela/database';
 import type { Logger } from 'pino';
 
-export type Part = 'database' | 'queue';
+export type Part = 'database' | 'queue' | 'storage';
 
 function saysUnavailable(error: unknown): boolean {
   if (error instanceof DatabaseUnavailable) return true;
@@ -34,7 +34,9 @@ export class Outages {
     try {
       answer = await call();
     } catch (error) {
-      if (saysUnavailable(error)) this.#missed(part, error);
+      // What asks the storage may ask the database on the way.
+      if (saysUnavailable(error))
+        this.#missed(error instanceof DatabaseUnavailable ? 'database' : part, error);
       throw error;
     }
     this.#answered(part);

@@ -2,7 +2,19 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 
-export type IdPrefix = 'ds' | 'pr' | 'job' | 'run' | 'stg' | 'mdl' | 'tnt' | 'key' | 'wh' | 'msg';
+export type IdPrefix =
+  | 'ds'
+  | 'pr'
+  | 'job'
+  | 'run'
+  | 'stg'
+  | 'mdl'
+  | 'tnt'
+  | 'key'
+  | 'wh'
+  | 'msg'
+  | 'sch'
+  | 'fir';
 
 /**
  * A new id such as `job_0192f3c1a2b37c4d8e9fa0b1c2d3e4f5`: a UUIDv7 (RFC 9562) without dashes behind a prefix.

@@ -1,5 +1,6 @@
 export * from './appraisal.js';
 export * from './artifact.js';
+export * from './cron.js';
 export * from './dataset.js';
 export * from './dependency.js';
 export * from './evaluation.js';
@@ -19,6 +20,7 @@ export * from './problem.js';
 export * from './progress.js';
 export * from './rela.js';
 export * from './run.js';
+export * from './schedule.js';
 export * from './stage.js';
 export * from './targets.js';
 export * from './tenant.js';

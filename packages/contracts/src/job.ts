@@ -190,6 +190,8 @@ export const Job = z
     labels: Labels,
     limits: JobLimits,
     priority: Priority,
+    scheduleId: z.string().nullable().describe('schedule that made it; null of a job that was submitted'),
+    dueAt: Timestamp.nullable().describe('the time for which its schedule made it'),
     runs: z.array(JobRunSummary),
     stages: z.array(StageSummary).describe('grouped by kind and run, in the order in which they run'),
     error: z.string().nullable(),

@@ -18,6 +18,7 @@ import { createOutbox } from './repositories/outbox.js';
 import { createPriors } from './repositories/priors.js';
 import { createQuotas } from './repositories/quotas.js';
 import { createRuns } from './repositories/runs.js';
+import { createSchedules } from './repositories/schedules.js';
 import type { TenantScope } from './repositories/scope.js';
 import { createStages } from './repositories/stages.js';
 import { createTargets } from './repositories/targets.js';
@@ -45,6 +46,7 @@ export interface TenantDatabase {
   runs: ReturnType<typeof createRuns>;
   stages: Pick<ReturnType<typeof createStages>, 'page'>;
   deadLetters: ReturnType<typeof createDeadLetters>;
+  schedules: ReturnType<typeof createSchedules>;
   targets: ReturnType<typeof createTargets>;
   events: Pick<ReturnType<typeof createEvents>, 'list'>;
   webhooks: ReturnType<typeof createWebhooks>;
@@ -111,21 +113,24 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     await close();
     throw error;
   }
+  const jobsOf = (tenant: TenantScope) => createJobs(connection, tenant);
+  const quotasOf = (tenant: TenantScope) => createQuotas(connection, tenant);
   const sections = (tenant: TenantScope) => ({
     datasets: translating(createDatasets(connection, tenant)),
     priors: translating(createPriors(connection, tenant)),
     artifacts: translating(createArtifacts(connection, tenant)),
     models: translating(createModels(connection, tenant)),
-    jobs: translating(createJobs(connection, tenant)),
+    jobs: translating(jobsOf(tenant)),
     runs: translating(createRuns(connection, tenant)),
     stages: translating(createStages(connection, { maxAttempts: options.maxAttempts ?? 5 }, tenant)),
     deadLetters: translating(createDeadLetters(connection, tenant)),
+    schedules: translating(createSchedules(connection, tenant, { listener, jobsOf, quotasOf, limits })),
     targets: translating(createTargets(connection, tenant)),
     events: translating(createEvents(connection, listener, tenant)),
     webhooks: translating(createWebhooks(connection, tenant)),
     idempotency: translating(createIdempotency(connection, tenant)),
     apiKeys: translating(createApiKeys(connection, listener, tenant)),
-    quotas: translating(createQuotas(connection, tenant)),
+    quotas: translating(quotasOf(tenant)),
     self: () => tenants.get(tenant ?? DEFAULT_TENANT.id),
     transaction,
     whenAvailable,

@@ -19,6 +19,7 @@ export type { ListenHandle } from './repositories/listener.js';
 export type { OutboxMessage } from './repositories/outbox.js';
 export type { PageRequest } from './repositories/paging.js';
 export type { StoredCheckpoint } from './repositories/runs.js';
+export type { DueSchedule, Settled } from './repositories/schedules.js';
 export type { Stage } from './repositories/stage-views.js';
 export type { FailOptions, SucceedOptions } from './repositories/stages.js';
 export { dumpRows, migrationOf, type RowBlock, restoreRows, TABLES, type Table } from './rows.js';

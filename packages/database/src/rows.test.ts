@@ -3,7 +3,15 @@ import pg from 'pg';
 import { expect, it } from 'vitest';
 import { openDatabase } from './database.js';
 import { dumpRows, migrationOf, type RowBlock, restoreRows, TABLES } from './rows.js';
-import { addDataset, claimOf, complete, digestOf, examplePlan, stageOf } from './testing/examples.js';
+import {
+  addDataset,
+  addSchedule,
+  claimOf,
+  complete,
+  digestOf,
+  examplePlan,
+  stageOf,
+} from './testing/examples.js';
 import { useScratch } from './testing/scratch.js';
 
 const scratch = useScratch();
@@ -54,6 +62,10 @@ async function fill(): Promise<string> {
   await database.idempotency.begin({ key: 'a', route: 'POST /v1/jobs', requestDigest: 'd' });
   await database.apiKeys.create({ name: 'platform', scope: 'submit' });
   await addDataset(database, 'a "name" with \\ and ü');
+  const schedule = await addSchedule(database);
+  await database.transaction(async (tx) =>
+    database.schedules.trigger(schedule.id, await examplePlan(database), tx),
+  );
   return running.id;
 }
 

@@ -23,7 +23,7 @@ export const TABLES = [
     'model',
   ],
   ...['stage', 'stage_dependency', 'stage_result', 'checkpoint', 'run_metric', 'job_event', 'outbox'],
-  ...['idempotency_key', 'webhook', 'webhook_delivery', 'webhook_attempt'],
+  ...['idempotency_key', 'webhook', 'webhook_delivery', 'webhook_attempt', 'schedule', 'firing'],
 ] as const;
 export type Table = (typeof TABLES)[number];
 

@@ -1,5 +1,5 @@
 /**
- * The taking side: what a worker process does with the messages of its stage kinds.
+ * The taking side: what a process does with the messages of its queues.
  *
  *   waiting ─take─▶ being worked on ─┬─ onMessage returns ──────────▶ gone
  *      ▲                             ├─ onMessage throws ───────────▶ gone, reported: Postgres knows what is left to do
@@ -7,15 +7,22 @@
  *      └── lock ran out: taker died ─┴─ arrives while closing ──────▶ waiting
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type StageKind, StageMessage } from '@rela/contracts';
+import { DueMessage, type StageKind, StageMessage } from '@rela/contracts';
 import { type Job, WaitingError } from 'bullmq';
 import { stopReconnecting, Worker } from './backend.js';
 import { checkQueue } from './check.js';
 import { closeAll, endsWithin } from './closing.js';
 import { onceInAWhile } from './faults.js';
-import { QUEUES } from './names.js';
+import { QUEUES, SCHEDULES } from './names.js';
 
-export interface ConsumeOptions {
+interface CommonOptions {
+  /** Hears of everything that goes wrong; consuming goes on. The same text comes at most once in five seconds. */
+  onError: (error: Error) => void;
+  /** A consumer that is silent for this long loses its messages to others; 60 where absent. */
+  lockSeconds?: number;
+}
+
+export interface ConsumeOptions extends CommonOptions {
   /** Messages of a kind that are worked on at once; 1 where absent. */
   concurrency: Partial<Record<StageKind, number>>;
   /**
@@ -23,13 +30,16 @@ export interface ConsumeOptions {
    * process still runs: the claim in Postgres decides. `signal` is aborted when closing takes longer than its grace.
    */
   onMessage: (message: StageMessage, kind: StageKind, signal: AbortSignal) => Promise<void>;
-  /** Hears of everything that goes wrong; consuming goes on. The same text comes at most once in five seconds. */
-  onError: (error: Error) => void;
-  /** A consumer that is silent for this long loses its messages to others; 60 where absent. */
-  lockSeconds?: number;
 }
 
-export interface StageConsumer {
+export interface ConsumeDueOptions extends CommonOptions {
+  /** Schedules that are seen to at once. */
+  concurrency: number;
+  /** A time of this schedule has come. It may be called twice for one time, also by two processes: Postgres decides. */
+  onDue: (scheduleId: string) => Promise<void>;
+}
+
+export interface Consumer {
   /**
    * Takes nothing more, lets what runs end for `graceSeconds` (30), then aborts its signal. What does not end within
    * five more seconds is left to be delivered again once its lock has run out.
@@ -47,11 +57,19 @@ const RETRY_MS = 1000;
 /** How often a message may lose its taker before BullMQ drops it. Postgres counts the attempts; BullMQ must not. */
 const MOST_REDELIVERIES = 1000;
 
-type BullWorker = InstanceType<typeof Worker<StageMessage, void, StageKind>>;
+type BullWorker = InstanceType<typeof Worker<unknown, void>>;
 
-class BullConsumer implements StageConsumer {
+/** A queue, and what is done with a message of it. */
+interface Channel {
+  queue: string;
+  concurrency: number;
+  /** The work of a message; null where it is not one of ours. */
+  work: (data: unknown, signal: AbortSignal) => Promise<void> | null;
+}
+
+class BullConsumer implements Consumer {
   readonly #url: string;
-  readonly #options: ConsumeOptions;
+  readonly #lockMs: number;
   readonly #report: (error: Error) => void;
   readonly #workers: BullWorker[];
   readonly #running = new Set<Promise<void>>();
@@ -60,11 +78,11 @@ class BullConsumer implements StageConsumer {
   readonly #disconnecting = new AbortController();
   #closing: Promise<void> | null = null;
 
-  constructor(url: string, kinds: readonly StageKind[], options: ConsumeOptions) {
+  constructor(url: string, channels: readonly Channel[], { onError, lockSeconds }: CommonOptions) {
     this.#url = url;
-    this.#options = options;
-    this.#report = onceInAWhile(options.onError);
-    this.#workers = kinds.map((kind) => this.#open(kind));
+    this.#lockMs = 1000 * (lockSeconds ?? LOCK_SECONDS);
+    this.#report = onceInAWhile(onError);
+    this.#workers = channels.map((channel) => this.#open(channel));
   }
 
   /** Returns when every queue is open, and takes messages from then on. */
@@ -78,17 +96,16 @@ class BullConsumer implements StageConsumer {
     return this.#closing;
   }
 
-  #open(kind: StageKind): BullWorker {
-    const lockMs = 1000 * (this.#options.lockSeconds ?? LOCK_SECONDS);
-    const worker: BullWorker = new Worker<StageMessage, void, StageKind>(
-      QUEUES[kind],
-      (job, token) => this.#take(job, kind, token),
+  #open(channel: Channel): BullWorker {
+    const worker: BullWorker = new Worker<unknown, void>(
+      channel.queue,
+      (job, token) => this.#take(job, channel, token),
       {
         connection: { url: this.#url, use: 'take', closing: this.#disconnecting.signal },
         autorun: false,
-        concurrency: this.#options.concurrency[kind] ?? 1,
-        lockDuration: lockMs,
-        stalledInterval: lockMs / 2,
+        concurrency: channel.concurrency,
+        lockDuration: this.#lockMs,
+        stalledInterval: this.#lockMs / 2,
         maxStalledCount: MOST_REDELIVERIES,
         drainDelay: IDLE_SECONDS,
         runRetryDelay: RETRY_MS,
@@ -109,14 +126,13 @@ class BullConsumer implements StageConsumer {
     }
   }
 
-  async #take(job: Job<StageMessage>, kind: StageKind, token: string | undefined): Promise<void> {
+  async #take(job: Job<unknown>, channel: Channel, token: string | undefined): Promise<void> {
     if (this.#closing) return putBack(job, token);
-    const message = StageMessage.safeParse(job.data);
-    if (!message.success) {
-      this.#report(new Error(`Queue ${QUEUES[kind]} held a message that is not one of ReLA's: ${job.id}.`));
+    const work = channel.work(job.data, this.#abort.signal);
+    if (work === null) {
+      this.#report(new Error(`Queue ${channel.queue} held a message that is not one of ReLA's: ${job.id}.`));
       return;
     }
-    const work = this.#options.onMessage(message.data, kind, this.#abort.signal);
     const ended = work.catch(() => undefined);
     this.#running.add(ended);
     try {
@@ -147,23 +163,14 @@ class BullConsumer implements StageConsumer {
 }
 
 /** Gives the message back, so that another worker has it at once. */
-async function putBack(job: Job<StageMessage>, token: string | undefined): Promise<never> {
+async function putBack(job: Job<unknown>, token: string | undefined): Promise<never> {
   await job.moveToWait(token);
   throw new WaitingError();
 }
 
-/**
- * Takes messages of `kinds` until closed. A server that goes away and comes back is waited for.
- * @throws ProblemError `unavailable` where the server does not answer now
- * @throws QueueUrlError where the address is wrong, the server refuses us or is too old
- */
-export async function consume(
-  url: string,
-  kinds: readonly StageKind[],
-  options: ConsumeOptions,
-): Promise<StageConsumer> {
+async function start(url: string, channels: readonly Channel[], options: CommonOptions): Promise<Consumer> {
   await checkQueue(url);
-  const consumer = new BullConsumer(url, kinds, options);
+  const consumer = new BullConsumer(url, channels, options);
   try {
     await consumer.start();
   } catch (error) {
@@ -171,4 +178,34 @@ export async function consume(
     throw error;
   }
   return consumer;
+}
+
+/**
+ * Takes messages of `kinds` until closed. A server that goes away and comes back is waited for.
+ * @throws ProblemError `unavailable` where the server does not answer now
+ * @throws QueueUrlError where the address is wrong, the server refuses us or is too old
+ */
+export function consume(
+  url: string,
+  kinds: readonly StageKind[],
+  options: ConsumeOptions,
+): Promise<Consumer> {
+  const channels = kinds.map((kind) => ({
+    queue: QUEUES[kind],
+    concurrency: options.concurrency[kind] ?? 1,
+    work: (data: unknown, signal: AbortSignal) => {
+      const message = StageMessage.safeParse(data);
+      return message.success ? options.onMessage(message.data, kind, signal) : null;
+    },
+  }));
+  return start(url, channels, options);
+}
+
+/** Hears when schedules are due, until closed. @throws as `consume` */
+export function consumeDue(url: string, options: ConsumeDueOptions): Promise<Consumer> {
+  const work = (data: unknown) => {
+    const message = DueMessage.safeParse(data);
+    return message.success ? options.onDue(message.data.scheduleId) : null;
+  };
+  return start(url, [{ queue: SCHEDULES, concurrency: options.concurrency, work }], options);
 }

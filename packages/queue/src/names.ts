@@ -13,3 +13,6 @@ export const QUEUES: Record<StageKind, string> = {
   train: 'rela-train',
   evaluate: 'rela-evaluate',
 };
+
+/** The queue of schedules that are due. */
+export const SCHEDULES = 'rela-schedules';

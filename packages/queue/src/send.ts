@@ -1,11 +1,11 @@
 /** The sending side: what the orchestrator puts into the queues, under ids that make sending twice the same as once. */
-import { ProblemError, StageKind, type StageMessage } from '@rela/contracts';
+import { StageKind, type StageMessage } from '@rela/contracts';
 import { Queue, type QueueConnection, stopReconnecting } from './backend.js';
 import { checkQueue } from './check.js';
-import { closeAll, endsWithin } from './closing.js';
+import { closeAll } from './closing.js';
 import { onceInAWhile } from './faults.js';
 import { QUEUES } from './names.js';
-import { reasonOf, redacted } from './url.js';
+import { reach } from './reach.js';
 
 export interface QueuedStage extends StageMessage {
   kind: StageKind;
@@ -35,10 +35,8 @@ export interface StageQueue {
 
 /** Messages sent, or asked about, in one go. */
 const CHUNK = 500;
-/** A call that takes longer fails: a client of a cluster that is away holds its commands back without end. */
-const SEND_TIMEOUT_MS = 10_000;
 /** BullMQ keeps a log of events a queue, which nobody reads here. */
-const EVENTS_KEPT = 100;
+export const EVENTS_KEPT = 100;
 
 type BullQueue = InstanceType<typeof Queue<StageMessage, void, StageKind>>;
 
@@ -77,19 +75,21 @@ class BullStageQueue implements StageQueue {
   }
 
   async ready(): Promise<void> {
-    await this.#reach(() => Promise.all([...this.#queues.values()].map((queue) => queue.waitUntilReady())));
+    await reach(this.#url, () =>
+      Promise.all([...this.#queues.values()].map((queue) => queue.waitUntilReady())),
+    );
   }
 
   async send(messages: readonly QueuedStage[]): Promise<void> {
     for (const [kind, chunk] of chunksByKind(messages))
-      await this.#reach(() => this.#queue(kind).addBulk(chunk.map(toBullJob)));
+      await reach(this.#url, () => this.#queue(kind).addBulk(chunk.map(toBullJob)));
   }
 
   async missing<M extends QueuedStage>(messages: readonly M[]): Promise<M[]> {
     const absent: M[] = [];
     for (const [kind, chunk] of chunksByKind(messages)) {
       const queue = this.#queue(kind);
-      const states = await this.#reach(() =>
+      const states = await reach(this.#url, () =>
         Promise.all(chunk.map((message) => queue.getJobState(messageId(message)))),
       );
       absent.push(...chunk.filter((_, index) => states[index] === 'unknown'));
@@ -104,22 +104,6 @@ class BullStageQueue implements StageQueue {
 
   #queue(kind: StageKind): BullQueue {
     return this.#queues.get(kind) as BullQueue;
-  }
-
-  async #reach<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      const answer = work();
-      if (!(await endsWithin(SEND_TIMEOUT_MS, answer)))
-        throw new Error(`no answer in ${SEND_TIMEOUT_MS / 1000} seconds`);
-      return await answer;
-    } catch (error) {
-      throw new ProblemError(
-        'unavailable',
-        `The queue at ${redacted(this.#url)} did not do its part: ${reasonOf(error)}. What was to be sent can be sent again.`,
-        undefined,
-        { cause: error },
-      );
-    }
   }
 }
 

@@ -8,6 +8,7 @@ import { KeysApi } from './resources/keys.js';
 import { ModelsApi } from './resources/models.js';
 import { PriorsApi } from './resources/priors.js';
 import { RunsApi } from './resources/runs.js';
+import { SchedulesApi } from './resources/schedules.js';
 import { TargetsApi } from './resources/targets.js';
 import { WebhooksApi } from './resources/webhooks.js';
 import { Transport } from './transport.js';
@@ -37,6 +38,7 @@ export class RelaClient {
   readonly datasets: DatasetsApi;
   readonly priors: PriorsApi;
   readonly jobs: JobsApi;
+  readonly schedules: SchedulesApi;
   readonly runs: RunsApi;
   readonly models: ModelsApi;
   readonly targets: TargetsApi;
@@ -51,6 +53,7 @@ export class RelaClient {
     this.datasets = new DatasetsApi(transport);
     this.priors = new PriorsApi(transport);
     this.jobs = new JobsApi(transport);
+    this.schedules = new SchedulesApi(transport);
     this.runs = new RunsApi(transport);
     this.models = new ModelsApi(transport);
     this.targets = new TargetsApi(transport);

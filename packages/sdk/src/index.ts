@@ -12,6 +12,13 @@ export type { KeysApi } from './resources/keys.js';
 export type { ModelsApi } from './resources/models.js';
 export type { PriorInput, PriorsApi } from './resources/priors.js';
 export type { RunsApi } from './resources/runs.js';
+export type {
+  FiringListOptions,
+  ScheduleChanges,
+  ScheduleInput,
+  ScheduleListOptions,
+  SchedulesApi,
+} from './resources/schedules.js';
 export type { TargetsApi, TargetsListOptions } from './resources/targets.js';
 export type { DeliveryListOptions, WebhookChange, WebhookInput, WebhooksApi } from './resources/webhooks.js';
 export type { RequestOptions } from './transport.js';

@@ -12,6 +12,7 @@ export * from './labels.js';
 export * from './plan.js';
 export * from './random-prior.js';
 export * from './reduce.js';
+export * from './request/index.js';
 export * from './result-key.js';
 export * from './run-start.js';
 export * from './sample.js';

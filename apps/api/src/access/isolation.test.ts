@@ -49,6 +49,10 @@ const BODIES: Record<string, ((value: string) => unknown) | null> = {
   renewWebhookSecret: null,
   pingWebhook: null,
   redeliverWebhookDelivery: null,
+  createSchedule: (value) => ({ name: 'mine', cron: '@daily', job: smallJob(value) }),
+  updateSchedule: () => ({ paused: true }),
+  deleteSchedule: null,
+  triggerSchedule: null,
 };
 /** Of operations that take several kinds of things, the others. */
 const FURTHER: Record<string, ((value: string) => unknown)[]> = {
@@ -63,6 +67,9 @@ const FURTHER: Record<string, ((value: string) => unknown)[]> = {
     (value) => withRun({ init: { run: value } }),
     (value) => withRun({ init: { artifact: value } }),
     (value) => withRun({ evaluation: { transfer: [value] } }),
+    (value) => ({ ...smallJob('shared'), prior: { run: value } }),
+    (value) => ({ ...smallJob('shared'), after: [value] }),
+    (value) => ({ ...smallJob('shared'), matrix: { prior: [value] } }),
   ],
 };
 

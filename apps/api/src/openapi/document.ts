@@ -34,6 +34,7 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
         { name: 'datasets', description: 'Collections of images' },
         { name: 'priors', description: 'Models whose embeddings become targets' },
         { name: 'jobs', description: 'What is to be trained, and what happens to it' },
+        { name: 'schedules', description: 'Jobs that are made again at the times of a timetable' },
         { name: 'runs', description: 'One training each' },
         { name: 'models', description: 'Trained backbones' },
         { name: 'webhooks', description: 'Addresses that are told of what happens to jobs' },

@@ -1,5 +1,13 @@
 /** Example bodies, shown at /docs. A test parses each with its schema, so they cannot rot. */
-import { DatasetCreate, JobCreate, JobRetry, PriorCreate, WebhookCreate } from '@rela/contracts';
+import {
+  DatasetCreate,
+  JobCreate,
+  JobRetry,
+  PriorCreate,
+  ScheduleCreate,
+  ScheduleUpdate,
+  WebhookCreate,
+} from '@rela/contracts';
 import type { jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 
@@ -67,6 +75,24 @@ export const examples: Record<string, { schema: z.ZodType; bodies: unknown[] }> 
     ],
   },
   JobRetry: { schema: JobRetry, bodies: [{}, { from: 'train' }] },
+  ScheduleCreate: {
+    schema: ScheduleCreate,
+    bodies: [
+      {
+        name: 'nightly',
+        cron: '30 2 * * 1-5',
+        timeZone: 'Europe/Berlin',
+        concurrency: 'forbid',
+        labels: { team: 'vision' },
+        job: {
+          dataset: 'products',
+          prior: 'teacher',
+          runs: [{ name: 'accelerated', method: { name: 'byol' }, rela: {}, dataRatio: 0.5, epochs: 20 }],
+        },
+      },
+    ],
+  },
+  ScheduleUpdate: { schema: ScheduleUpdate, bodies: [{ paused: true }, { cron: '@daily', missed: 'skip' }] },
   JobCreate: {
     schema: JobCreate,
     bodies: [

@@ -1,6 +1,7 @@
 /** /v1/jobs/batch: many jobs in one request, a JSON document a line, and an answer a line. */
 import { Readable } from 'node:stream';
 import { type BatchAnswer, LARGEST_BATCH, ProblemError, type TenantLimits } from '@rela/contracts';
+import { planRequest, readJob } from '@rela/stages';
 import type { FastifyBaseLogger } from 'fastify';
 import { z } from 'zod';
 import type { TenantDependencies } from '../dependencies.js';
@@ -9,8 +10,6 @@ import { parseJson } from '../http/json-body.js';
 import { problemFor } from '../http/problems.js';
 import { problems, Streamed } from '../http/responses.js';
 import { acceptJob } from '../jobs/accept.js';
-import { planRequest } from '../jobs/plan.js';
-import { readJob } from '../jobs/read-job.js';
 import type { RouteContext, Routes } from './route.js';
 
 const JSON_LINES = 'application/x-ndjson';

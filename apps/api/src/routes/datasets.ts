@@ -1,8 +1,8 @@
 /** /v1/datasets: registers image collections; a worker reads the images afterwards. */
 import { Dataset, DatasetCreate, PageQuery, pageOf } from '@rela/contracts';
+import { findDataset } from '@rela/stages';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { IdPath, problems, ReferencePath } from '../http/responses.js';
-import { findDataset } from '../references.js';
 import type { Routes } from './route.js';
 
 const tags = ['datasets'];

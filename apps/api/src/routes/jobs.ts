@@ -9,13 +9,12 @@ import {
   PageQuery,
   pageOf,
 } from '@rela/contracts';
+import { planRequest, readJob } from '@rela/stages';
 import { z } from 'zod';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { IdPath, problems } from '../http/responses.js';
 import { bodyAsWritten } from '../http/validation.js';
 import { acceptJob } from '../jobs/accept.js';
-import { planRequest } from '../jobs/plan.js';
-import { readJob } from '../jobs/read-job.js';
 import { findJob } from '../references.js';
 import type { Routes } from './route.js';
 
@@ -28,6 +27,7 @@ const JobQuery = PageQuery.extend({
     .union([LabelQuery.transform((one) => [one]), z.array(LabelQuery).max(32)])
     .optional()
     .describe('key=value: only jobs with this label; given several times, with all of them'),
+  schedule: z.string().max(64).optional().describe('only jobs that the schedule with this id made'),
 });
 
 export const jobRoutes: Routes = async (app, context) => {

@@ -1,9 +1,9 @@
 /** /v1/priors: registers ONNX models whose embeddings become targets. */
 import { PageQuery, Prior, PriorCreate, pageOf } from '@rela/contracts';
+import { findPrior } from '@rela/stages';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { problems, ReferencePath } from '../http/responses.js';
 import { registerPrior } from '../priors/register.js';
-import { findPrior } from '../references.js';
 import type { Routes } from './route.js';
 
 const tags = ['priors'];

@@ -77,6 +77,7 @@ const DEAD_COLUMNS: Column<DeadLetter>[] = [
 interface JobListing extends ListOptions {
   status?: JobStatus;
   name?: string;
+  schedule?: string;
   label?: Record<string, string>;
 }
 
@@ -100,6 +101,7 @@ function describe(job: Job, runs: Run[]): string {
       Object.entries(job.labels)
         .map(([key, value]) => `${key}=${value}`)
         .join(', ') || null,
+    schedule: job.scheduleId && `${job.scheduleId}, due at ${job.dueAt && formatTime(job.dueAt)}`,
     created: formatTime(job.createdAt),
     started: job.startedAt && formatTime(job.startedAt),
     ended: job.endedAt && formatTime(job.endedAt),
@@ -184,6 +186,7 @@ export function addJobs(program: Command): void {
   addListOptions(jobs.command('list').description('jobs, newest first'))
     .addOption(new Option('--status <status>', 'only these').choices(JobStatus.options))
     .option('--name <start>', 'only those whose name starts so')
+    .option('--schedule <id>', 'only those that this schedule made')
     .option('--label <key=value>', 'only those with this label; may be given again', parseLabel)
     .action(async ({ label, ...options }: JobListing, command: Command) => {
       const { client, output } = await openSession(command);

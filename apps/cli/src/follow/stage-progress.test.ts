@@ -18,6 +18,8 @@ function jobOf(...stages: Partial<StageSummary>[]): Job {
     labels: {},
     priority: 0,
     limits: {},
+    scheduleId: null,
+    dueAt: null,
     runs: [{ id: 'run_1', name: 'control', status: 'running' }],
     stages: stages.map((stage) => ({
       kind: 'train',

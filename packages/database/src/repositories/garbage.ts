@@ -51,6 +51,7 @@ const NAMING = Prisma.sql`
   UNION ALL SELECT digest FROM model WHERE run_id IS NOT NULL
   UNION ALL SELECT spec::text FROM run
   UNION ALL SELECT result::text FROM run WHERE result IS NOT NULL
+  UNION ALL SELECT job::text FROM schedule
   UNION ALL SELECT input::text FROM stage
   UNION ALL SELECT result::text FROM stage WHERE result IS NOT NULL
   UNION ALL SELECT result::text FROM stage_result

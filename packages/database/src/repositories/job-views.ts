@@ -32,6 +32,8 @@ interface JobRow {
   priorId: string | null;
   labels: Labels;
   priority: number;
+  scheduleId: string | null;
+  dueAt: Date | null;
   maxAttempts: number | null;
   attemptSeconds: number | null;
   error: string | null;
@@ -73,6 +75,8 @@ function toJob(row: JobRow): Job {
     labels: row.labels,
     limits: limitsOf(row),
     priority: row.priority,
+    scheduleId: row.scheduleId,
+    dueAt: row.dueAt?.toISOString() ?? null,
     runs: row.runs ?? [],
     stages: (row.stages ?? []).map(toSummary),
     error: row.error,
@@ -89,7 +93,8 @@ export async function readJobs(
   tenant: TenantScope,
 ): Promise<Map<string, Job>> {
   const rows = await tx.$queryRaw<JobRow[]>`
-    SELECT id, name, status, dataset_id AS "datasetId", prior_id AS "priorId", labels, priority, max_attempts AS "maxAttempts",
+    SELECT id, name, status, dataset_id AS "datasetId", prior_id AS "priorId", labels, priority,
+      schedule_id AS "scheduleId", due_at AS "dueAt", max_attempts AS "maxAttempts",
       attempt_seconds AS "attemptSeconds", error, created_at AS "createdAt", started_at AS "startedAt", ended_at AS "endedAt",
       (SELECT jsonb_agg(jsonb_build_object('jobId', needed_job_id, 'runId', needed_run_id, 'met', met_at IS NOT NULL)
           ORDER BY position)

@@ -33,9 +33,20 @@ export interface JobFilter {
   /** The start of their name, in any case. */
   name?: string | undefined;
   labels?: Labels | undefined;
+  /** Id of the schedule that made them. */
+  schedule?: string | undefined;
 }
 
-function whereOf({ cursor, status, name, labels }: PageRequest & JobFilter, tenant: TenantScope): Prisma.Sql {
+/** Where a job comes from that nobody submitted. */
+export interface JobOrigin {
+  scheduleId: string;
+  dueAt: Date;
+}
+
+function whereOf(
+  { cursor, status, name, labels, schedule }: PageRequest & JobFilter,
+  tenant: TenantScope,
+): Prisma.Sql {
   assertCursor('job', cursor);
   const conditions = [
     ownedSql(tenant, 'job'),
@@ -43,6 +54,7 @@ function whereOf({ cursor, status, name, labels }: PageRequest & JobFilter, tena
     ...(status === undefined ? [] : [Prisma.sql`status = ${status}`]),
     ...(name === undefined ? [] : [Prisma.sql`lower(name) LIKE ${`${escapeLike(name.toLowerCase())}%`}`]),
     ...(labels === undefined ? [] : [Prisma.sql`labels @> ${JSON.stringify(labels)}::jsonb`]),
+    ...(schedule === undefined ? [] : [Prisma.sql`schedule_id = ${schedule}`]),
   ];
   return Prisma.join(conditions, ' AND ');
 }
@@ -100,8 +112,13 @@ export function createJobs({ prisma, transaction, direct, directly }: Connection
 
   return {
     /** Writes down the whole plan and queues what can start, in one transaction: when it resolves, the job is accepted. */
-    async create(plan: JobPlan, tx?: Transaction): Promise<Job> {
-      const job = { id: newId('job'), tenantId: ownerOf(tenant), plan };
+    async create(plan: JobPlan, tx?: Transaction, origin?: JobOrigin): Promise<Job> {
+      const job: NewJob = {
+        id: newId('job'),
+        tenantId: ownerOf(tenant),
+        plan,
+        ...(origin ? { origin } : {}),
+      };
       if (!tx && plan.stages.length <= LARGE_PLAN) return accept(job);
       const [made] = tx ? await writeJobs(tx, [job]) : await directly((within) => writeJobs(within, [job]));
       return made!;
@@ -125,15 +142,19 @@ export function createJobs({ prisma, transaction, direct, directly }: Connection
      * of it runs any more. A job that was cancelled before is returned as it is.
      * @throws ProblemError `not-found` · `conflict` where the job has ended otherwise
      */
-    cancel: (id: string): Promise<Job> =>
-      changed(id, async (tx, { status, cancelRequested }) => {
-        if (status === 'succeeded' || status === 'failed')
-          throw conflict(id, `has ${status} already`, 'there is nothing left to cancel');
-        if (hasEnded(status) || cancelRequested) return;
-        await requestCancel(tx, id);
-        await cancelStagesOfJob(tx, id);
-        await settleJob(tx, id);
-      }),
+    cancel: (id: string, within?: Transaction): Promise<Job> =>
+      changed(
+        id,
+        async (tx, { status, cancelRequested }) => {
+          if (status === 'succeeded' || status === 'failed')
+            throw conflict(id, `has ${status} already`, 'there is nothing left to cancel');
+          if (hasEnded(status) || cancelRequested) return;
+          await requestCancel(tx, id);
+          await cancelStagesOfJob(tx, id);
+          await settleJob(tx, id);
+        },
+        within,
+      ),
 
     /**
      * Nothing of the job starts any more; what runs is told by its heartbeat, keeps a checkpoint and stops. Pausing again changes nothing.

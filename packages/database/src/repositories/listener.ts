@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { whenAvailable } from '../available.js';
 import { DELIVERY_CHANNEL } from '../state/delivery-state.js';
-import { EVENT_CHANNEL, KEY_CHANNEL, OUTBOX_CHANNEL } from '../state/events.js';
+import { EVENT_CHANNEL, KEY_CHANNEL, OUTBOX_CHANNEL, SCHEDULE_CHANNEL } from '../state/events.js';
 
 export interface ListenHandle {
   close(): Promise<void>;
@@ -18,7 +18,7 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-const CHANNELS = [EVENT_CHANNEL, OUTBOX_CHANNEL, DELIVERY_CHANNEL, KEY_CHANNEL];
+const CHANNELS = [EVENT_CHANNEL, OUTBOX_CHANNEL, DELIVERY_CHANNEL, KEY_CHANNEL, SCHEDULE_CHANNEL];
 const CONNECT_MILLISECONDS = 5_000;
 /** A connection that a network swallowed is found out by asking. */
 const CHECK_MILLISECONDS = 15_000;

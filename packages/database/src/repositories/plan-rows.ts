@@ -6,6 +6,7 @@ import { holdJobs, insertJobs } from '../state/job-state.js';
 import { insertRuns } from '../state/run-state.js';
 import { insertStages, type NewStage, queueRows, queueStages, stageEvents } from '../state/stage-state.js';
 import { readJobs } from './job-views.js';
+import type { JobOrigin } from './jobs.js';
 import { toJson } from './json.js';
 
 /** Rows a statement: as JSON they are a kilobyte each. */
@@ -20,16 +21,21 @@ export interface NewJob {
   id: string;
   tenantId: string;
   plan: JobPlan;
+  /** Of one that a schedule made. */
+  origin?: JobOrigin;
 }
 
 /** Writes jobs down with all that they need, queues what can start, and tells of it. @returns the jobs as users see them, in the order given */
 export async function writeJobs(tx: Statements, jobs: NewJob[]): Promise<Job[]> {
   const told = await insertJobs(
     tx,
-    jobs.map(({ id, tenantId, plan: { name, datasetId, priorId, reuse, labels, limits, priority } }) => ({
-      ...{ id, tenantId, name, datasetId, priorId, reuse, labels, priority },
-      ...{ maxAttempts: limits.attempts ?? null, attemptSeconds: limits.attemptSeconds ?? null },
-    })),
+    jobs.map(
+      ({ id, tenantId, plan: { name, datasetId, priorId, reuse, labels, limits, priority }, origin }) => ({
+        ...{ id, tenantId, name, datasetId, priorId, reuse, labels, priority },
+        ...{ maxAttempts: limits.attempts ?? null, attemptSeconds: limits.attemptSeconds ?? null },
+        ...{ scheduleId: origin?.scheduleId ?? null, dueAt: origin?.dueAt.toISOString() ?? null },
+      }),
+    ),
   );
   const runs = jobs.map(({ id: jobId, plan }) =>
     plan.runs.map((spec, position) => ({ id: newId('run'), jobId, position, name: spec.name, spec })),

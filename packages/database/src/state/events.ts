@@ -8,6 +8,8 @@ import { insertDeliveries, type Told } from './delivery-state.js';
 export const EVENT_CHANNEL = 'rela_event';
 /** Payload: empty; there is something to send. */
 export const OUTBOX_CHANNEL = 'rela_outbox';
+/** Payload: empty; a schedule was made, changed or removed. */
+export const SCHEDULE_CHANNEL = 'rela_schedule';
 
 /** Payload: the digest of a secret that is accepted no more. */
 export const KEY_CHANNEL = 'rela_key';
@@ -125,4 +127,8 @@ export const appendEvents = (tx: Statements, jobId: string, events: NewJobEvent[
 
 export async function wakeRelay(tx: Statements): Promise<void> {
   await tx.$queryRaw`SELECT pg_notify(${OUTBOX_CHANNEL}, '')::text AS notified`;
+}
+
+export async function wakeSchedules(tx: Transaction): Promise<void> {
+  await tx.$queryRaw`SELECT pg_notify(${SCHEDULE_CHANNEL}, '')::text AS notified`;
 }

@@ -34,16 +34,20 @@ export interface NewJobRow {
   priority: number;
   maxAttempts: number | null;
   attemptSeconds: number | null;
+  scheduleId: string | null;
+  dueAt: string | null;
 }
 
 /** New jobs are queued. @returns the events, which the caller appends */
 export async function insertJobs(tx: Statements, jobs: NewJobRow[]): Promise<EventOfJob[]> {
   await tx.$queryRaw`
-    INSERT INTO job (id, tenant_id, name, status, dataset_id, prior_id, reuse, labels, priority, max_attempts, attempt_seconds)
-    SELECT id, "tenantId", name, 'queued', "datasetId", "priorId", reuse, labels, priority, "maxAttempts", "attemptSeconds"
+    INSERT INTO job (id, tenant_id, name, status, dataset_id, prior_id, reuse, labels, priority, max_attempts, attempt_seconds,
+      schedule_id, due_at)
+    SELECT id, "tenantId", name, 'queued', "datasetId", "priorId", reuse, labels, priority, "maxAttempts", "attemptSeconds",
+      "scheduleId", "dueAt"
     FROM jsonb_to_recordset(${JSON.stringify(jobs)}::jsonb)
       AS one (id text, "tenantId" text, name text, "datasetId" text, "priorId" text, reuse boolean, labels jsonb, priority int, "maxAttempts" int,
-        "attemptSeconds" float8)`;
+        "attemptSeconds" float8, "scheduleId" text, "dueAt" timestamptz)`;
   return jobs.map(({ id }) => ({ jobId: id, event: jobEvent({ status: 'queued', error: null }) }));
 }
 

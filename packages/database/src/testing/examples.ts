@@ -9,6 +9,8 @@ import {
   type PlannedStage,
   type Prior,
   RunSpec,
+  type Schedule,
+  ScheduleCreate,
   type StageInput,
   type StageKind,
   type StageResult,
@@ -198,6 +200,16 @@ export async function examplePlan(
     ...{ name, datasetId: dataset.id, priorId: prior.id, reuse, labels, limits, priority, runs: specs },
     stages: [...embeds, reduce, ...trainings],
   };
+}
+
+/** A schedule that is due every minute of the day, unless `options` say otherwise. */
+export async function addSchedule(
+  database: Database,
+  options: Partial<ScheduleCreate> = {},
+): Promise<Schedule> {
+  const job = { dataset: 'digits', runs: [{ name: 'only', method: { name: 'byol' } }] };
+  const given = { name: randomUUID(), cron: '* * * * *', job, ...options };
+  return database.transaction((tx) => database.schedules.create(ScheduleCreate.parse(given), tx));
 }
 
 /** The stage of the plan's `ref`, as it stands. */

@@ -24,6 +24,8 @@ export interface JobListOptions extends PageOptions {
   name?: string;
   /** All of these. */
   labels?: Labels;
+  /** Id of the schedule that made them. */
+  schedule?: string;
 }
 
 const JobPage = pageOf(Job);

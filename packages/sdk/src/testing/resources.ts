@@ -15,7 +15,7 @@ export function job(status: Job['status'] = 'queued'): Job {
       runs: [],
       stages: [],
     },
-    ...{ labels: {}, limits: {}, priority: 0 },
+    ...{ labels: {}, limits: {}, priority: 0, scheduleId: null, dueAt: null },
     ...{ appraisals: [], blend: null, choice: null, warnings: [] },
     ...{ error: null, createdAt: at, startedAt: null, endedAt: null },
   };

@@ -6,14 +6,14 @@ import {
   ProblemError,
   type RunSpec,
 } from '@rela/contracts';
-import { differenceOfWeights, type EarlierRun, type RunStart, viewSize } from '@rela/stages';
-import type { TenantDependencies } from '../dependencies.js';
-
-type Dependencies = Pick<TenantDependencies, 'database' | 'store'>;
+import { viewSize } from '../plan.js';
+import type { EarlierRun, RunStart } from '../run-start.js';
+import { differenceOfWeights } from '../weights-file.js';
+import type { PlanDependencies } from './catalogue.js';
 
 /** @throws ProblemError `invalid-request` naming the field, for runs and files that are not there or not to be read */
 export async function findStarts(
-  dependencies: Dependencies,
+  dependencies: PlanDependencies,
   request: JobRequest,
   manifest: DatasetManifest,
 ): Promise<Map<number, RunStart>> {
@@ -41,7 +41,7 @@ function refusal(field: string, message: string, cause?: unknown): ProblemError 
 }
 
 async function findTraining(
-  { database, store }: Dependencies,
+  { database, store }: PlanDependencies,
   id: string,
   field: string,
 ): Promise<EarlierRun> {
@@ -54,7 +54,7 @@ async function findTraining(
 }
 
 async function findWeights(
-  dependencies: Dependencies,
+  dependencies: PlanDependencies,
   { init, ...run }: RunSpec,
   manifest: DatasetManifest,
   at: (...path: string[]) => string,
@@ -77,7 +77,7 @@ async function findWeights(
   }
 }
 
-async function weightsOf(dependencies: Dependencies, id: string, field: string): Promise<string> {
+async function weightsOf(dependencies: PlanDependencies, id: string, field: string): Promise<string> {
   const { run, result } = await findTraining(dependencies, id, field);
   if (!result) throw refusal(field, `run ${id} has not trained yet (it is ${run.status}); wait until it has`);
   return result.weights;

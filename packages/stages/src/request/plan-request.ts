@@ -7,12 +7,13 @@ import {
   type Prior,
   ProblemError,
 } from '@rela/contracts';
-import { planJob, type TransferDataset } from '@rela/stages';
-import type { TenantDependencies } from '../dependencies.js';
-import { findDataset, findPrior } from '../references.js';
+import type { TransferDataset } from '../evaluation-faults.js';
+import { planJob } from '../plan.js';
 import { findAwaitedRun, findJobsBefore } from './awaited.js';
+import type { Catalogue, PlanDependencies } from './catalogue.js';
 import type { ReadManifest } from './manifests.js';
 import type { WrittenJob } from './read-job.js';
+import { findDataset, findPrior } from './references.js';
 import { findStarts } from './starts.js';
 
 function notReady({ id, name, status, error }: Dataset): ProblemError {
@@ -25,22 +26,18 @@ function notReady({ id, name, status, error }: Dataset): ProblemError {
 
 /** @throws ProblemError `not-found`, `not-ready`, and what `planJob` finds wrong, in terms of the request as it was written */
 export async function planRequest(
-  context: Pick<TenantDependencies, 'database' | 'store'> & { readManifest: ReadManifest },
+  dependencies: PlanDependencies,
   { request, placed }: WrittenJob,
 ): Promise<JobPlan> {
   try {
-    return await planOf(context, request);
+    return await planOf(dependencies, request);
   } catch (error) {
     throw error instanceof ProblemError ? placed(error) : error;
   }
 }
 
 async function planOf(
-  {
-    database,
-    store,
-    readManifest,
-  }: Pick<TenantDependencies, 'database' | 'store'> & { readManifest: ReadManifest },
+  { database, store, readManifest }: PlanDependencies,
   request: JobRequest,
 ): Promise<JobPlan> {
   const dataset = await findDataset(database, request.dataset);
@@ -57,7 +54,7 @@ async function planOf(
   const priors = await findPriorsOfRuns(database, request);
   if (dataset.status !== 'ready' || dataset.digest === null) throw notReady(dataset);
   const manifest = await readManifest(dataset.digest);
-  const starts = await findStarts({ database, store }, request, manifest);
+  const starts = await findStarts({ database, store, readManifest }, request, manifest);
   const transfers = await findTransfers({ database, readManifest }, request);
   return planJob(request, {
     dataset,
@@ -81,7 +78,7 @@ function at(field: string, error: unknown): unknown {
 
 /** What runs name as their own prior, by the name that they give. @throws ProblemError `not-found` naming the field */
 async function findPriorsOfRuns(
-  database: Pick<TenantDependencies['database'], 'priors'>,
+  database: Pick<Catalogue, 'priors'>,
   { runs }: JobRequest,
 ): Promise<Map<string, Prior>> {
   const found = new Map<string, Prior>();
@@ -101,7 +98,7 @@ async function findPriorsOfRuns(
  * @throws ProblemError as for the data set of the job, naming the field
  */
 async function findTransfers(
-  { database, readManifest }: Pick<TenantDependencies, 'database'> & { readManifest: ReadManifest },
+  { database, readManifest }: { database: Pick<Catalogue, 'datasets'>; readManifest: ReadManifest },
   request: JobRequest,
 ): Promise<Map<string, TransferDataset>> {
   const found = new Map<string, TransferDataset>();

@@ -1,6 +1,6 @@
 /** Manifests of data sets, read once: they never change, and most jobs are of one of the data sets before. */
 import { DatasetManifest } from '@rela/contracts';
-import type { ApiDependencies } from '../dependencies.js';
+import type { ArtifactStore } from '@rela/storage';
 
 export type ReadManifest = (digest: string) => Promise<DatasetManifest>;
 
@@ -10,7 +10,7 @@ const MOST_SHARDS = 200_000;
 const shardsOf = ({ splits: { train, test } }: DatasetManifest): number =>
   train.shards.length + (test?.shards.length ?? 0);
 
-export function createManifests(store: Pick<ApiDependencies['store'], 'read'>): ReadManifest {
+export function createManifests(store: Pick<ArtifactStore, 'read'>): ReadManifest {
   /** The one that was asked for last is the last. */
   const known = new Map<string, Promise<DatasetManifest>>();
   const sizes = new Map<string, number>();

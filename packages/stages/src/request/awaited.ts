@@ -8,10 +8,10 @@ import {
   type Run,
   type RunPrior,
 } from '@rela/contracts';
-import type { TenantDatabase } from '@rela/database';
-import type { AwaitedRun } from '@rela/stages';
+import type { AwaitedRun } from '../plan.js';
+import type { Catalogue } from './catalogue.js';
 
-type Known = Pick<TenantDatabase, 'jobs' | 'runs'>;
+type Known = Pick<Catalogue, 'jobs' | 'runs'>;
 
 /** A prior may be called by 120 characters; an id has 36 of them. */
 const LONGEST_RUN_NAME = 80;
