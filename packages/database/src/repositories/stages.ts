@@ -219,6 +219,21 @@ async function endAll(tx: Statements, endings: Ending[]): Promise<boolean[]> {
   return answers;
 }
 
+/** What workers ask for all the time. A process asks for both in one transaction: it would wait for its own locks otherwise. */
+type Move = ({ ask: 'claim' } & ClaimRequest) | ({ ask: 'end' } & Ending);
+
+async function moveAll(tx: Statements, moves: Move[], jobs: Jobs): Promise<(Claim | boolean | null)[]> {
+  const endings = moves.filter((move) => move.ask === 'end');
+  const requests = moves.filter((move) => move.ask === 'claim');
+  const ended = endings.length > 0 ? await endAll(tx, endings) : [];
+  const claimed = requests.length > 0 ? await claimAll(tx, requests, jobs) : [];
+  const answers = new Map<Move, Claim | boolean | null>([
+    ...endings.map((move, index) => [move, ended[index]!] as const),
+    ...requests.map((move, index) => [move, claimed[index] ?? null] as const),
+  ]);
+  return moves.map((move) => answers.get(move) ?? null);
+}
+
 /** @throws Error where a stage was given the result of another kind */
 function assertKind({ id, kind }: StageRow, result: StageResult): void {
   if (kind !== result.kind)
@@ -241,11 +256,10 @@ export function createStages(
     });
   }
 
-  const claim = underLocks<ClaimRequest, Claim | null>(
+  const move = underLocks<Move, Claim | boolean | null>(
     { directly },
-    { work: claimAll, nothing: null, most: AT_ONCE },
+    { work: moveAll, nothing: null, most: AT_ONCE },
   );
-  const end = underLocks<Ending, boolean>({ directly }, { work: endAll, nothing: false, most: AT_ONCE });
 
   async function endCancelled(tx: Transaction, stage: StageRow): Promise<void> {
     await endCancelledStage(tx, { stageId: stage.id, fence: stage.fence });
@@ -257,7 +271,8 @@ export function createStages(
      * queued → running for one worker. @returns null where the message is stale: done, cancelled, taken, or overtaken
      * by a newer message
      */
-    claim,
+    claim: async (request: ClaimRequest): Promise<Claim | null> =>
+      (await move({ ask: 'claim', ...request })) as Claim | null,
 
     /** Renews the lease. All but `ok` tell the worker to stop; after `lost` nothing it writes counts, at `paused` it is to hand the stage back. */
     async heartbeat(
@@ -286,7 +301,7 @@ export function createStages(
       const { reused = false, facts } = options;
       const { stageId, fence } = claim;
       const ending = { stageId, fence, result, reused };
-      if (PLAIN.has(result.kind)) return end(ending);
+      if (PLAIN.has(result.kind)) return (await move({ ask: 'end', ...ending })) === true;
       const kept = await onAttempt(claim, async (tx, seen) => {
         if (seen.status === 'succeeded' && seen.fence === claim.fence) return true;
         assertKind(seen, result);
