@@ -205,16 +205,18 @@ async function claimAll(tx: Statements, requests: ClaimRequest[], jobs: Jobs): P
 /** running → succeeded, and on with what waited for it. @returns false in the places of those that another attempt has */
 async function endAll(tx: Statements, endings: Ending[]): Promise<boolean[]> {
   const stages = await succeedStages(tx, endings);
-  const ended = new Set(stages.map(({ id }) => id));
+  // By stage and fence: an attempt that was replaced may tell of its end together with the one that replaced it.
+  const ended = new Map(stages.map(({ id, fence }) => [id, fence]));
   const answers: boolean[] = [];
   for (const { stageId, fence, result } of endings) {
-    const seen = ended.has(stageId) ? null : await readStage(tx, stageId);
-    answers.push(seen === null ? ended.has(stageId) : seen.status === 'succeeded' && seen.fence === fence);
+    const own = ended.get(stageId) === fence;
+    const seen = own || ended.has(stageId) ? null : await readStage(tx, stageId);
+    answers.push(own || (seen?.status === 'succeeded' && seen.fence === fence));
     if (seen && seen.status !== 'succeeded') assertKind(seen, result);
   }
   if (stages.length === 0) return answers;
   await appendEventsOf(tx, stageEvents(stages));
-  await queueDependents(tx, [...ended]);
+  await queueDependents(tx, [...ended.keys()]);
   await settleJobs(tx, [...new Set(stages.map(({ jobId }) => jobId).filter((id) => id !== null))]);
   return answers;
 }
