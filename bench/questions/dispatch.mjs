@@ -6,7 +6,7 @@ import { startBare } from '../service/bare.mjs';
 import { now } from '../service/clock.mjs';
 import { createWorld, jobs } from '../service/world.mjs';
 
-const SAMPLES = 200;
+const SAMPLES = 100;
 const WARM_UP = 10;
 /** Idle between two: everything of the one before has ended by then. */
 const PAUSE_MS = 60;

@@ -15,6 +15,7 @@ const SPREAD_EVENTS = 1000;
 const PAUSE_MS = 250;
 const SPREAD_PAUSE_MS = 5;
 const SETTLED_MS = 3000;
+const SUBMITTED_AT_ONCE = 20;
 const WARM_UP = 5;
 const worker = { worker: 'bench', leaseSeconds: 60 };
 
@@ -76,12 +77,14 @@ export async function measure(say) {
       await sleep(PAUSE_MS);
     }
     await sleep(SETTLED_MS);
-    const ofOne = (await together.ask()).delays;
+    const { delays } = await together.ask();
+    const ofOne = caseOf(`${READERS} readers of one job`, delays, READERS * EVENTS, say);
     together.stop();
     await sleep(SETTLED_MS);
 
     const many = [];
-    for (let count = 0; count < READERS; count++) many.push(await submit());
+    while (many.length < READERS)
+      many.push(...(await Promise.all(Array.from({ length: SUBMITTED_AT_ONCE }, submit))));
     const apart = await following(
       world,
       many.map(({ id }) => id),
@@ -94,10 +97,7 @@ export async function measure(say) {
     await sleep(SETTLED_MS);
     const ofMany = (await apart.ask()).delays;
     apart.stop();
-    return [
-      ...caseOf(`${READERS} readers of one job`, ofOne, READERS * EVENTS, say),
-      ...caseOf(`${READERS} readers of a job each`, ofMany, SPREAD_EVENTS, say),
-    ];
+    return [...ofOne, ...caseOf(`${READERS} readers of a job each`, ofMany, SPREAD_EVENTS, say)];
   } finally {
     await world.close();
   }

@@ -57,9 +57,9 @@ export async function* streamEvents(options: EventStreamOptions): AsyncGenerator
       });
       for (const event of events) {
         cursor = event.sequence;
+        yield textOf(event);
         if (event.type === 'job') isOver = hasEnded(event.status);
       }
-      if (events.length > 0) yield events.map(textOf).join('');
       if (events.length === PAGE) continue;
       // Not after the first such event: the job may have been sent again since.
       if (isOver) return;

@@ -222,11 +222,13 @@ async function claimAll(tx: Statements, requests: ClaimRequest[], jobs: Jobs): P
 /** running → succeeded, and on with what waited for it. @returns false in the places of those that another attempt has */
 async function endAll(tx: Statements, endings: Ending[]): Promise<boolean[]> {
   const stages = await succeedStages(tx, endings);
-  const ended = new Set(stages.map(({ id }) => id));
+  // By stage and fence: an attempt that was replaced may tell of its end together with the one that replaced it.
+  const ended = new Map(stages.map(({ id, fence }) => [id, fence]));
   const answers: boolean[] = [];
   for (const { stageId, fence, result } of endings) {
-    const seen = ended.has(stageId) ? null : await readStage(tx, stageId);
-    answers.push(seen === null ? ended.has(stageId) : seen.status === 'succeeded' && seen.fence === fence);
+    const own = ended.get(stageId) === fence;
+    const seen = own || ended.has(stageId) ? null : await readStage(tx, stageId);
+    answers.push(own || (seen?.status === 'succeeded' && seen.fence === fence));
     if (seen && seen.status !== 'succeeded') assertKind(seen, result);
   }
   if (stages.length === 0) return answers;
@@ -236,9 +238,24 @@ async function endAll(tx: Statements, endings: Ending[]): Promise<boolean[]> {
     tx,
     stages.map((stage) => ({ ...stage, grants: grantsOf(results.get(stage.id)!) })),
   );
-  await queueDependents(tx, [...ended]);
+  await queueDependents(tx, [...ended.keys()]);
   await settleJobs(tx, [...new Set(stages.map(({ jobId }) => jobId).filter((id) => id !== null))]);
   return answers;
+}
+
+/** What workers ask for all the time. A process asks for both in one transaction: it would wait for its own locks otherwise. */
+type Move = ({ ask: 'claim' } & ClaimRequest) | ({ ask: 'end' } & Ending);
+
+async function moveAll(tx: Statements, moves: Move[], jobs: Jobs): Promise<(Claim | boolean | null)[]> {
+  const endings = moves.filter((move) => move.ask === 'end');
+  const requests = moves.filter((move) => move.ask === 'claim');
+  const ended = endings.length > 0 ? await endAll(tx, endings) : [];
+  const claimed = requests.length > 0 ? await claimAll(tx, requests, jobs) : [];
+  const answers = new Map<Move, Claim | boolean | null>([
+    ...endings.map((move, index) => [move, ended[index]!] as const),
+    ...requests.map((move, index) => [move, claimed[index] ?? null] as const),
+  ]);
+  return moves.map((move) => answers.get(move) ?? null);
 }
 
 /** @throws Error where a stage was given the result of another kind */
@@ -266,11 +283,10 @@ export function createStages(
     });
   }
 
-  const claim = underLocks<ClaimRequest, Claim | null>(
+  const move = underLocks<Move, Claim | boolean | null>(
     { directly },
-    { work: claimAll, nothing: null, most: AT_ONCE },
+    { work: moveAll, nothing: null, most: AT_ONCE },
   );
-  const end = underLocks<Ending, boolean>({ directly }, { work: endAll, nothing: false, most: AT_ONCE });
 
   async function endCancelled(tx: Transaction, stage: StageRow): Promise<void> {
     await endCancelledStage(tx, { stageId: stage.id, fence: stage.fence });
@@ -282,7 +298,8 @@ export function createStages(
      * queued → running for one worker. @returns null where the message is stale: done, cancelled, taken, or overtaken
      * by a newer message
      */
-    claim,
+    claim: async (request: ClaimRequest): Promise<Claim | null> =>
+      (await move({ ask: 'claim', ...request })) as Claim | null,
 
     /** Renews the lease. All but `ok` tell the worker to stop; after `lost` nothing it writes counts, at `paused` it is to hand the stage back. */
     async heartbeat(
@@ -311,7 +328,7 @@ export function createStages(
       const { reused = false, facts } = options;
       const { stageId, fence } = claim;
       const ending = { stageId, fence, result, reused };
-      if (PLAIN.has(result.kind)) return end(ending);
+      if (PLAIN.has(result.kind)) return (await move({ ask: 'end', ...ending })) === true;
       const kept = await onAttempt(claim, async (tx, seen) => {
         if (seen.status === 'succeeded' && seen.fence === claim.fence) return true;
         assertKind(seen, result);

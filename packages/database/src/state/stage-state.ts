@@ -55,6 +55,12 @@ const COLUMNS = Prisma.sql`
   stage.kind, stage.status, stage.result_key AS "resultKey", stage.reused, stage.dispatch, stage.fence,
   stage.attempt, stage.failures, stage.cancel_requested AS "cancelRequested", stage.fresh, stage.error`;
 
+/**
+ * The status, in a form that no partial index fits: where stages are named by their ids, a planner whose statistics are old would rather go
+ * through all that are queued, of which there may be a hundred thousand.
+ */
+const STATUS = Prisma.sql`(stage.status || '')`;
+
 /** What there is to tell of stages, in the order of the plan; nothing of those without a job. */
 export function stageEvents(rows: StageRow[]): EventOfJob[] {
   return rows
@@ -123,7 +129,7 @@ export async function queueRows(tx: Statements, ids: string[]): Promise<StageRow
   return tx.$queryRaw<StageRow[]>`
     WITH queued AS (
       UPDATE stage SET status = 'queued', dispatch = dispatch + 1
-      WHERE id = ANY(${ids}) AND status IN ('waiting', 'paused') AND NOT ${ofHeldJob} RETURNING *
+      WHERE id = ANY(${ids}) AND ${STATUS} IN ('waiting', 'paused') AND NOT ${ofHeldJob} RETURNING *
     ), message AS (
       INSERT INTO outbox (stage_id, kind, dispatch, tenant_id, priority)
       SELECT queued.id, queued.kind, queued.dispatch, ${OWNER} FROM queued ${WITH_OWNER('queued')} ORDER BY queued.position
@@ -148,7 +154,7 @@ async function queuePossible(tx: Statements, which: Prisma.Sql): Promise<void> {
         WHERE mine.stage_id = stage.id AND before.status <> 'succeeded'
           AND (mine.needed OR before.status NOT IN ('failed', 'cancelled'))
         ORDER BY mine.position DESC LIMIT 1) AS blocker
-      FROM stage WHERE stage.status = 'waiting' AND ${which}
+      FROM stage WHERE ${STATUS} = 'waiting' AND ${which}
     ), blocked AS (
       UPDATE stage SET blocked_by = found.blocker FROM found
       WHERE stage.id = found.id AND found.blocker IS NOT NULL AND found.blocker IS DISTINCT FROM found.known
@@ -164,7 +170,7 @@ async function queuePossible(tx: Statements, which: Prisma.Sql): Promise<void> {
 export async function queueDependents(tx: Statements, ids: string[]): Promise<void> {
   await queuePossible(
     tx,
-    Prisma.sql`stage.id IN (SELECT stage_id FROM stage_dependency WHERE dependency_id = ANY(${ids}))
+    Prisma.sql`stage.id = ANY(ARRAY(SELECT DISTINCT stage_id FROM stage_dependency WHERE dependency_id = ANY(${ids})))
       AND (stage.blocked_by IS NULL OR stage.blocked_by = ANY(${ids}))`,
   );
 }
@@ -251,7 +257,7 @@ export async function claimStages(tx: Statements, requests: ClaimRequest[]): Pro
         device = coalesce(request.device, 'cpu'), progress = NULL, error = NULL
       FROM jsonb_to_recordset(${JSON.stringify(requests)}::jsonb)
         AS request ("stageId" text, dispatch int, worker text, "leaseSeconds" float8, device text)
-      WHERE stage.id = request."stageId" AND stage.dispatch = request.dispatch AND stage.status = 'queued'
+      WHERE stage.id = request."stageId" AND stage.dispatch = request.dispatch AND ${STATUS} = 'queued'
       RETURNING stage.*
     ), gone AS (
       DELETE FROM outbox USING claimed WHERE outbox.stage_id = claimed.id
@@ -277,7 +283,7 @@ export async function succeedStages(tx: Statements, endings: Ending[]): Promise<
         lease_until = NULL, progress = NULL, error = NULL, ended_at = clock_timestamp()
       FROM jsonb_to_recordset(${JSON.stringify(endings)}::jsonb)
         AS ending ("stageId" text, fence int, result jsonb, reused boolean)
-      WHERE stage.id = ending."stageId" AND stage.fence = ending.fence AND stage.status = 'running'
+      WHERE stage.id = ending."stageId" AND stage.fence = ending.fence AND ${STATUS} = 'running'
         AND stage.kind = ending.result->>'kind'
       RETURNING stage.*
     ), kept AS (
