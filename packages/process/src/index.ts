@@ -1,1 +1,2 @@
+export * from './scratch.js';
 export * from './until-stopped.js';
