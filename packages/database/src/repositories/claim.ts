@@ -2,7 +2,6 @@
 import type { JobLimits, StageInput, StageResult } from '@rela/contracts';
 import type { Transaction } from '../connection.js';
 import type { Attempt, StageRow } from '../state/stage-state.js';
-import { fromJson } from './json.js';
 
 export interface Claim extends Attempt {
   /** 1 for the first try; one that was handed back in good order does not count. */
@@ -61,13 +60,14 @@ export async function describeClaim(tx: Transaction, stage: StageRow): Promise<C
   // Marked in the transaction that takes it: whoever forgets old results leaves it alone.
   const [stored] =
     reuse && keeps
-      ? await tx.stageResult.updateManyAndReturn({ where: { resultKey }, data: { usedAt: new Date() } })
+      ? await tx.$queryRaw<{ result: StageResult }[]>`
+          UPDATE stage_result SET used_at = clock_timestamp() WHERE result_key = ${resultKey} RETURNING result`
       : [];
   return {
     ...{ stageId, fence: stage.fence, attempt: stage.attempt, jobId, runId: stage.runId },
     ...{ input: stage.input, resultKey, checkpoints, reuse },
     limits: limitsOf(job),
     dependencies: dependencies.map(({ result }) => result),
-    existing: stored ? fromJson<StageResult>(stored.result) : null,
+    existing: stored?.result ?? null,
   };
 }

@@ -30,7 +30,7 @@ import {
 } from '../state/stage-state.js';
 import { recordArtifact } from './artifacts.js';
 import { type Claim, describeClaim, limitsOfStage } from './claim.js';
-import { fromJson, toJson } from './json.js';
+import { fromJson } from './json.js';
 import { foreignCursor, type PageRequest, pageOf } from './paging.js';
 import { continuePlan } from './plan-rows.js';
 import { type Stage, toJobStage, toStage } from './stage-views.js';
@@ -331,12 +331,11 @@ export function createStages({ prisma, transaction }: Connection, defaults: { ma
 
 /** A result that was computed again replaces the old one: its artifacts were gone, or nobody wanted to reuse them. */
 async function storeResult(tx: Transaction, resultKey: string, result: StageResult): Promise<void> {
-  const row = { kind: result.kind, result: toJson(result) };
-  await tx.stageResult.upsert({
-    where: { resultKey },
-    create: { resultKey, ...row },
-    update: { ...row, createdAt: new Date(), usedAt: new Date() },
-  });
+  await tx.$executeRaw`
+    INSERT INTO stage_result (result_key, kind, result)
+    VALUES (${resultKey}, ${result.kind}, ${JSON.stringify(result)}::jsonb)
+    ON CONFLICT (result_key) DO UPDATE SET kind = excluded.kind, result = excluded.result,
+      created_at = excluded.created_at, used_at = excluded.used_at`;
 }
 
 /** Locks the row too: from here to the end of the transaction no heartbeat can renew the lease. */
