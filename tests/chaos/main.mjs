@@ -10,6 +10,8 @@ import { runPrepared } from '../../demo/prepare.mjs';
 const SETTLE_MS = 10 * 60_000;
 /** A fault waits this long for something to strike: a process that is just being started again, a stage that is worked at. */
 const FIND_MS = 60_000;
+/** Every fault heals by itself, long before this. */
+const HEAL_MS = 60_000;
 const SHOWN = 50;
 
 function readArguments() {
@@ -106,6 +108,7 @@ async function main() {
         await update();
       }
     }
+    await world.heal();
     noMoreUsers.abort();
     await load.working.catch(() => undefined);
     run.broken.push(...(await settle(world, run.accepted)));
@@ -145,7 +148,13 @@ async function strike(fault, world, random, signal) {
     await sleep(200)
   ) {
     try {
-      if ((await fault(world, random)) !== false) return null;
+      const late = sleep(HEAL_MS, 'late', { ref: false });
+      const struck = await Promise.race([fault(world, random), late]);
+      if (struck === 'late') {
+        await world.heal();
+        return `it did not end within ${HEAL_MS / 1000} s`;
+      }
+      if (struck !== false) return null;
     } catch (error) {
       // Of the fault before, which still heals: Postgres that is being started again.
       why = error.message;

@@ -43,18 +43,23 @@ SELECT DISTINCT digest[1] AS digest, place FROM (
   ${tables.map((name) => `SELECT '${name}' AS place, to_jsonb(row)::text AS text FROM "${name}" AS row`).join('\n  UNION ALL ')}
 ) AS rows, regexp_matches(text, 'sha256:[0-9a-f]{64}', 'g') AS digest
 WHERE digest[1] NOT IN (SELECT digest FROM prior)`;
+const PATIENCE = {
+  ...{ application_name: 'witness', connectionTimeoutMillis: 10_000, query_timeout: 300_000 },
+};
 /** What a sweep collects for itself, and answers that were given once. */
 const NO_ROWS_OF_ARTIFACTS = ['artifact_reference', 'idempotency_key'];
 
 /** @param url of Postgres itself @returns what the triggers saw, as questions about it */
 export async function openWitness(url) {
   const ask = async (text) => {
-    const client = new pg.Client({ connectionString: url, application_name: 'witness' });
+    const client = new pg.Client({ connectionString: url, ...PATIENCE });
+    // Postgres is among what is killed: a broken connection is told by the question, and is no error of its own.
+    client.on('error', () => undefined);
     await client.connect();
     try {
       return (await client.query(text)).rows;
     } finally {
-      await client.end();
+      client.end().catch(() => undefined);
     }
   };
   await ask(SCHEMA);

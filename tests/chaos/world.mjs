@@ -137,6 +137,15 @@ export async function createWorld({ queue }) {
     setDisk: (state) => writeFile(join(orders, 'disk'), state),
     client: new RelaClient({ baseUrl: `http://127.0.0.1:${apiPort}`, attempts: 30 }),
     store: openStore(storage),
+    /** Whatever a fault was about to heal. */
+    async heal() {
+      for (const proxy of [databaseProxy, queueProxy]) proxy.free();
+      await this.setDisk('');
+      for (const program of programs) {
+        program.signal('SIGCONT');
+        await this.shiftClock(program, 0);
+      }
+    },
     /** Straight into the queue. */
     openQueue: () => openQueue(redis ? `redis://127.0.0.1:${redis.port}` : postgres.url),
     processes: () => processesOf(mark),
