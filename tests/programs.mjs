@@ -19,7 +19,8 @@ export async function freePort() {
 }
 
 const AGAIN_MS = 200;
-const START_MS = 60_000;
+/** A machine that is busy with other things takes minutes for six processes. */
+const START_MS = 300_000;
 const STOP_MS = 60_000;
 
 /**

@@ -17,7 +17,7 @@ async function everyStepOnce({ client }, { id, result }) {
 }
 
 /** Every artifact that a row of any table names, and every one that such an artifact names as a list of others. */
-async function artifactsAreThere({ database, store, witness }) {
+export async function artifactsAreThere({ database, store, witness }) {
   const faults = [];
   const verified = new Map();
   const verify = async (digest, place) => {

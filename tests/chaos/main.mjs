@@ -91,7 +91,8 @@ async function main() {
     const load = keepBusy(world.client, random.fork('users'), noMoreUsers.signal);
     Object.assign(run, load.state);
     load.working.catch((error) => {
-      run.broken.push(`users could not go on: ${error.stack}`);
+      say(`users could not go on: ${error.stack}`);
+      run.broken.push(`users could not go on: ${error.message}`);
       enough.abort();
     });
     let order = [];
