@@ -135,7 +135,8 @@ export async function createWorld({ queue }) {
     shiftClock: ({ id }, milliseconds) => writeFile(join(orders, `clock.${id}`), String(milliseconds)),
     /** @param state ENOSPC: full; EROFS: read-only; empty: as it should be */
     setDisk: (state) => writeFile(join(orders, 'disk'), state),
-    client: new RelaClient({ baseUrl: `http://127.0.0.1:${apiPort}`, attempts: 30 }),
+    // On a machine that is busy with other things an API takes minutes to come back.
+    client: new RelaClient({ baseUrl: `http://127.0.0.1:${apiPort}`, attempts: 300 }),
     store: openStore(storage),
     /** Whatever a fault was about to heal. */
     async heal() {
