@@ -27,7 +27,8 @@ export async function untilStopped(
   if (process.send && !process.connected) requestStop();
   try {
     const running = await start(stopping.signal);
-    if (process.connected) process.send?.({ type: 'ready', ...(running.url === undefined ? {} : { url: running.url }) });
+    if (process.connected)
+      process.send?.({ type: 'ready', ...(running.url === undefined ? {} : { url: running.url }) });
     if (!stopping.signal.aborted)
       await new Promise((resolve) => stopping.signal.addEventListener('abort', resolve, { once: true }));
     setTimeout(() => process.exit(1), graceSeconds * 1000).unref();
