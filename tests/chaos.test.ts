@@ -12,6 +12,13 @@ it('keeps every promise while its parts die', async () => {
   expect(stdout).toContain('every promise was kept');
 }, 900_000);
 
+it('strikes in the ways that it is told to, and knows no others', async () => {
+  const run = promisify(execFile)(process.execPath, [chaos, '--only', 'eat the disk']);
+  await expect(run).rejects.toThrow(
+    /There is no fault "eat the disk": kill the API; .*fill the disk; make the disk read-only/,
+  );
+});
+
 it('says which arguments it takes', async () => {
   const run = promisify(execFile)(process.execPath, [chaos, '--queue', 'kafka']);
   await expect(run).rejects.toThrow('--queue is postgres or redis; "kafka" is neither.');

@@ -19,23 +19,26 @@ export async function freePort() {
 }
 
 const AGAIN_MS = 200;
-const START_MS = 60_000;
+/** A machine that is busy with other things takes minutes for six processes. */
+const START_MS = 300_000;
 const STOP_MS = 60_000;
 
 /**
  * One that is started again as soon as it dies.
  * @param environment of the process; @param onMessage hears what it tells its parent
- * @returns { name, pid, start(), stop(), signal(name), deaths }
+ * @returns { name, pid, pids (all that it had), start(), stop(), signal(name), deaths }
  */
 export function createProgram({ name, file, environment, log, onMessage = () => undefined }) {
   let child = null;
   let stopping = false;
   let deaths = 0;
+  const pids = new Set();
 
   async function launch() {
     const started = fork(file, [], { env: environment, stdio: ['ignore', log, log, 'ipc'] });
     child = started;
     started.on('message', onMessage);
+    pids.add(started.pid);
     const up = new Promise((resolve) => {
       started.on('message', ({ type }) => type === 'ready' && resolve(true));
       started.once('exit', () => resolve(false));
@@ -55,16 +58,19 @@ export function createProgram({ name, file, environment, log, onMessage = () => 
     get pid() {
       return child?.pid ?? null;
     },
+    pids,
     get deaths() {
       return deaths;
     },
     /** Resolves when it is up for the first time. It waits for servers that are away. */
     async start() {
+      stopping = false;
       const isUp = await Promise.race([launch(), sleep(START_MS, null, { ref: false })]);
       if (!isUp) throw new Error(`${name} did not come up; see its log.`);
     },
+    /** @returns whether there was a process */
     signal(signal) {
-      if (child) child.kill(signal);
+      return child?.kill(signal) ?? false;
     },
     /** @returns whether it ended by itself in time */
     async stop() {

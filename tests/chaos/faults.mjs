@@ -1,4 +1,5 @@
-// What goes wrong. Each fault strikes, lasts for a while, and heals; what it breaks has to mend by itself.
+// What goes wrong. Each fault strikes, lasts for a while, and heals; what it breaks has to mend by itself. One that found nothing to strike
+// gives false.
 import { randomUUID } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,6 +8,9 @@ import { childrenOf } from '../processes.js';
 import { LEASE_SECONDS } from './world.mjs';
 
 const SHORT_MS = 1500;
+const HOUR_MS = 3600_000;
+/** A clock set wrong by a time zone, by a day and a bit (beyond every grace), by more than results are kept. */
+const SHIFTS_MS = [2, 26, 40 * 24].flatMap((hours) => [hours * HOUR_MS, -hours * HOUR_MS]);
 
 const pick = (random, all) => all[random.int(all.length)];
 const named = (world, ...names) => world.programs.filter(({ name }) => names.includes(name));
@@ -24,6 +28,23 @@ async function refuseWrites({ storage }) {
   await rename(away, incoming);
 }
 
+const disk = (state) => async (world) => {
+  await world.setDisk(state);
+  await sleep(2 * SHORT_MS);
+  await world.setDisk('');
+};
+
+/** While it runs, or so that it starts with the wrong time; and back again. */
+async function jumpClock(world, random) {
+  const program = pick(random, world.programs);
+  const shift = pick(random, SHIFTS_MS);
+  const starts = random.next() < 0.5;
+  await world.shiftClock(program, shift);
+  if (starts) program.signal('SIGKILL');
+  await sleep((starts ? 3 : 2) * SHORT_MS);
+  await world.shiftClock(program, 0);
+}
+
 /** Messages of any age, in any order, each twice. */
 async function resendMessages(world, random) {
   const { items } = await world.database.jobs.list({ limit: 10 });
@@ -31,6 +52,7 @@ async function resendMessages(world, random) {
   for (const { id } of items)
     for (const { id: stageId, kind, dispatch } of await world.database.stages.listByJob(id))
       for (let age = 1; age <= dispatch; age++) messages.push({ stageId, kind, dispatch: age });
+  if (messages.length === 0) return false;
   const order = random.permutation(messages.length);
   const queue = await world.openQueue();
   try {
@@ -39,7 +61,43 @@ async function resendMessages(world, random) {
   } finally {
     await queue.close();
   }
+  return true;
 }
+
+/** Stopped, away for a while, and started again. */
+async function stopPostgres({ postgres, databaseProxy }) {
+  const pid = await postgres.pid();
+  if (!pid) return false;
+  await databaseProxy.leave();
+  process.kill(pid, 'SIGINT');
+  await sleep(2 * SHORT_MS);
+  await databaseProxy.comeBack();
+  return true;
+}
+
+const signalPostgres =
+  (signal) =>
+  async ({ postgres }) => {
+    const pid = await postgres.pid();
+    return pid ? process.kill(pid, signal) : false;
+  };
+
+const slowing = (proxyOf) => async (world) => {
+  const proxy = proxyOf(world);
+  proxy.slow(100);
+  await sleep(SHORT_MS);
+  proxy.free();
+};
+
+const holding = (proxyOf) => async (world) => {
+  const proxy = proxyOf(world);
+  proxy.hold();
+  await sleep(2 * SHORT_MS);
+  proxy.free();
+};
+
+const toPostgres = ({ databaseProxy }) => databaseProxy;
+const toRedis = ({ queueProxy }) => queueProxy;
 
 export const FAULTS = {
   'kill the API': killing('api'),
@@ -48,39 +106,42 @@ export const FAULTS = {
   'kill a train worker': killing('train-worker'),
   async 'kill a training process'(world, random) {
     const children = named(world, 'train-worker').flatMap(({ pid }) => (pid ? childrenOf(pid) : []));
-    if (children.length > 0) process.kill(pick(random, children), 'SIGKILL');
+    return children.length > 0 && process.kill(pick(random, children), 'SIGKILL');
   },
   async 'stop a process in good order'(world, random) {
-    pick(random, world.programs).signal('SIGTERM');
+    return pick(random, world.programs).signal('SIGTERM');
   },
   async 'freeze a worker past its lease'(world, random) {
-    const worker = pick(random, named(world, 'embed-worker', 'train-worker'));
+    // One that has something to lose.
+    const holders = new Set((await world.witness.holders()).map(world.programOfWorker));
+    const workers = named(world, 'embed-worker', 'train-worker').filter(({ id }) => holders.has(id));
+    if (workers.length === 0) return false;
+    const worker = pick(random, workers);
     const { pid } = worker;
-    worker.signal('SIGSTOP');
+    if (!worker.signal('SIGSTOP')) return false;
     await sleep(1000 * (LEASE_SECONDS + 4));
     if (worker.pid === pid) worker.signal('SIGCONT');
+    return true;
   },
-  async 'restart Postgres'({ postgres }) {
-    const pid = await postgres.pid();
-    if (pid) process.kill(pid, 'SIGINT');
+  async 'freeze an orchestrator'(world, random) {
+    const orchestrator = pick(random, named(world, 'orchestrator'));
+    const { pid } = orchestrator;
+    if (!orchestrator.signal('SIGSTOP')) return false;
+    await sleep(1000 * (LEASE_SECONDS + 4));
+    if (orchestrator.pid === pid) orchestrator.signal('SIGCONT');
+    return true;
   },
-  async 'kill Postgres'({ postgres }) {
-    const pid = await postgres.pid();
-    if (pid) process.kill(pid, 'SIGQUIT');
-  },
+  'let the clock of a process jump': jumpClock,
+  'restart Postgres': signalPostgres('SIGINT'),
+  'kill Postgres': signalPostgres('SIGQUIT'),
+  'stop Postgres for a while': stopPostgres,
   async 'cut all connections to Postgres'({ databaseProxy }) {
     databaseProxy.cut();
   },
-  async 'slow Postgres down'({ databaseProxy }) {
-    databaseProxy.slow(100);
-    await sleep(SHORT_MS);
-    databaseProxy.free();
-  },
-  async 'let nothing through to Postgres'({ databaseProxy }) {
-    databaseProxy.hold();
-    await sleep(2 * SHORT_MS);
-    databaseProxy.free();
-  },
+  'slow Postgres down': slowing(toPostgres),
+  'let nothing through to Postgres': holding(toPostgres),
+  'fill the disk': disk('ENOSPC'),
+  'make the disk read-only': disk('EROFS'),
   'refuse writes to storage': refuseWrites,
   'send messages again, in any order': resendMessages,
 };
@@ -92,9 +153,11 @@ export const REDIS_FAULTS = {
     await redis.start();
   },
   async 'flush Redis'({ redis }) {
-    redis.flush();
+    return redis.flush().status === 0;
   },
   async 'cut all connections to Redis'({ queueProxy }) {
     queueProxy.cut();
   },
+  'slow Redis down': slowing(toRedis),
+  'let nothing through to Redis': holding(toRedis),
 };

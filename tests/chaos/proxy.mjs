@@ -1,7 +1,7 @@
 // A server's connections through a place where they can be cut, slowed and held.
 import { connect, createServer } from 'node:net';
 
-/** @returns { port, cut(), hold(), slow(milliseconds), free(), close() } of a proxy in front of host:port */
+/** @returns { port, cut(), hold(), slow(milliseconds), free(), leave(), comeBack(), close() } of a proxy in front of host:port */
 export async function openProxy({ host, port }) {
   const pairs = new Set();
   let delay = 0;
@@ -36,8 +36,13 @@ export async function openProxy({ host, port }) {
   const each = (act) => {
     for (const pair of pairs) for (const socket of pair) act(socket);
   };
+  const { port: own } = server.address();
+  const leave = async () => {
+    each((socket) => socket.destroy());
+    await new Promise((resolve) => server.close(resolve));
+  };
   return {
-    port: server.address().port,
+    port: own,
     cut: () => each((socket) => socket.destroy()),
     /** Nothing gets through, and nobody is told. */
     hold() {
@@ -52,9 +57,9 @@ export async function openProxy({ host, port }) {
       delay = 0;
       each((socket) => socket.resume());
     },
-    async close() {
-      each((socket) => socket.destroy());
-      await new Promise((resolve) => server.close(resolve));
-    },
+    /** Connections are refused, as by a server that is not there. */
+    leave,
+    comeBack: () => new Promise((resolve) => server.listen(own, '127.0.0.1', resolve)),
+    close: leave,
   };
 }

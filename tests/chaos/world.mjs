@@ -3,8 +3,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { childEnvironment } from '@rela/config';
 import { migrate, openDatabase, startEmbeddedPostgres } from '@rela/database';
@@ -13,10 +13,13 @@ import { RelaClient } from '@rela/sdk';
 import { openStore } from '@rela/storage';
 import { createProgram, freePort, programOf } from '../programs.mjs';
 import { openProxy } from './proxy.mjs';
+import { openWitness } from './witness.mjs';
 
 export const LEASE_SECONDS = 3;
 /** Two of what has to be safe by twos. */
 const PROGRAMS = ['api', 'orchestrator', 'orchestrator', 'embed-worker', 'train-worker', 'train-worker'];
+/** Those that hold stages. */
+const WORKERS = ['embed-worker', 'train-worker'];
 /** By which the processes of this world are known, whoever started them. */
 const MARK = 'RELA_CHAOS';
 
@@ -73,35 +76,77 @@ export async function createWorld({ queue }) {
   const queueUrl = redis ? `redis://127.0.0.1:${queueProxy.port}` : databaseUrl.href;
 
   const storage = join(folder, 'artifacts');
-  await mkdir(storage);
+  const home = join(folder, 'home');
+  // What belongs to nobody else, so that what is left behind is theirs.
+  const temporary = join(folder, 'tmp');
+  const userHome = join(folder, 'user');
+  const orders = join(folder, 'orders');
+  for (const each of [storage, home, temporary, userHome, orders]) await mkdir(each);
   const apiPort = await freePort();
   const environment = childEnvironment({
     [MARK]: mark,
-    DATABASE_URL: databaseUrl.href,
     QUEUE_URL: queueUrl,
     STORAGE_URL: storage,
-    RELA_HOME: join(folder, 'home'),
+    RELA_HOME: home,
+    TMPDIR: temporary,
+    HOME: userHome,
+    XDG_CACHE_HOME: join(userHome, 'cache'),
+    NODE_OPTIONS: `--import=${new URL('./bent.mjs', import.meta.url)}`,
+    RELA_CHAOS_ORDERS: orders,
+    RELA_CHAOS_DISK: [storage, home, temporary].join('\n'),
     API_PORT: String(apiPort),
     LEASE_SECONDS: String(LEASE_SECONDS),
     CHECKPOINT_SECONDS: '0.3',
     // Faults are many: giving up is not what is looked at.
     MAX_ATTEMPTS: '1000',
+    // A sweep, which begins with every start of an orchestrator, has something to remove.
+    GARBAGE_GRACE_SECONDS: '120',
     THREADS: '1',
     LOG_LEVEL: 'info',
   });
   const logFile = join(folder, 'log.jsonl');
   const log = await open(logFile, 'a');
-  const programs = PROGRAMS.map((name) =>
-    createProgram({ name, file: programOf(name), environment, log: log.fd }),
-  );
-  await Promise.all(programs.map((program) => program.start()));
+  const witness = await openWitness(postgres.url);
+  const programs = PROGRAMS.map((name, at) => {
+    const id = `${name}-${at}`;
+    // By its name Postgres knows whose connection it is.
+    const url = new URL(databaseUrl);
+    url.searchParams.set('application_name', id);
+    const own = { ...environment, DATABASE_URL: url.href, RELA_CHAOS_PROGRAM: id };
+    return Object.assign(createProgram({ name, file: programOf(name), environment: own, log: log.fd }), {
+      id,
+    });
+  });
+  const startPrograms = () => Promise.all(programs.map((program) => program.start()));
+  await startPrograms();
 
   // Not through the proxies: what is checked is what is there.
   const database = await openDatabase(postgres.url, { connections: 3 });
   return {
-    ...{ folder, storage, logFile, programs, postgres, redis, databaseProxy, queueProxy, database },
-    client: new RelaClient({ baseUrl: `http://127.0.0.1:${apiPort}`, attempts: 30 }),
+    ...{ folder, storage, home, temporary, userHome, logFile, programs, postgres, redis },
+    ...{ databaseProxy, queueProxy, database, witness, startPrograms },
+    workers: new Set(programs.filter(({ name }) => WORKERS.includes(name)).map(({ id }) => id)),
+    /** @param worker of a stage, `host:pid` @returns the program whose process it was; null: none of this world */
+    programOfWorker(worker) {
+      const [host, pid] = worker?.split(':') ?? [];
+      return host === hostname() ? programs.find(({ pids }) => pids.has(Number(pid)))?.id : null;
+    },
+    /** The clock of one program, and of what it starts: this far ahead of the machine's, or behind. */
+    shiftClock: ({ id }, milliseconds) => writeFile(join(orders, `clock.${id}`), String(milliseconds)),
+    /** @param state ENOSPC: full; EROFS: read-only; empty: as it should be */
+    setDisk: (state) => writeFile(join(orders, 'disk'), state),
+    // On a machine that is busy with other things an API takes minutes to come back.
+    client: new RelaClient({ baseUrl: `http://127.0.0.1:${apiPort}`, attempts: 300 }),
     store: openStore(storage),
+    /** Whatever a fault was about to heal. */
+    async heal() {
+      for (const proxy of [databaseProxy, queueProxy]) proxy.free();
+      await this.setDisk('');
+      for (const program of programs) {
+        program.signal('SIGCONT');
+        await this.shiftClock(program, 0);
+      }
+    },
     /** Straight into the queue. */
     openQueue: () => openQueue(redis ? `redis://127.0.0.1:${redis.port}` : postgres.url),
     processes: () => processesOf(mark),

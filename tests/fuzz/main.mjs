@@ -1,5 +1,6 @@
-// `npm run fuzz -- [--seed N] [--requests N]`: requests to every route of the API, good, spoilt and hostile. None may be answered with a 5xx
-// or not at all, and the memory of the API has to stay as it is. The same seed draws the same requests.
+// `npm run fuzz -- [--seed N] [--requests N]`: requests to every route of the API, good, spoilt and hostile, and beside them clients that
+// are slow or send floods. None may be answered with a 5xx or not at all, nobody has to wait for such a client, and the memory of the API has
+// to stay as it is. The same seed draws the same requests.
 import { parseArgs } from 'node:util';
 import { runPrepared } from '../../demo/prepare.mjs';
 
@@ -33,6 +34,7 @@ const mebibytes = (bytes) => `${Math.round(bytes / 1024 ** 2)} MiB`;
 async function main() {
   const { createRandom } = await import('@rela/random');
   const { createRequests, routesOf } = await import('./requests.mjs');
+  const { treatRoughly } = await import('./rough.mjs');
   const { agent, send } = await import('./send.mjs');
   const { startService } = await import('./service.mjs');
 
@@ -59,7 +61,11 @@ async function main() {
           );
       }
     };
+    const treated = treatRoughly(service.port);
     await Promise.all(Array.from({ length: AT_ONCE }, work));
+    const rough = await treated;
+    memory.push(await service.residentBytes());
+    faults.push(...rough.faults);
     agent.destroy();
     const known = memory.filter((bytes) => bytes !== null);
     const [early, late] = [known[Math.floor(known.length / 5)], known.at(-1)];
@@ -76,6 +82,9 @@ async function main() {
     if (early) say(`memory of the API: ${mebibytes(early)} after a fifth, ${mebibytes(late)} at the end`);
     say(
       `routes: ${routesOf(service.document).length - missed.length} of ${routesOf(service.document).length}`,
+    );
+    say(
+      `clients that were slow or sent floods: ${rough.clients}, each cut off; of ${rough.others.asked} others meanwhile the slowest waited ${Math.round(rough.others.slowest)} ms`,
     );
     if (faults.length === 0) say('every request was answered as it should be');
     else

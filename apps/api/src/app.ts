@@ -12,6 +12,7 @@ import { answerMalformedHttp } from './http/malformed.js';
 import { answerUnknownRoutes, handleError } from './http/problems.js';
 import { requestId } from './http/request-id.js';
 import { RouteTable } from './http/route-table.js';
+import { cutOffSlowBodies } from './http/slow-bodies.js';
 import { compileValidator } from './http/validation.js';
 import { documentRoutes } from './openapi/document.js';
 import { artifactRoutes } from './routes/artifacts.js';
@@ -50,7 +51,8 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     keepAliveTimeout: 65 * SECOND,
     // The whole request, an upload over a slow line included.
     requestTimeout: 3600 * SECOND,
-    http: { headersTimeout: 20 * SECOND },
+    // Node looks this often for requests that are late, every half a minute by itself.
+    http: { headersTimeout: 20 * SECOND, connectionsCheckingInterval: 2 * SECOND },
     routerOptions: { maxParamLength: LONGEST_PARAMETER },
     frameworkErrors: handleError,
     clientErrorHandler: answerMalformedHttp,
@@ -67,6 +69,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     });
     if (request.url.startsWith('/v1/')) reply.header('cache-control', 'no-store');
   });
+  cutOffSlowBodies(app);
   readJsonBodies(app);
 
   const routes = new RouteTable(app);

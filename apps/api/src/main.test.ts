@@ -52,6 +52,12 @@ it.each(['SIGTERM', 'SIGINT'] as const)('migrates, serves, and stops in order on
   expect(await api.exit).toEqual([0, null]);
 });
 
+it('ends where its supervisor was gone before it was loaded', async () => {
+  const api = start({ DATABASE_URL: postgres.url });
+  api.child.disconnect();
+  expect(await api.exit).toEqual([0, null]);
+});
+
 it('stops when its supervisor is gone', async () => {
   const api = start({ DATABASE_URL: postgres.url });
   await ready(api);

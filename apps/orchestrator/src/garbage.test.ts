@@ -11,7 +11,7 @@ import {
   startEmbeddedPostgres,
 } from '@rela/database';
 import { openStore } from '@rela/storage';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import { sweepGarbage } from './garbage.js';
 
 const HOUR = 3600;
@@ -99,6 +99,14 @@ it('keeps what was touched after it was listed', async () => {
   });
   expect(await sweep({ store: touching })).toMatchObject({ artifacts: 0 });
   expect(await store().has(digest)).toBe(true);
+});
+
+it('keeps what is young where the clock of this machine is days ahead', async () => {
+  const young = await write('young, whatever the clock says', { hoursAgo: 0 });
+  vi.useFakeTimers({ now: Date.now() + 72 * 3600_000, toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
+  expect(await sweep()).toMatchObject({ artifacts: 0 });
+  expect(await store().has(young)).toBe(true);
 });
 
 it('removes nothing where a manifest cannot be read', async () => {

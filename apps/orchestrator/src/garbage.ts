@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 
 export interface GarbageOptions extends Retention {
   database: Pick<Database, 'garbage'>;
-  store: Pick<ArtifactStore, 'list' | 'read' | 'has' | 'remove' | 'usedAt'>;
+  store: Pick<ArtifactStore, 'list' | 'read' | 'has' | 'remove' | 'usedAt' | 'now'>;
   log: Pick<Logger, 'info' | 'warn'>;
   /** An artifact that was written or touched since is left alone. */
   graceSeconds: number;
@@ -56,7 +56,8 @@ async function removeUnnamed(
 ): Promise<{ artifacts: number; bytes: number }> {
   const { store, graceSeconds, signal } = options;
   const removed = { artifacts: 0, bytes: 0 };
-  const oldest = () => Date.now() - 1000 * graceSeconds;
+  // By the clock of the place, as the times of its artifacts are: one that this machine's clock takes for old may be about to be named.
+  const oldest = (await store.now()) - 1000 * graceSeconds;
   let batch = new Map<string, number>();
   const flush = async () => {
     const { garbage } = options.database;
@@ -64,7 +65,7 @@ async function removeUnnamed(
       signal.throwIfAborted();
       // Somebody may have touched it since it was listed, to name it.
       const usedAt = await store.usedAt(digest);
-      if (usedAt === null || usedAt > oldest()) continue;
+      if (usedAt === null || usedAt > oldest) continue;
       // The row first: one without its artifact would be worse than an artifact without its row.
       await garbage.forgetArtifact(digest);
       await store.remove(digest);
@@ -75,7 +76,7 @@ async function removeUnnamed(
   };
   for await (const { digest, bytes, usedAt } of store.list()) {
     signal.throwIfAborted();
-    if (usedAt > oldest()) continue;
+    if (usedAt > oldest) continue;
     batch.set(digest, bytes);
     if (batch.size === AT_ONCE) await flush();
   }

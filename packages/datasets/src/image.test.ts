@@ -149,7 +149,9 @@ describe('decoding', () => {
 
   it('reads no format that can refer to other files', async () => {
     const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>');
-    await expect(decodeImage(svg, LIMIT)).rejects.toThrow('is svg');
+    await expect(decodeImage(svg, LIMIT)).rejects.toThrow('is in no format that is read: JPEG');
+    // Not its loader is asked and then refused: it is not there.
+    await expect(sharp(svg).metadata()).rejects.toThrow('unsupported image format');
   });
 
   it('repeats the grey channel where three are asked for', () => {

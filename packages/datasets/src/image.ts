@@ -20,7 +20,12 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError';
 }
 
-const FORMATS = new Set<string>(['jpeg', 'png', 'webp', 'gif', 'tiff']);
+/** libvips has loaders for many more, of which some read other files. No byte of a stranger's image reaches them. */
+const LOADERS = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff'];
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({ operation: LOADERS.map((name) => `VipsForeignLoad${name}`) });
+
+const FORMATS = 'JPEG, PNG, WebP, GIF and TIFF';
 
 /** What shows through where an image is transparent: the page that it lies on. */
 const GROUND = 255;
@@ -35,8 +40,7 @@ export async function decodeImage(bytes: Uint8Array, maxPixels: number): Promise
   try {
     // 'error' lets pass what other readers let pass too, such as stray bytes between JPEG markers, but not a truncated file.
     const image = sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error', autoOrient: true });
-    const { format, channels } = await image.metadata();
-    if (!FORMATS.has(format)) throw new DecodeError(`is ${format}; JPEG, PNG, WebP, GIF and TIFF are read`);
+    const { channels } = await image.metadata();
     const { data, info } = await image
       .flatten({ background: { r: GROUND, g: GROUND, b: GROUND } })
       .toColourspace(channels <= 2 ? 'b-w' : 'srgb')
@@ -45,9 +49,11 @@ export async function decodeImage(bytes: Uint8Array, maxPixels: number): Promise
     const read = info.channels === 1 ? 1 : 3;
     return { data, height: info.height, width: info.width, channels: read };
   } catch (error) {
-    if (error instanceof DecodeError) throw error;
     const reason = error instanceof Error ? error.message.split('\n')[0]! : String(error);
-    throw new DecodeError(reason, { cause: error });
+    const isForeign = reason.includes('unsupported image format');
+    throw new DecodeError(isForeign ? `is in no format that is read: ${FORMATS} are` : reason, {
+      cause: error,
+    });
   }
 }
 

@@ -1,3 +1,5 @@
+import './no-telemetry.js';
+
 export { type CompileOptions, compile } from './compile.js';
 export { EngineError, type EngineErrorCode } from './errors.js';
 export { type ExportOptions, exportOnnx } from './export.js';

@@ -50,6 +50,15 @@ it("the README's example runs as it stands and prints what it says", async () =>
   expect(stdout.trim()).toBe(promised);
 });
 
+it('reports to nobody: a step leaves nothing in the home and the temporary folder of who runs it', async () => {
+  const empty = join(folder, 'empty');
+  await mkdir(empty);
+  const { ORT_DISABLE_TELEMETRY: _, ...rest } = process.env;
+  const env = { ...rest, HOME: empty, XDG_CACHE_HOME: join(empty, 'cache'), TMPDIR: empty };
+  await run(process.execPath, ['example.mjs'], { cwd: folder, env });
+  expect(await readdir(empty, { recursive: true })).toEqual([]);
+});
+
 it('TF.js computes outside of steps as it did before, in a process with this package alone', async () => {
   await writeFile(
     join(folder, 'outside.mjs'),

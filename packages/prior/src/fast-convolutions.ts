@@ -2,10 +2,10 @@
  * Makes a prior faster than ONNX Runtime runs it as it is: its plain convolutions become Winograd's (`onnx/winograd.ts`), by a rule
  * over shapes and without timing, so that every worker computes the same embeddings.
  */
-import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type PriorModel, ProblemError } from '@rela/contracts';
+import { withScratch } from '@rela/process';
 import { FIELD, type OnnxModel, parseModel } from './onnx/model.js';
 import { NodeWriter } from './onnx/node-writer.js';
 import { type Convolution, type MapSize, plainConvolutions, suits, withWinograd } from './onnx/winograd.js';
@@ -32,16 +32,15 @@ export async function openRewritten(
   if ((await stat(path)).size > LARGEST_FILE) return null;
   const model = parsed(await readFile(path));
   if (!model || plainConvolutions(model).length === 0) return null;
-  const folder = await mkdtemp(join(tmpdir(), 'rela-prior-'));
   try {
-    const rewritten = await rewrite(path, prior, { folder, threads });
-    return rewritten === null ? null : await Session.open({ model: rewritten, threads });
+    return await withScratch('prior', async (folder) => {
+      const rewritten = await rewrite(path, prior, { folder, threads });
+      return rewritten === null ? null : await Session.open({ model: rewritten, threads });
+    });
   } catch (error) {
     // A prior that ONNX Runtime runs as it is stays usable; where it does not, opening it as it is says why.
     if (error instanceof ModelRefused || error instanceof RunFailed) return null;
     throw error;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

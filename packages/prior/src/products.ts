@@ -1,4 +1,6 @@
 /** Products of float64 matrices by ONNX Runtime's Gemm: ten times a loop in JavaScript, on its threads, off the caller's. */
+// For what it says to ONNX Runtime: that it is to report to nobody.
+import '@rela/engine';
 import * as ort from 'onnxruntime-node';
 import { FIELD } from './onnx/model.js';
 import { MessageWriter } from './onnx/wire.js';

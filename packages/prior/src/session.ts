@@ -1,4 +1,6 @@
 /** An ONNX Runtime session on a thread of its own: the caller's thread stays free while a batch runs. */
+// On this thread, for what it says to ONNX Runtime: that it is to report to nobody.
+import '@rela/engine';
 import { Worker } from 'node:worker_threads';
 import type { RunRequest, SessionReply, SessionSettings, TensorDescription } from './session-messages.js';
 

@@ -23,9 +23,12 @@ export async function untilStopped(
   process.once('SIGTERM', requestStop);
   process.once('SIGINT', requestStop);
   process.once('disconnect', requestStop);
+  // A parent that died while this process was still loading: nobody would say so again.
+  if (process.send && !process.connected) requestStop();
   try {
     const running = await start(stopping.signal);
-    process.send?.({ type: 'ready', ...(running.url === undefined ? {} : { url: running.url }) });
+    if (process.connected)
+      process.send?.({ type: 'ready', ...(running.url === undefined ? {} : { url: running.url }) });
     if (!stopping.signal.aborted)
       await new Promise((resolve) => stopping.signal.addEventListener('abort', resolve, { once: true }));
     setTimeout(() => process.exit(1), graceSeconds * 1000).unref();

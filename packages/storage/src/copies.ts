@@ -34,7 +34,7 @@ export class Copies {
       copies.push(copy);
       total += copy.bytes;
     }
-    const oldestInUse = Date.now() - this.inUseMs;
+    const oldestInUse = (await this.folder.now()) - this.inUseMs;
     copies.sort((one, other) => one.usedAt - other.usedAt);
     for (const copy of copies) {
       if (total <= this.maxBytes || copy.usedAt > oldestInUse) return;

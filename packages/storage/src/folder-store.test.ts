@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { FolderStore } from './folder-store.js';
 
 const run = promisify(execFile);
@@ -45,6 +45,21 @@ describe('a folder store', () => {
     await writeFile(join(incoming, 'new'), 'half');
     await new FolderStore(folder).write(randomBytes(10));
     expect(await readdir(incoming)).toEqual(['new']);
+  });
+
+  it('goes by the clock of its disk where that of this process is wrong', async () => {
+    const incoming = join(folder, 'incoming');
+    await mkdir(incoming, { recursive: true });
+    await writeFile(join(incoming, 'new'), 'half');
+    const before = Date.now();
+    vi.useFakeTimers({ now: before + 48 * 3600_000, toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const store = new FolderStore(folder);
+    const { digest } = await store.write(randomBytes(10));
+    expect(await readdir(incoming)).toEqual(['new']);
+    await store.touch(digest);
+    expect(Math.abs((await store.usedAt(digest))! - before)).toBeLessThan(60_000);
+    expect(Math.abs((await store.now()) - before)).toBeLessThan(60_000);
   });
 
   it('removes what one owner left half written, and nothing of another', async () => {

@@ -100,7 +100,8 @@ export class FolderStore implements ArtifactStore {
   }
 
   async touch(digest: string): Promise<boolean> {
-    const now = new Date();
+    // A disk that is full still takes a time.
+    const now = new Date(await this.now().catch(() => Date.now()));
     try {
       await utimes(this.pathOf(digest), now, now);
       return true;
@@ -112,6 +113,15 @@ export class FolderStore implements ArtifactStore {
 
   async usedAt(digest: string): Promise<number | null> {
     return (await statOrNull(this.pathOf(digest)))?.mtimeMs ?? null;
+  }
+
+  async now(): Promise<number> {
+    try {
+      await this.#prepare();
+      return await this.#timeOfNewFile();
+    } catch (error) {
+      throw writeProblem(error, this.folder);
+    }
   }
 
   async *list(): AsyncGenerator<StoredArtifact> {
@@ -137,11 +147,22 @@ export class FolderStore implements ArtifactStore {
 
   async #removeAbandoned(): Promise<void> {
     await mkdir(this.#incoming, { recursive: true });
-    const oldest = Date.now() - ABANDONED_MS;
+    const oldest = (await this.#timeOfNewFile()) - ABANDONED_MS;
     for (const name of await namesIn(this.#incoming)) {
       const path = join(this.#incoming, name);
       const found = await statOrNull(path);
       if (found && found.mtimeMs < oldest) await rm(path, { force: true });
+    }
+  }
+
+  async #timeOfNewFile(): Promise<number> {
+    const path = join(this.#incoming, `${this.owner}.${randomUUID()}`);
+    const handle = await open(path, 'wx');
+    try {
+      return (await handle.stat()).mtimeMs;
+    } finally {
+      await handle.close();
+      await rm(path, { force: true });
     }
   }
 

@@ -23,6 +23,8 @@ const FRESH_MS = 10 * 60 * 1000;
 /** All methods throw ProblemError `unavailable` where the server does not answer or refuses. */
 export class S3Bucket {
   readonly #client: S3Client;
+  /** What the server's last answer said of the time, and when that came by performance.now(). Null before the first one. */
+  #said: { time: number; at: number } | null = null;
 
   /** @param setting where a person says which server it is */
   constructor(
@@ -38,6 +40,26 @@ export class S3Bucket {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
     });
+    this.#client.middlewareStack.add(
+      (next) => async (args) => {
+        const answer = await next(args);
+        const { headers } = answer.response as { headers?: Record<string, string> };
+        const time = Date.parse(headers?.date ?? '');
+        if (!Number.isNaN(time)) this.#said = { time, at: performance.now() };
+        return answer;
+      },
+      { step: 'deserialize', name: 'serverTime', priority: 'low' },
+    );
+  }
+
+  /** The server's time, in milliseconds since 1970; asked for by looking at any key. */
+  async now(key: string): Promise<number> {
+    await this.#head(key);
+    return this.#lastSaid();
+  }
+
+  #lastSaid(): number {
+    return this.#said ? this.#said.time + performance.now() - this.#said.at : Date.now();
   }
 
   async has(key: string): Promise<boolean> {
@@ -70,11 +92,11 @@ export class S3Bucket {
   async touch(key: string): Promise<boolean> {
     const changedAt = await this.changedAt(key);
     if (changedAt === null) return false;
-    if (Date.now() - changedAt < FRESH_MS) return true;
+    if (this.#lastSaid() - changedAt < FRESH_MS) return true;
     try {
       const CopySource = encodeURI(`${this.address.bucket}/${key}`);
       // An object is copied onto itself only where something about it changes.
-      const Metadata = { 'used-at': new Date().toISOString() };
+      const Metadata = { 'used-at': new Date(this.#lastSaid()).toISOString() };
       await this.#client.send(
         new CopyObjectCommand({ ...this.#object(key), CopySource, Metadata, MetadataDirective: 'REPLACE' }),
       );

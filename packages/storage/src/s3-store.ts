@@ -78,6 +78,10 @@ export class S3Store implements ArtifactStore {
     return (await this.#bucket()).changedAt(this.#key(digest));
   }
 
+  async now(): Promise<number> {
+    return (await this.#bucket()).now(this.#join('check'));
+  }
+
   async *list(): AsyncGenerator<StoredArtifact> {
     const root = this.#join('sha256/');
     for await (const { key, bytes, changedAt } of (await this.#bucket()).listAll(root)) {

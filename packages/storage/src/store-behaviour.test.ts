@@ -151,6 +151,10 @@ describe.each([
     await expect(place.store.check()).resolves.toBeUndefined();
   });
 
+  it('has a clock of its own', async () => {
+    expect(Math.abs(Date.now() - (await place.store.now()))).toBeLessThan(60_000);
+  });
+
   it('lists every artifact, and says when it was written or touched', async () => {
     const { digest } = await place.store.write(randomBytes(100));
     const listed = [];

@@ -44,6 +44,8 @@ export interface ArtifactStore {
   touch(digest: string): Promise<boolean>;
   /** When it was last written or touched, in milliseconds since 1970; null where there is none. */
   usedAt(digest: string): Promise<number | null>;
+  /** What the clock of the place says, in milliseconds since 1970: the clock of this machine may be wrong. */
+  now(): Promise<number>;
   /** Every artifact: when it was last written or touched. In no order. */
   list(): AsyncIterable<StoredArtifact>;
   /** Removes the artifact; nothing happens where there is none. */

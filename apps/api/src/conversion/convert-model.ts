@@ -1,9 +1,8 @@
 /** Makes an ONNX file of a TF.js model, in a process of its own. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Preprocessing, ProblemError } from '@rela/contracts';
-import { type Limits, runLimited } from '@rela/process';
+import { type Limits, runLimited, withScratch } from '@rela/process';
 import type { ConversionReply, ConversionWork } from './messages.js';
 
 export interface Conversion {
@@ -32,8 +31,7 @@ export async function convertModel(
   limits: Partial<Limits> = {},
 ): Promise<Uint8Array> {
   const { height, width, channels } = preprocessing;
-  const folder = await mkdtemp(join(tmpdir(), 'rela-conversion-'));
-  try {
+  return withScratch('conversion', async (folder) => {
     const target = join(folder, 'model.onnx');
     const work: ConversionWork = {
       ...{ files, target, maxBytes, image: [height, width, channels] },
@@ -55,9 +53,7 @@ export async function convertModel(
       default:
         return reply satisfies never;
     }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 function refusal({ code, reason }: Extract<ConversionReply, { kind: 'refused' }>): ProblemError {

@@ -40,12 +40,13 @@ export class Watcher {
   async news(milliseconds: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#news && !signal.aborted) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, milliseconds);
         const wake = () => {
           clearTimeout(timer);
           signal.removeEventListener('abort', wake);
           resolve();
         };
+        // By the same way: a listener left behind at every heartbeat would add up while a job is silent.
+        const timer = setTimeout(wake, milliseconds);
         this.#wake = wake;
         signal.addEventListener('abort', wake, { once: true });
       });

@@ -123,11 +123,11 @@ export function createRuns({ prisma, transaction }: Connection, tenant: TenantSc
         if (!(await holds(tx, claim))) return [];
         const newest = await tx.checkpoint.findFirst({ where: { stageId }, orderBy: { step: 'desc' } });
         const replaced = await tx.checkpoint.findUnique({ where: { stageId_step: { stageId, step } } });
-        await tx.checkpoint.upsert({
-          where: { stageId_step: { stageId, step } },
-          create: { stageId, ...checkpoint },
-          update: { ...checkpoint, createdAt: new Date() },
-        });
+        await tx.$executeRaw`
+          INSERT INTO checkpoint (stage_id, step, digest, bytes)
+          VALUES (${stageId}, ${step}, ${checkpoint.digest}, ${checkpoint.bytes})
+          ON CONFLICT (stage_id, step) DO UPDATE SET digest = excluded.digest, bytes = excluded.bytes,
+            created_at = excluded.created_at`;
         const old = await tx.checkpoint.findMany({
           where: { stageId },
           orderBy: { step: 'desc' },

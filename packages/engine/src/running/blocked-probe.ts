@@ -3,6 +3,7 @@
  * to ONNX Runtime itself (domain com.microsoft.nchwc, not documented): they exist or not, with 16 channels on AVX-512 and 8
  * on AVX2, so a tiny convolution with a known answer decides.
  */
+import '../no-telemetry.js';
 import * as ort from 'onnxruntime-node';
 import { int, ints, type OnnxModel } from '../onnx/model.js';
 import { writeModel } from '../onnx/write.js';

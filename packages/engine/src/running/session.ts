@@ -1,4 +1,5 @@
 /** Opens a model in ONNX Runtime, and says in the user's terms where it refuses one. */
+import '../no-telemetry.js';
 import * as ort from 'onnxruntime-node';
 import { EngineError } from '../errors.js';
 import type { OnnxModel } from '../onnx/model.js';

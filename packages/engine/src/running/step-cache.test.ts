@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, truncate, utimes } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tensor4D } from '@tensorflow/tfjs-core';
@@ -51,6 +51,16 @@ it('takes an equal step from the disk, with the same numbers', async () => {
   expect(await files()).toEqual([file]);
   // Reading it set the time of its last use.
   expect((await stat(path)).mtimeMs).toBeGreaterThan(0);
+});
+
+it('removes what a killed process left half kept a day ago, and not what another one is keeping', async () => {
+  const half = (name: string) => join(folder, `${'0'.repeat(64)}.step.${name.repeat(32)}-000`);
+  for (const name of ['a', 'b']) await writeFile(half(name), 'half');
+  const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
+  await utimes(half('a'), twoDaysAgo, twoDaysAgo);
+  await train();
+  const left = (await files()).filter((name) => !name.endsWith('.step'));
+  expect(left.map((name) => join(folder, name))).toEqual([half('b')]);
 });
 
 it('tells steps apart by shape, by number, by threads and by kernels', async () => {

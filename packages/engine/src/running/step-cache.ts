@@ -20,6 +20,9 @@ export interface LoweredStep {
 const MOST_IN_MEMORY = 4;
 const MOST_ON_DISK = 64;
 const SUFFIX = '.step';
+/** Half a step, under its passing name, of a process that was killed while it kept it. */
+const PASSING = /\.step\.[0-9a-f-]{36}$/;
+const ABANDONED_MS = 24 * 3600 * 1000;
 const LENGTH_BYTES = 4;
 
 interface Header {
@@ -52,6 +55,7 @@ export class StepCache {
       await mkdir(this.folder, { recursive: true });
       await writeFile(passing, encode(step));
       await rename(passing, path);
+      await this.removeAbandoned((await stat(path)).mtimeMs);
       await this.prune();
     } catch (error) {
       // Where nothing could be written, nothing is to be taken away.
@@ -83,6 +87,15 @@ export class StepCache {
     } catch {
       // Not there, or not to be read: the step is made, and `put` tells why it cannot be kept.
       return null;
+    }
+  }
+
+  /** @param now what the clock of the disk says */
+  private async removeAbandoned(now: number): Promise<void> {
+    for (const name of (await readdir(this.folder!)).filter((one) => PASSING.test(one))) {
+      const path = join(this.folder!, name);
+      const found = await stat(path).catch(() => null);
+      if (found && now - found.mtimeMs > ABANDONED_MS) await rm(path, { force: true });
     }
   }
 

@@ -1,10 +1,9 @@
 /** Inspects a model that a user brings, as `inspectPrior` does, where it can do no harm: a model may loop for ever or want all memory. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProblemError } from '@rela/contracts';
 import type { InspectedPrior, InspectOptions } from '@rela/prior';
-import { type Limits, runLimited } from '@rela/process';
+import { type Limits, runLimited, withScratch } from '@rela/process';
 import type { InspectionReply, InspectionWork } from './messages.js';
 
 /** A trial batch of two images; a ViT-Large takes three seconds on one processor. */
@@ -22,8 +21,7 @@ export async function inspectModel(
   options: InspectOptions,
   limits: Partial<Limits> = {},
 ): Promise<InspectedPrior> {
-  const folder = await mkdtemp(join(tmpdir(), 'rela-inspection-'));
-  try {
+  return withScratch('inspection', async (folder) => {
     const [model, target] = [join(folder, 'given.onnx'), join(folder, 'model.onnx')];
     await writeFile(model, bytes);
     const work: InspectionWork = { model, target, options };
@@ -41,7 +39,5 @@ export async function inspectModel(
       default:
         return reply satisfies never;
     }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }

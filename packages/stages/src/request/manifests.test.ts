@@ -4,8 +4,16 @@ import { join } from 'node:path';
 import type { DatasetManifest } from '@rela/contracts';
 import { openStore } from '@rela/storage';
 import { expect, it, onTestFinished } from 'vitest';
-import { manifest } from '../testing/work.js';
 import { createManifests } from './manifests.js';
+
+const manifest: DatasetManifest = {
+  ...{ version: 1, classes: ['round', 'square'], channels: 1, imageSize: { height: 16, width: 16 } },
+  ...{ mean: [0.5], std: [0.25] },
+  splits: {
+    train: { count: 64, shards: [{ digest: `sha256:${'a'.repeat(64)}`, count: 64, bytes: 64 * 256 }] },
+    test: null,
+  },
+};
 
 async function emptyStore() {
   const folder = await mkdtemp(join(tmpdir(), 'rela-manifests-'));
