@@ -100,9 +100,15 @@ export function createDatasets({ prisma, transaction }: Connection) {
     async find(reference: string): Promise<Dataset | null> {
       const byId = await get(reference);
       if (byId) return byId;
+      // The newest of each index: a name may have as many data sets as there were days. One with a digest is ready.
       const rows = await prisma.$queryRaw<{ id: string }[]>`
-        SELECT id FROM dataset WHERE digest = ${reference} OR name = ${reference}
-        ORDER BY status = 'ready' DESC, id DESC LIMIT 1`;
+        SELECT id FROM (
+          (SELECT id, status FROM dataset WHERE digest = ${reference} ORDER BY digest DESC, id DESC LIMIT 1)
+          UNION ALL
+          (SELECT id, status FROM dataset WHERE name = ${reference} AND status = 'ready' ORDER BY name DESC, id DESC LIMIT 1)
+          UNION ALL
+          (SELECT id, status FROM dataset WHERE name = ${reference} ORDER BY name DESC, id DESC LIMIT 1)
+        ) AS newest ORDER BY status = 'ready' DESC, id DESC LIMIT 1`;
       return rows[0] ? get(rows[0].id) : null;
     },
 

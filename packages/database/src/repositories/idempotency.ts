@@ -37,7 +37,7 @@ export function createIdempotency({ prisma }: Connection) {
     await prisma.$executeRaw`
       DELETE FROM idempotency_key WHERE key IN (
         SELECT key FROM idempotency_key
-        WHERE created_at < clock_timestamp() - make_interval(hours => ${KEPT_HOURS}::int)
+        WHERE created_at < statement_timestamp() - make_interval(hours => ${KEPT_HOURS}::int)
         LIMIT ${SWEPT_AT_ONCE})`;
   }
 

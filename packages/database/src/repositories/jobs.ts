@@ -4,14 +4,13 @@ import {
   type Job,
   type JobPlan,
   type JobStatus,
-  type Labels,
   newId,
   type Page,
   ProblemError,
   type RunStatus,
 } from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
-import { Prisma } from '../generated/client.js';
+import type { Prisma } from '../generated/client.js';
 import { lockJob } from '../state/events.js';
 import { insertJob, pauseJob, reopenJob, requestCancel, resumeJob, settleJob } from '../state/job-state.js';
 import { insertRuns, reopenRuns } from '../state/run-state.js';
@@ -23,8 +22,9 @@ import {
   resumeStagesOfJob,
 } from '../state/stage-state.js';
 import { limitsOf } from './claim.js';
+import { createJobSearch, type JobFilter } from './job-search.js';
 import { fromJson, toJson } from './json.js';
-import { assertCursor, type PageRequest, pageOf } from './paging.js';
+import { type PageRequest, pageOf } from './paging.js';
 import { writeStages } from './plan-rows.js';
 import { NOTHING_KNOWN, type PriorReport, reportPriors } from './prior-reports.js';
 import { summariseStages } from './stage-summaries.js';
@@ -33,27 +33,6 @@ const WITH_RUNS = {
   include: { runs: { select: { id: true, name: true, status: true }, orderBy: { position: 'asc' } } },
 } satisfies Prisma.JobDefaultArgs;
 type JobRow = Prisma.JobGetPayload<typeof WITH_RUNS>;
-
-/** Which jobs a list has: all that is given has to hold. */
-export interface JobFilter {
-  status?: JobStatus | undefined;
-  /** The start of their name, in any case. */
-  name?: string | undefined;
-  labels?: Labels | undefined;
-}
-
-function whereOf({ cursor, status, name, labels }: PageRequest & JobFilter): Prisma.Sql {
-  assertCursor('job', cursor);
-  const conditions = [
-    ...(cursor === undefined ? [] : [Prisma.sql`id < ${cursor}`]),
-    ...(status === undefined ? [] : [Prisma.sql`status = ${status}`]),
-    ...(name === undefined ? [] : [Prisma.sql`lower(name) LIKE ${`${escapeLike(name.toLowerCase())}%`}`]),
-    ...(labels === undefined ? [] : [Prisma.sql`labels @> ${JSON.stringify(labels)}::jsonb`]),
-  ];
-  return conditions.length === 0 ? Prisma.sql`true` : Prisma.join(conditions, ' AND ');
-}
-
-const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 
 interface Joined {
   stages: Job['stages'] | undefined;
@@ -102,7 +81,10 @@ async function join(prisma: Transaction, rows: JobRow[]): Promise<Job[]> {
   return rows.map((row) => toJob(row, { stages: summaries.get(row.id), report: reports.get(row.id) }));
 }
 
-export function createJobs({ prisma, transaction }: Connection) {
+/** @param tenant whose jobs; null: everybody's */
+export function createJobs({ prisma, transaction }: Connection, tenant: string | null) {
+  const search = createJobSearch(tenant);
+
   async function get(id: string, within: Transaction = prisma): Promise<Job | null> {
     const row = await within.job.findUnique({ where: { id }, ...WITH_RUNS });
     if (!row) return null;
@@ -148,10 +130,8 @@ export function createJobs({ prisma, transaction }: Connection) {
     get: (id: string): Promise<Job | null> => get(id),
 
     async list(page: PageRequest & JobFilter): Promise<Page<Job>> {
-      const found = await prisma.$queryRaw<{ id: string }[]>`
-        SELECT id FROM job WHERE ${whereOf(page)} ORDER BY id DESC LIMIT ${page.limit + 1}`;
       const rows = await prisma.job.findMany({
-        where: { id: { in: found.map(({ id }) => id) } },
+        where: { id: { in: await search.newest(prisma, page) } },
         orderBy: { id: 'desc' },
         ...WITH_RUNS,
       });

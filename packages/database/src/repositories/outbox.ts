@@ -21,17 +21,18 @@ export interface OutboxMessage {
 const STALE_AT_ONCE = 1000;
 
 export function createOutbox({ prisma }: Connection, listener: Listener) {
-  async function select(where: Prisma.Sql, limit: number): Promise<OutboxMessage[]> {
+  async function select(where: Prisma.Sql, order: Prisma.Sql, limit: number): Promise<OutboxMessage[]> {
     return prisma.$queryRaw<OutboxMessage[]>`
       SELECT outbox.id::text AS id, outbox.stage_id AS "stageId", outbox.kind, outbox.dispatch, outbox.priority,
         greatest(0, extract(epoch FROM outbox.available_at - clock_timestamp()) * 1000)::int AS "delayMs"
       FROM outbox JOIN stage ON stage.id = outbox.stage_id AND stage.dispatch = outbox.dispatch
-      WHERE stage.status = 'queued' AND ${where} ORDER BY outbox.id LIMIT ${limit}`;
+      WHERE stage.status = 'queued' AND ${where} ORDER BY ${order} LIMIT ${limit}`;
   }
 
   return {
     /** Messages not sent yet, oldest first. They stay until `markSent`. */
-    take: (limit: number): Promise<OutboxMessage[]> => select(Prisma.sql`outbox.sent_at IS NULL`, limit),
+    take: (limit: number): Promise<OutboxMessage[]> =>
+      select(Prisma.sql`outbox.sent_at IS NULL`, Prisma.sql`outbox.id`, limit),
 
     async markSent(ids: string[]): Promise<void> {
       await prisma.$executeRaw`
@@ -48,7 +49,8 @@ export function createOutbox({ prisma }: Connection, listener: Listener) {
     stale: ({ olderThanSeconds }: { olderThanSeconds: number }): Promise<OutboxMessage[]> =>
       select(
         Prisma.sql`greatest(outbox.sent_at, outbox.available_at)
-          < clock_timestamp() - make_interval(secs => ${olderThanSeconds}::float8) AND outbox.sent_at IS NOT NULL`,
+          < statement_timestamp() - make_interval(secs => ${olderThanSeconds}::float8) AND outbox.sent_at IS NOT NULL`,
+        Prisma.sql`greatest(outbox.sent_at, outbox.available_at)`,
         STALE_AT_ONCE,
       ),
 

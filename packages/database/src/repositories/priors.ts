@@ -50,11 +50,14 @@ export function createPriors({ prisma }: Connection) {
 
     /** By id, or the newest with that digest or name. */
     async find(reference: string): Promise<Prior | null> {
-      const row = await prisma.prior.findFirst({
-        where: { OR: [{ id: reference }, { digest: reference }, { name: reference }] },
-        orderBy: { id: 'desc' },
-      });
-      return row && toPrior(row);
+      // The newest of each index: asked for either in one condition, PostgreSQL may read all priors for one that is not there.
+      const rows = await prisma.$queryRaw<{ id: string }[]>`
+        SELECT id FROM (
+          (SELECT id FROM prior WHERE id = ${reference})
+          UNION ALL (SELECT id FROM prior WHERE digest = ${reference} ORDER BY digest DESC, id DESC LIMIT 1)
+          UNION ALL (SELECT id FROM prior WHERE name = ${reference} ORDER BY name DESC, id DESC LIMIT 1)
+        ) AS newest ORDER BY id DESC LIMIT 1`;
+      return rows[0] ? get(rows[0].id) : null;
     },
 
     async list(page: PageRequest): Promise<Page<Prior>> {
