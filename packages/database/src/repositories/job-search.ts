@@ -22,7 +22,7 @@ export interface JobFilter {
 /** So many jobs are read and sorted in a few milliseconds. */
 const FEW = 1000;
 /** Where fewer than a page in so many fit, the ordered list is left. */
-const MANY = 5000;
+const MANY = 2000;
 
 const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 const and = (conditions: Prisma.Sql[]): Prisma.Sql =>
