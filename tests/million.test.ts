@@ -24,7 +24,7 @@ const ASKED = 4;
 const MAY_BE_READ_WHOLE = 1000;
 /** Of a page of 50 jobs: each with its runs, stages and results, in rows. Bounds, not figures: a list that reads the table goes far beyond. */
 const MOST_ROWS = 3000;
-/** Searches read up to 1,000 of each condition before they settle for a way, and then up to 2,000 of one. */
+/** Searches read up to 1,000 of each condition before they settle for a way, and then fifty of one for each job of the page. */
 const MOST_OF_SEARCHES = 10_000;
 
 /** Methods that look for nothing, or for what they have to read whole; everything else has to be among the queries. */

@@ -15,8 +15,8 @@ import { createRuns } from './repositories/runs.js';
 import { createStages } from './repositories/stages.js';
 import { createTargets } from './repositories/targets.js';
 
-/** Rows belong to this tenant until there are others. */
-const EVERYBODY = 'tnt_00000000000000000000000000000000';
+/** Whose all rows are until there are other tenants. */
+const DEFAULT_TENANT = 'tnt_00000000000000000000000000000000';
 
 export interface DatabaseOptions {
   /** Most connections of this process, the one for LISTEN not counted. Default 5. */
@@ -80,7 +80,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     priors: translating(createPriors(connection)),
     artifacts: translating(createArtifacts(connection)),
     models: translating(createModels(connection)),
-    jobs: translating(createJobs(connection, EVERYBODY)),
+    jobs: translating(createJobs(connection, DEFAULT_TENANT)),
     runs: translating(createRuns(connection)),
     stages: translating(createStages(connection, { maxAttempts: options.maxAttempts ?? 5 })),
     deadLetters: translating(createDeadLetters(connection)),

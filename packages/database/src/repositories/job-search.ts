@@ -21,8 +21,9 @@ export interface JobFilter {
 
 /** So many jobs are read and sorted in a few milliseconds. */
 const FEW = 1000;
-/** Where fewer than a page in so many fit, the ordered list is left. */
-const MANY = 2000;
+/** Where fewer than one in fifty fit, the ordered list is left: those that do are few then, unless all of them are old. */
+const LOOKED_THROUGH = 50;
+const MANY = 5000;
 
 const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 const and = (conditions: Prisma.Sql[]): Prisma.Sql =>
@@ -94,8 +95,9 @@ export function createJobSearch(tenant: string | null) {
         return ids(fitting(Prisma.sql`${rows} LIMIT ${FEW}`));
       }
 
+      const many = Math.min(MANY, LOOKED_THROUGH * wanted);
       const walked = sources.find(({ ordered }) => ordered)?.rows ?? everything;
-      const found = await ids(fitting(Prisma.sql`${walked} ORDER BY id DESC LIMIT ${MANY}`));
+      const found = await ids(fitting(Prisma.sql`${walked} ORDER BY id DESC LIMIT ${many}`));
       if (found.length === wanted) return found;
       return ids(Prisma.sql`
         WITH found AS MATERIALIZED (SELECT id FROM job WHERE ${and([
