@@ -107,7 +107,7 @@ describe('the pages', () => {
     expect(await read('docs/configuration.md')).toBe(stdout);
   });
 
-  it.each([{ page: 'training' }, { page: 'claims' }])(
+  it.each([{ page: 'training' }, { page: 'claims' }, { page: 'database' }])(
     '$page has the figures of the bench: run `node docs/$page.mjs`',
     async ({ page }) => {
       const { stdout } = await run(process.execPath, [`docs/${page}.mjs`, '--print'], { cwd: root });
@@ -132,6 +132,7 @@ describe('the pages', () => {
         'security',
         'queue',
         'webhooks',
+        'database',
         'configuration',
         'evaluation',
       ].map((page) => `docs/${page}.md`),

@@ -69,12 +69,12 @@ async function fill(): Promise<string> {
   return running.id;
 }
 
-it('knows every table that there is, but for the one that is made anew', async () => {
+it('knows every table that there is, but for those that are made anew', async () => {
   const tables = await query<{ name: string }>(
     scratch.postgres.url,
     `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'`,
   );
-  const known = [...TABLES, 'artifact_reference', '_prisma_migrations'];
+  const known = [...TABLES, 'artifact_reference', 'job_label', '_prisma_migrations'];
   expect(tables.map(({ name }) => name).sort()).toEqual(known.sort());
 });
 
@@ -137,4 +137,33 @@ it('takes rows of an earlier version, and brings them to this one', async () => 
   const database = await openDatabase(url, { connections: 1 });
   expect(await database.datasets.get('ds_1')).toMatchObject({ status: 'failed', error: 'away' });
   await database.close();
+});
+
+it('gathers the metrics of an earlier version, which had a row a step, and finds its jobs by their labels', async () => {
+  const url = await addDatabase('steps');
+  const from = scratch.postgres.url;
+  const { database } = scratch;
+  const job = await database.jobs.create(await examplePlan(database, { labels: { team: 'vision' } }));
+  const [run] = job.runs;
+  const step = (at: number) => ({
+    ...{ run_id: run!.id, step: at, epoch: 1, phase: at < 100 ? 'rela' : 'method', loss: 1 / at, rho: null },
+    ...{ classifier_accuracy: 0.5, seconds: at / 3 },
+  });
+  const steps = Array.from({ length: 150 }, (_, index) => index + 1);
+  async function* rows(): AsyncGenerator<RowBlock> {
+    for await (const block of dumpRows(from)) if (block.table !== 'run_metric') yield block;
+    yield { table: 'run_metric', lines: steps.map((at) => JSON.stringify(step(at))) };
+  }
+  await restoreRows(url, { migration: '0008_labels', blocks: rows() });
+  const restored = await openDatabase(url, { connections: 1 });
+  const metrics = await restored.runs.metrics(run!.id, { afterStep: 0, limit: 1000 });
+  expect(metrics).toEqual(
+    steps.map((at) => ({
+      ...{ step: at, epoch: 1, phase: at < 100 ? 'rela' : 'method', loss: 1 / at, rho: null },
+      ...{ classifierAccuracy: 0.5, seconds: at / 3 },
+    })),
+  );
+  const found = await restored.jobs.list({ limit: 5, labels: { team: 'vision' } });
+  expect(found.items.map(({ id }) => id)).toEqual([job.id]);
+  await restored.close();
 });

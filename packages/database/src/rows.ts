@@ -7,7 +7,7 @@ import pg from 'pg';
 import { MigrationError } from './errors.js';
 import { migrate, readMigrations } from './migrate.js';
 
-/** In an order in which every row finds those that it refers to. `artifact_reference` is made anew by every sweep. */
+/** In an order in which every row finds those that it refers to. `artifact_reference` is made anew by every sweep, `job_label` by a trigger. */
 export const TABLES = [
   ...[
     'tenant',

@@ -58,10 +58,22 @@ export function createDatasets({ prisma, transaction, direct }: Connection, tena
   const find = together(
     async (references: string[]) => {
       const rows = await direct.$queryRaw<{ reference: string; id: string }[]>`
-        SELECT DISTINCT ON (reference) reference, dataset.id FROM unnest(${[...new Set(references)]}::text[]) AS reference
-        JOIN dataset ON ${ownedSql(tenant, 'dataset')}
-          AND (dataset.id = reference OR dataset.digest = reference OR dataset.name = reference)
-        ORDER BY reference, dataset.id = reference DESC, status = 'ready' DESC, dataset.id DESC`;
+        SELECT reference, newest.id FROM unnest(${[...new Set(references)]}::text[]) AS reference
+        CROSS JOIN LATERAL (
+          -- The newest of each index: a name may have as many data sets as there were days. One with a digest is ready.
+          SELECT id FROM (
+            (SELECT id, true AS named, status FROM dataset WHERE id = reference AND ${ownedSql(tenant, 'dataset')})
+            UNION ALL
+            (SELECT id, false, status FROM dataset WHERE ${ownedSql(tenant, 'dataset')} AND digest = reference
+              ORDER BY digest DESC, id DESC LIMIT 1)
+            UNION ALL
+            (SELECT id, false, status FROM dataset WHERE ${ownedSql(tenant, 'dataset')} AND name = reference AND status = 'ready'
+              ORDER BY name DESC, id DESC LIMIT 1)
+            UNION ALL
+            (SELECT id, false, status FROM dataset WHERE ${ownedSql(tenant, 'dataset')} AND name = reference
+              ORDER BY name DESC, id DESC LIMIT 1)
+          ) AS some ORDER BY named DESC, status = 'ready' DESC, id DESC LIMIT 1
+        ) AS newest`;
       const found = await prisma.dataset.findMany({
         where: { id: { in: rows.map(({ id }) => id) } },
         ...WITH_PROGRESS,

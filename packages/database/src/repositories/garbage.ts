@@ -57,7 +57,9 @@ const NAMING = Prisma.sql`
   UNION ALL SELECT result::text FROM stage_result
   UNION ALL SELECT digest FROM checkpoint`;
 
-const ago = (seconds: number) => Prisma.sql`clock_timestamp() - make_interval(secs => ${seconds}::float8)`;
+/** Not of `clock_timestamp()`, which may be another for every row, so that no index ends where it says. */
+const ago = (seconds: number) =>
+  Prisma.sql`statement_timestamp() - make_interval(secs => ${seconds}::float8)`;
 
 export function createGarbage({ prisma, transaction }: Connection) {
   /** Those of `digests` that nothing named when the collection was made. @throws CollectionEnded */

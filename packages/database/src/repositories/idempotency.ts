@@ -40,7 +40,7 @@ export function createIdempotency({ prisma }: Connection, tenant: TenantScope) {
     await prisma.$executeRaw`
       DELETE FROM idempotency_key WHERE (tenant_id, key) IN (
         SELECT tenant_id, key FROM idempotency_key
-        WHERE created_at < clock_timestamp() - make_interval(hours => ${KEPT_HOURS}::int)
+        WHERE created_at < statement_timestamp() - make_interval(hours => ${KEPT_HOURS}::int)
         LIMIT ${SWEPT_AT_ONCE})`;
   }
 

@@ -4,13 +4,11 @@ import {
   type Job,
   type JobPlan,
   type JobStatus,
-  type Labels,
   newId,
   type Page,
   ProblemError,
 } from '@rela/contracts';
 import type { Connection, Transaction } from '../connection.js';
-import { Prisma } from '../generated/client.js';
 import { appendEventsOf, lockJob } from '../state/events.js';
 import { holdJobs, pauseJob, reopenJob, requestCancel, resumeJob, settleJob } from '../state/job-state.js';
 import { reopenRuns } from '../state/run-state.js';
@@ -22,44 +20,17 @@ import {
   resumeStagesOfJob,
 } from '../state/stage-state.js';
 import { together } from '../together.js';
+import { createJobSearch, type JobFilter } from './job-search.js';
 import { readJobs } from './job-views.js';
-import { assertCursor, type PageRequest, pageOf } from './paging.js';
+import { type PageRequest, pageOf } from './paging.js';
 import { type NewJob, writeJobs } from './plan-rows.js';
-import { ownedBy, ownedSql, ownerOf, type TenantScope } from './scope.js';
-
-/** Which jobs a list has: all that is given has to hold. */
-export interface JobFilter {
-  status?: JobStatus | undefined;
-  /** The start of their name, in any case. */
-  name?: string | undefined;
-  labels?: Labels | undefined;
-  /** Id of the schedule that made them. */
-  schedule?: string | undefined;
-}
+import { ownedBy, ownerOf, type TenantScope } from './scope.js';
 
 /** Where a job comes from that nobody submitted. */
 export interface JobOrigin {
   scheduleId: string;
   dueAt: Date;
 }
-
-function whereOf(
-  { cursor, status, name, labels, schedule }: PageRequest & JobFilter,
-  tenant: TenantScope,
-): Prisma.Sql {
-  assertCursor('job', cursor);
-  const conditions = [
-    ownedSql(tenant, 'job'),
-    ...(cursor === undefined ? [] : [Prisma.sql`id < ${cursor}`]),
-    ...(status === undefined ? [] : [Prisma.sql`status = ${status}`]),
-    ...(name === undefined ? [] : [Prisma.sql`lower(name) LIKE ${`${escapeLike(name.toLowerCase())}%`}`]),
-    ...(labels === undefined ? [] : [Prisma.sql`labels @> ${JSON.stringify(labels)}::jsonb`]),
-    ...(schedule === undefined ? [] : [Prisma.sql`schedule_id = ${schedule}`]),
-  ];
-  return Prisma.join(conditions, ' AND ');
-}
-
-const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 
 /** Jobs that are looked up, or written down, in one go. */
 const AT_ONCE = 50;
@@ -70,6 +41,7 @@ const LOOKS = 2;
 
 export function createJobs({ prisma, transaction, direct, directly }: Connection, tenant: TenantScope) {
   const own = ownedBy(tenant);
+  const search = createJobSearch(tenant);
   const look = together(
     async (ids: string[]) => {
       const found = await readJobs(direct, [...new Set(ids)], tenant);
@@ -127,14 +99,13 @@ export function createJobs({ prisma, transaction, direct, directly }: Connection
     get: (id: string): Promise<Job | null> => get(id),
 
     async list(page: PageRequest & JobFilter): Promise<Page<Job>> {
-      const found = await prisma.$queryRaw<{ id: string }[]>`
-        SELECT id FROM job WHERE ${whereOf(page, tenant)} ORDER BY id DESC LIMIT ${page.limit + 1}`;
-      const jobs = await readJobs(
-        prisma,
-        found.map(({ id }) => id),
-        tenant,
+      const found = await search.newest(prisma, page);
+      const jobs = await readJobs(prisma, found, tenant);
+      return pageOf(
+        found.map((id) => ({ id })),
+        page.limit,
+        ({ id }) => jobs.get(id)!,
       );
-      return pageOf(found, page.limit, ({ id }) => jobs.get(id)!);
     },
 
     /**

@@ -49,12 +49,12 @@ const LAST_PLACE = 1_000_000;
 
 /** @param defaults limits of tenants that have none of their own */
 export function createOutbox({ prisma, direct }: Connection, listener: Listener, defaults: TenantLimits) {
-  async function select(where: Prisma.Sql, limit: number): Promise<OutboxMessage[]> {
+  async function select(where: Prisma.Sql, order: Prisma.Sql, limit: number): Promise<OutboxMessage[]> {
     return direct.$queryRaw<OutboxMessage[]>`
       SELECT outbox.id::text AS id, outbox.stage_id AS "stageId", outbox.kind, outbox.dispatch, outbox.priority,
         greatest(0, extract(epoch FROM outbox.available_at - clock_timestamp()) * 1000)::int AS "delayMs"
       FROM outbox JOIN stage ON stage.id = outbox.stage_id AND stage.dispatch = outbox.dispatch
-      WHERE stage.status = 'queued' AND ${where} ORDER BY outbox.id LIMIT ${limit}`;
+      WHERE stage.status = 'queued' AND ${where} ORDER BY ${order} LIMIT ${limit}`;
   }
 
   return {
@@ -127,7 +127,8 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener,
     stale: ({ olderThanSeconds }: { olderThanSeconds: number }): Promise<OutboxMessage[]> =>
       select(
         Prisma.sql`greatest(outbox.sent_at, outbox.available_at)
-          < clock_timestamp() - make_interval(secs => ${olderThanSeconds}::float8) AND outbox.sent_at IS NOT NULL`,
+          < statement_timestamp() - make_interval(secs => ${olderThanSeconds}::float8) AND outbox.sent_at IS NOT NULL`,
+        Prisma.sql`greatest(outbox.sent_at, outbox.available_at)`,
         STALE_AT_ONCE,
       ),
 

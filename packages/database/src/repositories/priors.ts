@@ -40,10 +40,17 @@ export function createPriors({ prisma, direct }: Connection, tenant: TenantScope
   const find = together(
     async (references: string[]) => {
       const rows = await direct.$queryRaw<{ reference: string; id: string }[]>`
-        SELECT DISTINCT ON (reference) reference, prior.id FROM unnest(${[...new Set(references)]}::text[]) AS reference
-        JOIN prior ON ${ownedSql(tenant, 'prior')}
-          AND (prior.id = reference OR prior.digest = reference OR prior.name = reference)
-        ORDER BY reference, prior.id DESC`;
+        SELECT reference, newest.id FROM unnest(${[...new Set(references)]}::text[]) AS reference
+        CROSS JOIN LATERAL (
+          -- The newest of each index: asked for either in one condition, PostgreSQL may read all priors for one that is not there.
+          SELECT id FROM (
+            (SELECT id FROM prior WHERE id = reference AND ${ownedSql(tenant, 'prior')})
+            UNION ALL
+            (SELECT id FROM prior WHERE ${ownedSql(tenant, 'prior')} AND digest = reference ORDER BY digest DESC, id DESC LIMIT 1)
+            UNION ALL
+            (SELECT id FROM prior WHERE ${ownedSql(tenant, 'prior')} AND name = reference ORDER BY name DESC, id DESC LIMIT 1)
+          ) AS some ORDER BY id DESC LIMIT 1
+        ) AS newest`;
       const found = await prisma.prior.findMany({ where: { id: { in: rows.map(({ id }) => id) } } });
       const byId = new Map(found.map((row) => [row.id, toPrior(row)]));
       const idOf = new Map(rows.map(({ reference, id }) => [reference, id]));

@@ -4,6 +4,7 @@ import type { Connection, Transaction } from '../connection.js';
 import { appendEvents, lockJob } from '../state/events.js';
 import type { Claim } from './claim.js';
 import { fromJson } from './json.js';
+import { readMetrics, writeMetrics } from './metrics.js';
 import { toRun, WITH_CHECKPOINT } from './run-views.js';
 import { ofOwnJob, type TenantScope } from './scope.js';
 
@@ -35,7 +36,6 @@ async function holds(tx: Transaction, { stageId, fence }: Claim): Promise<boolea
 
 export function createRuns({ prisma, transaction }: Connection, tenant: TenantScope) {
   const own = ofOwnJob(tenant);
-  const ofOwnRun = tenant === null ? {} : { run: own };
 
   return {
     async get(id: string): Promise<Run | null> {
@@ -59,36 +59,16 @@ export function createRuns({ prisma, transaction }: Connection, tenant: TenantSc
       };
     },
 
-    /** Metrics in order of their steps, from the first behind `afterStep`. */
+    /** Metrics in order of their steps, from the first behind `afterStep`. None of a run of another tenant. */
     async metrics(id: string, page: { afterStep: number; limit: number }): Promise<RunMetric[]> {
-      const rows = await prisma.runMetric.findMany({
-        where: { runId: id, step: { gt: page.afterStep }, ...ofOwnRun },
-        orderBy: { step: 'asc' },
-        take: page.limit,
-      });
-      return rows.map(({ runId: _runId, phase, ...metric }) => ({
-        ...metric,
-        phase: phase as RunMetric['phase'],
-      }));
+      if (tenant !== null && !(await prisma.run.findFirst({ where: { id, ...own }, select: { id: true } })))
+        return [];
+      return readMetrics(prisma, id, page);
     },
 
     /** Writes a batch; steps that an earlier attempt wrote are replaced. @returns false where the claim is lost */
-    async appendMetrics(claim: Claim, metrics: RunMetric[]): Promise<boolean> {
-      const batch = [...new Map(metrics.map((metric) => [metric.step, metric])).values()];
-      if (batch.length === 0) return true;
-      const written = await prisma.$executeRaw`
-        INSERT INTO run_metric (run_id, step, epoch, phase, loss, rho, classifier_accuracy, seconds)
-        SELECT held.run_id, step, epoch, phase, loss, rho, "classifierAccuracy", seconds
-        FROM (
-          SELECT run_id FROM stage
-          WHERE id = ${claim.stageId} AND fence = ${claim.fence} AND status = 'running' FOR SHARE
-        ) AS held, jsonb_to_recordset(${JSON.stringify(batch)}::jsonb) AS metric (
-          step int, epoch int, phase text, loss float8, rho float8, "classifierAccuracy" float8, seconds float8)
-        ON CONFLICT (run_id, step) DO UPDATE SET epoch = excluded.epoch, phase = excluded.phase,
-          loss = excluded.loss, rho = excluded.rho, classifier_accuracy = excluded.classifier_accuracy,
-          seconds = excluded.seconds`;
-      return written > 0;
-    },
+    appendMetrics: (claim: Claim, metrics: RunMetric[]): Promise<boolean> =>
+      writeMetrics(prisma, claim, metrics),
 
     /**
      * Tells the job's followers that the run switched to its method's loss. An attempt that goes on from a checkpoint
@@ -148,8 +128,13 @@ export function createRuns({ prisma, transaction }: Connection, tenant: TenantSc
 
     /** The newest checkpoint of a run, or of a stage. */
     async checkpoint(runOrStageId: string): Promise<StoredCheckpoint | null> {
+      // Its stages first: asked for either in one condition, PostgreSQL reads every checkpoint there is.
+      const stages = await prisma.stage.findMany({
+        where: { runId: runOrStageId, kind: 'train' },
+        select: { id: true },
+      });
       const row = await prisma.checkpoint.findFirst({
-        where: { OR: [{ stageId: runOrStageId }, { stage: { runId: runOrStageId } }] },
+        where: { stageId: { in: [runOrStageId, ...stages.map(({ id }) => id)] } },
         orderBy: { step: 'desc' },
       });
       if (!row) return null;

@@ -1,10 +1,10 @@
 /** Targets: what the reduce stages of jobs make. */
 import type { Page, StageInputOf, StageResultOf, StageStatus, Targets, TargetsQuery } from '@rela/contracts';
 import type { Connection } from '../connection.js';
-import type { Prisma } from '../generated/client.js';
+import { Prisma } from '../generated/client.js';
 import { fromJson } from './json.js';
-import { pageArguments, pageOf } from './paging.js';
-import { ofOwnJob, type TenantScope } from './scope.js';
+import { assertCursor, pageOf } from './paging.js';
+import type { TenantScope } from './scope.js';
 
 const AROUND = {
   include: {
@@ -39,21 +39,33 @@ function toTargets({ job, dependents, ...row }: Row): Targets {
 
 export function createTargets({ prisma }: Connection, tenant: TenantScope) {
   return {
-    async list({ job, run, digest, ...page }: TargetsQuery): Promise<Page<Targets>> {
-      const { where, ...rest } = pageArguments('stg', page);
+    async list({ job, run, digest, cursor, limit }: TargetsQuery): Promise<Page<Targets>> {
+      assertCursor('stg', cursor);
+      // 'reduce' stands in the text, since that is the condition of the indexes that serve this.
+      const found = await prisma.$queryRaw<{ id: string }[]>`
+        SELECT id FROM stage WHERE kind = 'reduce'
+          ${cursor === undefined ? Prisma.empty : Prisma.sql`AND id < ${cursor}`}
+          ${
+            tenant === null
+              ? Prisma.empty
+              : Prisma.sql`AND EXISTS (SELECT 1 FROM job WHERE job.id = stage.job_id AND job.tenant_id = ${tenant})`
+          }
+          ${job === undefined ? Prisma.empty : Prisma.sql`AND job_id = ${job}`}
+          ${digest === undefined ? Prisma.empty : Prisma.sql`AND result->>'targets' = ${digest}`}
+          ${
+            run === undefined
+              ? Prisma.empty
+              : Prisma.sql`AND id IN (
+                  SELECT mine.dependency_id FROM stage AS user_of JOIN stage_dependency AS mine ON mine.stage_id = user_of.id
+                  WHERE user_of.run_id = ${run} AND mine.needed)`
+          }
+        ORDER BY id DESC LIMIT ${limit + 1}`;
       const rows = await prisma.stage.findMany({
-        ...rest,
-        where: {
-          ...where,
-          ...ofOwnJob(tenant),
-          kind: 'reduce',
-          ...(job === undefined ? {} : { jobId: job }),
-          ...(run === undefined ? {} : { dependents: { some: { needed: true, stage: { runId: run } } } }),
-          ...(digest === undefined ? {} : { result: { path: ['targets'], equals: digest } }),
-        },
+        where: { id: { in: found.map(({ id }) => id) } },
+        orderBy: { id: 'desc' },
         ...AROUND,
       });
-      return pageOf(rows, page.limit, toTargets);
+      return pageOf(rows, limit, toTargets);
     },
   };
 }

@@ -147,3 +147,36 @@ it('puts the evaluations of a run together in the order of the plan, and knows t
     ...{ bytes: 140, mediaType: 'application/x-npy' },
   });
 });
+
+it('keeps the metrics of long runs in order over the blocks they lie in, whatever batches they came in', async () => {
+  const { database, claim, runId } = await training();
+  const steps = Array.from({ length: 200 }, (_, index) => index + 1);
+  for (const batch of [steps.slice(0, 60), steps.slice(60, 70), steps.slice(70), steps.slice(120, 140)])
+    expect(
+      await database.runs.appendMetrics(
+        claim,
+        batch.map((step) => metric(step, step)),
+      ),
+    ).toBe(true);
+  // An attempt that goes on from step 64 makes the steps behind it again, in the middle of what is there.
+  const again = [190, 64, 65, 66, 128, 129].map((step) => metric(step, -step));
+  expect(await database.runs.appendMetrics(claim, again)).toBe(true);
+  const made = new Set(again.map(({ step }) => step));
+  const all = await database.runs.metrics(runId, { afterStep: 0, limit: 1000 });
+  expect(all).toEqual(steps.map((step) => metric(step, made.has(step) ? -step : step)));
+  for (const [afterStep, limit] of [
+    [0, 64],
+    [63, 3],
+    [64, 64],
+    [127, 50],
+    [150, 1000],
+    [200, 10],
+  ] as const)
+    expect(await database.runs.metrics(runId, { afterStep, limit })).toEqual(
+      all.slice(afterStep, afterStep + limit),
+    );
+  const other = { ...metric(7, 1), phase: 'method' as const, rho: null, classifierAccuracy: 0.5 };
+  await database.runs.appendMetrics(claim, [other, metric(1000, 3)]);
+  expect(await database.runs.metrics(runId, { afterStep: 6, limit: 1 })).toEqual([other]);
+  expect(await database.runs.metrics(runId, { afterStep: 200, limit: 5 })).toEqual([metric(1000, 3)]);
+});
