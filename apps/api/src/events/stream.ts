@@ -10,16 +10,17 @@ const HEARTBEAT = 15_000;
 /** What a browser waits before it connects again. */
 const RETRY = 2000;
 
-/** Of events that others read as well: each is put into text once. */
-const encoded = new WeakMap<JobEvent, string>();
+/** What others read as well is put into text once. */
+const encoded = new WeakMap<JobEvent | Job, string>();
 
-function textOf(event: JobEvent): string {
-  const known = encoded.get(event);
-  if (known !== undefined) return known;
-  const text = encode(event.type, event, event.sequence);
-  encoded.set(event, text);
+function once<Told extends JobEvent | Job>(told: Told, encodeIt: (told: Told) => string): string {
+  const text = encoded.get(told) ?? encodeIt(told);
+  encoded.set(told, text);
   return text;
 }
+
+const textOf = (event: JobEvent): string => once(event, () => encode(event.type, event, event.sequence));
+const progressOf = (job: Job): string => once(job, () => encode('progress', job));
 
 function encode(name: string, data: unknown, id?: number): string {
   const lines = [
@@ -66,7 +67,7 @@ export async function* streamEvents(options: EventStreamOptions): AsyncGenerator
       const { job } = watcher;
       if (job && job !== shown) {
         shown = job;
-        yield encode('progress', job);
+        yield progressOf(job);
       }
       const news = await watcher.news(HEARTBEAT, signal);
       if (!news && !signal.aborted) yield ': still here\n\n';
