@@ -190,7 +190,9 @@ async function emptyTables(client) {
   const { rows } = await client.query(
     `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('_prisma_migrations', 'artifact_reference')`,
   );
-  await client.query(`TRUNCATE ${rows.map(({ name }) => `"${name}"`).join(', ')}`);
+  // The tenant whose all of it is stays.
+  const emptied = rows.filter(({ name }) => name !== 'tenant');
+  await client.query(`TRUNCATE ${emptied.map(({ name }) => `"${name}"`).join(', ')}`);
   const left = rows.map(({ name }) => name);
   while (left.length > 0) {
     const { rows: free } = await client.query(

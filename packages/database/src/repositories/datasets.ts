@@ -72,7 +72,7 @@ export function createDatasets({ prisma, transaction, direct }: Connection, tena
             UNION ALL
             (SELECT id, false, status FROM dataset WHERE ${ownedSql(tenant, 'dataset')} AND name = reference
               ORDER BY name DESC, id DESC LIMIT 1)
-          ) AS some ORDER BY named DESC, status = 'ready' DESC, id DESC LIMIT 1
+          ) AS found ORDER BY named DESC, status = 'ready' DESC, id DESC LIMIT 1
         ) AS newest`;
       const found = await prisma.dataset.findMany({
         where: { id: { in: rows.map(({ id }) => id) } },

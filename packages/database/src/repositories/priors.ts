@@ -49,7 +49,7 @@ export function createPriors({ prisma, direct }: Connection, tenant: TenantScope
             (SELECT id FROM prior WHERE ${ownedSql(tenant, 'prior')} AND digest = reference ORDER BY digest DESC, id DESC LIMIT 1)
             UNION ALL
             (SELECT id FROM prior WHERE ${ownedSql(tenant, 'prior')} AND name = reference ORDER BY name DESC, id DESC LIMIT 1)
-          ) AS some ORDER BY id DESC LIMIT 1
+          ) AS found ORDER BY id DESC LIMIT 1
         ) AS newest`;
       const found = await prisma.prior.findMany({ where: { id: { in: rows.map(({ id }) => id) } } });
       const byId = new Map(found.map((row) => [row.id, toPrior(row)]));
