@@ -15,7 +15,10 @@ const reasons: Record<string, { status: string; detail: string }> = {
 };
 const malformed = { status: '400 Bad Request', detail: 'The request is not valid HTTP.' };
 
-export function answerMalformedHttp(error: Error & { code?: string }, socket: Socket): void {
+export function answerMalformedHttp(
+  error: Error & { code?: string; rawPacket?: unknown },
+  socket: Socket,
+): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
     socket.destroy();
     return;
@@ -25,8 +28,12 @@ export function answerMalformedHttp(error: Error & { code?: string }, socket: So
     ...new ProblemError('invalid-request', detail).toProblem(),
     status: Number.parseInt(status, 10),
   };
-  const body = JSON.stringify(problem);
+  const text = JSON.stringify(problem);
+  // The answer to HEAD has none: its client would take one for the next answer.
+  const { rawPacket } = error;
+  const isHead = Buffer.isBuffer(rawPacket) && rawPacket.subarray(0, 5).toString() === 'HEAD ';
+  const body = isHead ? '' : text;
   socket.end(
-    `HTTP/1.1 ${status}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status}\r\ncontent-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${body}`,
   );
 }

@@ -135,3 +135,13 @@ it('answers what is not HTTP with a problem too', async () => {
   expect(answer).toMatch(/^HTTP\/1\.1 400 /);
   expect(Problem.parse(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).code).toBe('invalid-request');
 });
+
+it('answers a HEAD that is too long with headers alone, so that nothing is taken for the next answer', async () => {
+  const { hostname, port } = new URL(service.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(`HEAD /v1/jobs/${'x'.repeat(100_000)} HTTP/1.1\r\nhost: a\r\n\r\n`);
+  let answer = '';
+  for await (const chunk of socket.setEncoding('utf8')) answer += chunk;
+  expect(answer).toMatch(/^HTTP\/1\.1 431 /);
+  expect(answer.endsWith('\r\n\r\n')).toBe(true);
+});

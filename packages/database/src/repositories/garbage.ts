@@ -41,6 +41,23 @@ const LONGEST_COLLECTION_MS = 3600_000;
 const JOBS_AT_ONCE = 100;
 const RESULTS_AT_ONCE = 1000;
 const DELIVERIES_AT_ONCE = 1000;
+const DAY = 24 * 3600;
+
+/** @returns how many went in all */
+async function untilNoneIsLeft(atOnce: number, forgetSome: () => Promise<number>): Promise<number> {
+  for (let all = 0; ; ) {
+    const gone = await forgetSome();
+    all += gone;
+    if (gone < atOnce) return all;
+  }
+}
+
+/** How long the rows of some tenants are kept. */
+interface Rule {
+  /** A condition on `tenant_id`. */
+  which: Prisma.Sql;
+  days: number;
+}
 
 /** Where rows name artifacts: as text in which digests are looked for. */
 const NAMING = Prisma.sql`
@@ -73,6 +90,20 @@ export function createGarbage({ prisma, transaction }: Connection) {
     return row.unnamed;
   }
 
+  /** That of each tenant which has one of its own, and that of all others. @param days of those; null: kept for ever */
+  async function rulesOf(
+    limit: 'retainJobsDays' | 'retainResultsDays',
+    days: number | null,
+  ): Promise<Rule[]> {
+    const own = await prisma.$queryRaw<{ id: string; days: number }[]>`
+      SELECT id, (limits->>${limit})::float8 AS days FROM tenant WHERE limits->>${limit} IS NOT NULL`;
+    const ids = own.map(({ id }) => id);
+    return [
+      ...own.map((one) => ({ which: Prisma.sql`tenant_id = ${one.id}`, days: one.days })),
+      ...(days === null ? [] : [{ which: Prisma.sql`tenant_id <> ALL (${ids})`, days }]),
+    ];
+  }
+
   return {
     /**
      * Runs `sweep` unless another process is sweeping. The lock goes with its connection: whoever loses it without knowing finds that its
@@ -93,30 +124,30 @@ export function createGarbage({ prisma, transaction }: Connection) {
     /** Forgets what is older than it is kept. @returns how many of each */
     async forget({ resultSeconds, jobSeconds, deliverySeconds }: Retention): Promise<Forgotten> {
       let results = 0;
-      for (;;) {
-        const gone = await prisma.$executeRaw`
-          DELETE FROM stage_result WHERE (tenant_id, result_key) IN (
-            SELECT tenant_id, result_key FROM stage_result WHERE used_at < ${ago(resultSeconds)}
-            ORDER BY used_at LIMIT ${RESULTS_AT_ONCE} FOR UPDATE SKIP LOCKED)`;
-        results += gone;
-        if (gone < RESULTS_AT_ONCE) break;
-      }
+      for (const { which, days } of await rulesOf('retainResultsDays', resultSeconds / DAY))
+        results += await untilNoneIsLeft(
+          RESULTS_AT_ONCE,
+          () => prisma.$executeRaw`
+            DELETE FROM stage_result WHERE (tenant_id, result_key) IN (
+              SELECT tenant_id, result_key FROM stage_result WHERE used_at < ${ago(DAY * days)} AND ${which}
+              ORDER BY used_at LIMIT ${RESULTS_AT_ONCE} FOR UPDATE SKIP LOCKED)`,
+        );
       let jobs = 0;
-      for (; jobSeconds !== null; ) {
-        const gone = await transaction((tx) => forgetJobs(tx, jobSeconds));
-        jobs += gone;
-        if (gone < JOBS_AT_ONCE) break;
-      }
-      let deliveries = 0;
-      for (;;) {
-        const gone = await prisma.$executeRaw`
+      for (const { which, days } of await rulesOf(
+        'retainJobsDays',
+        jobSeconds === null ? null : jobSeconds / DAY,
+      ))
+        jobs += await untilNoneIsLeft(JOBS_AT_ONCE, () =>
+          transaction((tx) => forgetJobs(tx, DAY * days, which)),
+        );
+      const deliveries = await untilNoneIsLeft(
+        DELIVERIES_AT_ONCE,
+        () => prisma.$executeRaw`
           DELETE FROM webhook_delivery WHERE id IN (
             SELECT id FROM webhook_delivery WHERE ended_at < ${ago(deliverySeconds)}
               OR (status = 'pending' AND available_at < ${ago(deliverySeconds)})
-            LIMIT ${DELIVERIES_AT_ONCE} FOR UPDATE SKIP LOCKED)`;
-        deliveries += gone;
-        if (gone < DELIVERIES_AT_ONCE) break;
-      }
+            LIMIT ${DELIVERIES_AT_ONCE} FOR UPDATE SKIP LOCKED)`,
+      );
       return { results, jobs, deliveries };
     },
 
@@ -166,9 +197,9 @@ export function createGarbage({ prisma, transaction }: Connection) {
 }
 
 /** @returns how many */
-async function forgetJobs(tx: Transaction, jobSeconds: number): Promise<number> {
+async function forgetJobs(tx: Transaction, jobSeconds: number, which: Prisma.Sql): Promise<number> {
   const old = await tx.$queryRaw<{ id: string }[]>`
-    SELECT id FROM job WHERE ended_at < ${ago(jobSeconds)} AND NOT EXISTS (
+    SELECT id FROM job WHERE ended_at < ${ago(jobSeconds)} AND ${which} AND NOT EXISTS (
       SELECT 1 FROM job_dependency AS needs JOIN job AS waiting ON waiting.id = needs.job_id
       WHERE needs.needed_job_id = job.id AND needs.met_at IS NULL AND waiting.status IN ('waiting', 'paused'))
     ORDER BY ended_at LIMIT ${JOBS_AT_ONCE} FOR UPDATE OF job SKIP LOCKED`;

@@ -78,6 +78,43 @@ it('forgets jobs that ended long ago, and what only they named', async () => {
   expect(await database.models.get(model)).toBeNull();
 });
 
+it('keeps what a tenant has for as long as its own limits say, and what the others have as the service says', async () => {
+  const { database } = scratch;
+  const idOf = async (name: string, limits: object) => {
+    const { id } = await database.tenants.create(name);
+    await database.tenants.limit(id, limits);
+    return id;
+  };
+  const [short, long, usual] = [
+    database.of(await idOf('short', { retainJobsDays: 0, retainResultsDays: 0 })),
+    database.of(await idOf('long', { retainJobsDays: 9, retainResultsDays: 9 })),
+    database.of(await idOf('usual', {})),
+  ];
+  const jobs: string[] = [];
+  for (const tenant of [short, long, usual]) {
+    const job = await tenant.jobs.create(await examplePlan(tenant, { reuse: true, salt: 'kept', shards: 1 }));
+    await complete(database, job, ['embed-0', 'reduce', 'train-0', 'evaluate-0']);
+    jobs.push(job.id);
+  }
+  const kept = async () =>
+    (await Promise.all(jobs.map((id) => database.jobs.get(id)))).map((job) => job !== null);
+  await database.garbage.forget({ resultSeconds: DAY, jobSeconds: null, deliverySeconds: DAY });
+  expect(await kept()).toEqual([false, true, true]);
+  await database.garbage.forget({ resultSeconds: 0, jobSeconds: 0, deliverySeconds: DAY });
+  expect(await kept()).toEqual([false, true, false]);
+  for (const [tenant, isThere] of [
+    [short, false],
+    [long, true],
+    [usual, false],
+  ] as const) {
+    const again = await tenant.jobs.create(
+      await examplePlan(tenant, { reuse: true, salt: 'kept', shards: 1 }),
+    );
+    const { existing } = await claimOf(database, await stageOf(database, again, 'embed-0'));
+    expect(existing !== null).toBe(isThere);
+  }
+});
+
 it('forgets deliveries that ended long ago, or that nobody could be sent for long, and keeps those under way', async () => {
   const { database } = scratch;
   const { id } = await database.webhooks.create(WebhookCreate.parse({ url: 'https://example.com/' }));
