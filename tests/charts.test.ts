@@ -114,7 +114,9 @@ describe('values.yaml', () => {
     const { propertyNames } = z
       .looseObject({ propertyNames: z.object({ enum: z.array(z.string()) }) })
       .parse(properties.config);
-    const own = ['DATABASE_URL', 'QUEUE_URL', 'STORAGE_URL', 'RELA_HOME', 'API_HOST', 'API_PORT'];
+    const own = [
+      ...['DATABASE_URL', 'QUEUE_URL', 'STORAGE_URL', 'INITIAL_API_KEY', 'RELA_HOME', 'API_HOST', 'API_PORT'],
+    ];
     const byWorker = ['EMBED_CONCURRENCY', 'TRAIN_CONCURRENCY'];
     expect([...propertyNames.enum, ...own, ...byWorker].sort()).toEqual(Object.keys(Settings.shape).sort());
   });

@@ -1,6 +1,6 @@
 /** Every setting of the service: its environment variable, its default, what it means. The only place that reads them. */
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { delimiter, resolve } from 'node:path';
 import { z } from 'zod';
 
 const DAY = 24 * 3600;
@@ -65,6 +65,14 @@ export const Settings = z.object({
     .min(1)
     .default('scope')
     .describe('the claim with `rela:read`, `rela:submit` or `rela:admin`, as words of a text or as a list'),
+  DATA_FOLDERS: z
+    .string()
+    .min(1)
+    .transform((text) => text.split(delimiter).filter((folder) => folder !== ''))
+    .optional()
+    .describe(
+      'folders, separated as in PATH, below which requests may name files of the service; all tenants share them. Absent: the default tenant names any, the others none',
+    ),
   TENANT_LIMITS: z
     .string()
     .transform((text, context) => {
@@ -174,6 +182,8 @@ export interface Config {
     initialKey: string | null;
     oidc: OidcConfig | null;
   };
+  /** Below which files may be named, as whole paths; null: not said. */
+  dataFolders: string[] | null;
   /** What the command line shows a service; null: not said. */
   apiKey: string | null;
   /** Of tenants that have none of their own. */
@@ -236,6 +246,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
       initialKey: read.INITIAL_API_KEY ?? null,
       oidc: oidcOf(read),
     },
+    dataFolders: read.DATA_FOLDERS?.map((folder) => resolve(folder)) ?? null,
     apiKey: read.RELA_API_KEY ?? null,
     tenantLimits: read.TENANT_LIMITS ?? {},
     maxPixels: read.MAX_PIXELS,

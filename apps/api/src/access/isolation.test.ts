@@ -243,6 +243,18 @@ describe('every operation', () => {
   });
 });
 
+it('reads no file of the service for a tenant that names its path', async () => {
+  const own = service.as(keys.other);
+  const path = service.folder;
+  const forbidden = { code: 'forbidden', status: 403 };
+  await expect(own.priors.create({ name: 'p', source: { kind: 'path', path } })).rejects.toMatchObject(
+    forbidden,
+  );
+  await expect(own.datasets.create({ name: 'd', source: { kind: 'folder', path } })).rejects.toMatchObject(
+    forbidden,
+  );
+});
+
 it('gives the members of a data set to who may read its manifest, once it was read, and to no other tenant', async () => {
   const client = service.as(keys.owner);
   const { store } = service;

@@ -1,13 +1,14 @@
 /** /v1/datasets: registers image collections; a worker reads the images afterwards. */
 import { Dataset, DatasetCreate, PageQuery, pageOf } from '@rela/contracts';
 import { findDataset } from '@rela/stages';
+import { assertPaths, pathsOfDataset } from '../access/named-paths.js';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { IdPath, problems, ReferencePath } from '../http/responses.js';
 import type { Routes } from './route.js';
 
 const tags = ['datasets'];
 
-export const datasetRoutes: Routes = async (app) => {
+export const datasetRoutes: Routes = async (app, { config }) => {
   app.route({
     method: 'POST',
     url: '/v1/datasets',
@@ -23,7 +24,9 @@ export const datasetRoutes: Routes = async (app) => {
     },
     handler: (request, reply) =>
       once(request, reply, request.body, async () => async (tx) => {
-        await request.database.quotas.assertStorage(request.identity.limits);
+        const { tenantId, limits } = request.identity;
+        assertPaths(pathsOfDataset(request.body.source), tenantId, config.dataFolders);
+        await request.database.quotas.assertStorage(limits);
         const { dataset } = await request.database.datasets.create(request.body, tx);
         return { status: 202, location: `/v1/datasets/${dataset.id}`, body: dataset };
       }),

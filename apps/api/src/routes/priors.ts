@@ -1,6 +1,7 @@
 /** /v1/priors: registers ONNX models whose embeddings become targets. */
 import { PageQuery, Prior, PriorCreate, pageOf } from '@rela/contracts';
 import { findPrior } from '@rela/stages';
+import { assertPaths } from '../access/named-paths.js';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { problems, ReferencePath } from '../http/responses.js';
 import { registerPrior } from '../priors/register.js';
@@ -24,6 +25,13 @@ export const priorRoutes: Routes = async (app, context) => {
     },
     handler: (request, reply) =>
       once(request, reply, request.body, async () => {
+        const { source } = request.body;
+        if (source.kind === 'path')
+          assertPaths(
+            [{ field: 'source.path', path: source.path }],
+            request.identity.tenantId,
+            context.config.dataFolders,
+          );
         const prior = await registerPrior({ ...context, database: request.database }, request.body);
         return async () => ({ status: 201, location: `/v1/priors/${prior.id}`, body: prior });
       }),
