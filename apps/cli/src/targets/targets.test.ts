@@ -28,6 +28,7 @@ const job = (more: object) => ({
   },
   ...{ createdAt: '2026-01-01T00:00:00Z', startedAt: null, endedAt: null },
   ...{ appraisals: [], blend: null, choice: null, warnings: [], labels: {}, limits: {}, priority: 0 },
+  ...{ scheduleId: null, dueAt: null },
   ...more,
 });
 const manifest = {

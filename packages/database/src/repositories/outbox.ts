@@ -51,7 +51,7 @@ const LAST_PLACE = 1_000_000;
 export function createOutbox({ prisma, direct }: Connection, listener: Listener, defaults: TenantLimits) {
   async function select(where: Prisma.Sql, order: Prisma.Sql, limit: number): Promise<OutboxMessage[]> {
     return direct.$queryRaw<OutboxMessage[]>`
-      SELECT outbox.id::text AS id, outbox.stage_id AS "stageId", outbox.kind, outbox.dispatch, outbox.priority,
+      SELECT outbox.id::text AS id, outbox.stage_id AS "stageId", outbox.kind, outbox.dispatch, 0 AS priority,
         greatest(0, extract(epoch FROM outbox.available_at - clock_timestamp()) * 1000)::int AS "delayMs"
       FROM outbox JOIN stage ON stage.id = outbox.stage_id AND stage.dispatch = outbox.dispatch
       WHERE stage.status = 'queued' AND ${where} ORDER BY ${order} LIMIT ${limit}`;
