@@ -3,7 +3,7 @@ import type { DatasetManifest, PriorModel, Training } from '@rela/contracts';
 import type { Precision } from '@rela/engine';
 import { createBackbone } from '@rela/learning';
 import { type Embedder, openEmbedder } from '@rela/prior';
-import { viewSize } from './plan.js';
+import { viewSize } from './plan-widths.js';
 
 export interface BackboneModel {
   training: Training;

@@ -15,7 +15,7 @@ import { shardImages } from './embed.js';
 import { accuracyOf } from './evaluate.js';
 import { labelledSubset } from './labelled-subset.js';
 import { labelsOf } from './labels.js';
-import { viewSize } from './plan.js';
+import { viewSize } from './plan-widths.js';
 import { type StageTools, secondsSince } from './tools.js';
 import { openFeed } from './train/feed.js';
 import { createSchedule } from './train/schedule.js';

@@ -10,6 +10,7 @@ export * from './inspection/inspect-model.js';
 export * from './join.js';
 export * from './labels.js';
 export * from './plan.js';
+export { viewSize } from './plan-widths.js';
 export * from './random-prior.js';
 export * from './reduce.js';
 export * from './request/index.js';

@@ -11,7 +11,8 @@ import { Prisma } from '../generated/client.js';
 import { lockJob } from '../state/events.js';
 import { failWaitingJob, releaseJob } from '../state/job-state.js';
 import { failRunsOfJob } from '../state/run-state.js';
-import { cancelStagesOfJob, queuePossibleOf } from '../state/stage-state.js';
+import { cancelStagesOfJob } from '../state/stage-cancellation.js';
+import { queuePossibleOf } from '../state/stage-state.js';
 import { giveModel } from './plan-rows.js';
 
 /** Jobs that are looked at in one go. */

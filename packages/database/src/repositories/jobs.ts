@@ -12,13 +12,8 @@ import type { Connection, Transaction } from '../connection.js';
 import { appendEventsOf, lockJob } from '../state/events.js';
 import { holdJobs, pauseJob, reopenJob, requestCancel, resumeJob, settleJob } from '../state/job-state.js';
 import { reopenRuns } from '../state/run-state.js';
-import {
-  cancelStagesOfJob,
-  pauseStagesOfJob,
-  queuePossibleOf,
-  resetStages,
-  resumeStagesOfJob,
-} from '../state/stage-state.js';
+import { cancelStagesOfJob } from '../state/stage-cancellation.js';
+import { pauseStagesOfJob, queuePossibleOf, resetStages, resumeStagesOfJob } from '../state/stage-state.js';
 import { together } from '../together.js';
 import { createJobSearch, type JobFilter } from './job-search.js';
 import { readJobs } from './job-views.js';

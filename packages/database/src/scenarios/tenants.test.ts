@@ -105,6 +105,23 @@ describe('a tenant', () => {
     expect(await other.artifacts.access(shard)).toBeNull();
   });
 
+  it('is given what its attempt made, and not what one made that was replaced and ends at the same moment', async () => {
+    const { database } = scratch;
+    const again = await own.jobs.create(await examplePlan(own, { shards: 1 }));
+    await complete(database, again, ['embed-0']);
+    const old = await claimOf(database, await stageOf(database, again, 'reduce'));
+    await database.stages.release(old);
+    const next = await claimOf(database, await stageOf(database, again, 'reduce'));
+    const made = (name: string) => ({ ...resultOf('reduce'), targets: digestOf(name) });
+    const ends = [
+      database.stages.succeed(next, made('kept')),
+      database.stages.succeed(old, made('replaced')),
+    ];
+    expect(await Promise.all(ends)).toEqual([true, false]);
+    expect(await own.artifacts.access(digestOf('kept'))).toEqual({ isUnreadList: true });
+    expect(await own.artifacts.access(digestOf('replaced'))).toBeNull();
+  });
+
   it('does not make a list of what it uploads', async () => {
     const digest = digestOf('a list by somebody else');
     await other.artifacts.record({ digest, bytes: 10, mediaType: 'application/json' });

@@ -1,5 +1,5 @@
 /**
- * The state of a stage; only this file changes it.
+ * The state of a stage; only this file changes it, and stage-cancellation.ts beside it, which ends what is not wanted any more.
  *
  *     waiting ──dependencies succeeded───▶ queued ──claimed──▶ running ──▶ succeeded | failed
  *        │ ▲                                   │ ▲                  │ └──cancel heard──▶ cancelled
@@ -50,7 +50,7 @@ export interface Attempt {
   fence: number;
 }
 
-const COLUMNS = Prisma.sql`
+export const STAGE_COLUMNS = Prisma.sql`
   stage.id, stage.job_id AS "jobId", stage.run_id AS "runId", stage.dataset_id AS "datasetId", stage.position,
   stage.kind, stage.status, stage.result_key AS "resultKey", stage.reused, stage.dispatch, stage.fence,
   stage.attempt, stage.failures, stage.cancel_requested AS "cancelRequested", stage.fresh, stage.error`;
@@ -73,14 +73,14 @@ export function stageEvents(rows: StageRow[]): EventOfJob[] {
     });
 }
 
-async function announce<Row extends StageRow>(tx: Statements, rows: Row[]): Promise<Row[]> {
+export async function announceStages<Row extends StageRow>(tx: Statements, rows: Row[]): Promise<Row[]> {
   rows.sort((a, b) => a.position - b.position);
   await appendEventsOf(tx, stageEvents(rows));
   return rows;
 }
 
 export async function readStage(tx: Statements, id: string): Promise<StageRow | null> {
-  const [row] = await tx.$queryRaw<StageRow[]>`SELECT ${COLUMNS} FROM stage WHERE id = ${id}`;
+  const [row] = await tx.$queryRaw<StageRow[]>`SELECT ${STAGE_COLUMNS} FROM stage WHERE id = ${id}`;
   return row ?? null;
 }
 
@@ -92,16 +92,10 @@ export async function readInput(tx: Statements, id: string): Promise<StageInput>
 }
 
 /** Of a job, or of a dataset. */
-export interface NewStage {
-  id: string;
-  jobId: string | null;
-  runId: string | null;
-  datasetId: string | null;
-  position: number;
-  kind: StageKind;
-  resultKey: string;
-  input: StageInput;
-}
+export type NewStage = Pick<
+  ClaimedStage,
+  'id' | 'jobId' | 'runId' | 'datasetId' | 'position' | 'kind' | 'resultKey' | 'input'
+>;
 
 /** New stages wait; those that need nothing are queued next. */
 export async function insertStages(tx: Statements, stages: NewStage[]): Promise<void> {
@@ -134,12 +128,12 @@ export async function queueRows(tx: Statements, ids: string[]): Promise<StageRow
       INSERT INTO outbox (stage_id, kind, dispatch, tenant_id, priority)
       SELECT queued.id, queued.kind, queued.dispatch, ${OWNER} FROM queued ${WITH_OWNER('queued')} ORDER BY queued.position
     )
-    SELECT ${COLUMNS}, pg_notify(${OUTBOX_CHANNEL}, '')::text AS woken FROM queued AS stage`;
+    SELECT ${STAGE_COLUMNS}, pg_notify(${OUTBOX_CHANNEL}, '')::text AS woken FROM queued AS stage`;
 }
 
 /** The same, and tells of it. */
 export async function queueStages(tx: Statements, ids: string[]): Promise<void> {
-  await announce(tx, await queueRows(tx, ids));
+  await announceStages(tx, await queueRows(tx, ids));
 }
 
 /**
@@ -183,9 +177,9 @@ export async function queuePossibleOf(tx: Statements, jobId: string): Promise<vo
 /** queued → paused, for the job's stages; those that run hear of it by their heartbeat. The job is `paused`. */
 export async function pauseStagesOfJob(tx: Transaction, jobId: string): Promise<void> {
   const rows = await tx.$queryRaw<StageRow[]>`
-    UPDATE stage SET status = 'paused' WHERE job_id = ${jobId} AND status = 'queued' RETURNING ${COLUMNS}`;
+    UPDATE stage SET status = 'paused' WHERE job_id = ${jobId} AND status = 'queued' RETURNING ${STAGE_COLUMNS}`;
   await tx.outbox.deleteMany({ where: { stageId: { in: rows.map(({ id }) => id) } } });
-  await announce(tx, rows);
+  await announceStages(tx, rows);
 }
 
 /** paused → queued, and what became possible meanwhile. The job is not `paused` any more. */
@@ -213,12 +207,12 @@ export async function resetStages(tx: Transaction, jobId: string, from: string |
             UNION SELECT next.stage_id FROM stage_dependency AS next
               JOIN again ON next.dependency_id = again.id WHERE next.needed
           ) SELECT id FROM again)`;
-  return announce(
+  return announceStages(
     tx,
     await tx.$queryRaw<StageRow[]>`
       UPDATE stage SET status = 'waiting', blocked_by = NULL, result = NULL, reused = false, error = NULL, failures = 0, cancel_requested = false,
         dead_at = NULL, fresh = fresh OR ${from !== null}, started_at = NULL, ended_at = NULL
-      WHERE job_id = ${jobId} AND status IN ('succeeded', 'failed', 'cancelled') AND ${which} RETURNING ${COLUMNS}`,
+      WHERE job_id = ${jobId} AND status IN ('succeeded', 'failed', 'cancelled') AND ${which} RETURNING ${STAGE_COLUMNS}`,
   );
 }
 
@@ -262,7 +256,7 @@ export async function claimStages(tx: Statements, requests: ClaimRequest[]): Pro
     ), gone AS (
       DELETE FROM outbox USING claimed WHERE outbox.stage_id = claimed.id
     )
-    SELECT ${COLUMNS}, stage.input FROM claimed AS stage`;
+    SELECT ${STAGE_COLUMNS}, stage.input FROM claimed AS stage`;
 }
 
 /** What an attempt has given. */
@@ -296,7 +290,7 @@ export async function succeedStages(tx: Statements, endings: Ending[]): Promise<
       ON CONFLICT (tenant_id, result_key) DO UPDATE SET kind = excluded.kind, result = excluded.result,
         created_at = clock_timestamp(), used_at = clock_timestamp()
     )
-    SELECT ${COLUMNS} FROM done AS stage`;
+    SELECT ${STAGE_COLUMNS} FROM done AS stage`;
 }
 
 /** running → failed. `isDead`: not by what it was given, but after as many tries as it may have. */
@@ -305,12 +299,12 @@ export async function failStage(
   { stageId, fence }: Attempt,
   { error, isDead }: { error: string; isDead: boolean },
 ): Promise<void> {
-  await announce(
+  await announceStages(
     tx,
     await tx.$queryRaw<StageRow[]>`
       UPDATE stage SET status = 'failed', failures = failures + 1, error = ${error}, lease_until = NULL,
         progress = NULL, ended_at = clock_timestamp(), dead_at = CASE WHEN ${isDead} THEN clock_timestamp() END
-      WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING ${COLUMNS}`,
+      WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING ${STAGE_COLUMNS}`,
   );
 }
 
@@ -328,7 +322,7 @@ export async function requeueStage(
   { stageId, fence }: Attempt,
   { error, delaySeconds, counted }: Requeue,
 ): Promise<void> {
-  await announce(
+  await announceStages(
     tx,
     await tx.$queryRaw<StageRow[]>`
       WITH moved AS (
@@ -343,80 +337,7 @@ export async function requeueStage(
           clock_timestamp() + make_interval(secs => ${delaySeconds}::float8), ${OWNER}
         FROM moved ${WITH_OWNER('moved')} WHERE moved.status = 'queued'
       )
-      SELECT ${COLUMNS} FROM moved AS stage`,
+      SELECT ${STAGE_COLUMNS} FROM moved AS stage`,
   );
   await wakeRelay(tx);
-}
-
-/** running → cancelled: its worker has heard of it, or is gone. */
-export async function endCancelledStage(tx: Transaction, { stageId, fence }: Attempt): Promise<void> {
-  await announce(
-    tx,
-    await tx.$queryRaw<StageRow[]>`
-      UPDATE stage SET status = 'cancelled', lease_until = NULL, progress = NULL, ended_at = clock_timestamp()
-      WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING ${COLUMNS}`,
-  );
-}
-
-/**
- * waiting | queued | paused → cancelled at once; to those that run, the wish is told by their next heartbeat.
- * `which` is a condition on the table `stage`. @returns how many rows it touched
- */
-async function cancelWhere(tx: Transaction, which: Prisma.Sql, error: string | null): Promise<StageRow[]> {
-  const told = await tx.$queryRaw<StageRow[]>`
-    UPDATE stage SET cancel_requested = true
-    WHERE status = 'running' AND NOT cancel_requested AND ${which} RETURNING ${COLUMNS}`;
-  const ended = await tx.$queryRaw<StageRow[]>`
-    UPDATE stage SET status = 'cancelled', error = ${error}, ended_at = clock_timestamp()
-    WHERE status IN ('waiting', 'queued', 'paused') AND ${which} RETURNING ${COLUMNS}`;
-  if (ended.length > 0) {
-    await tx.outbox.deleteMany({ where: { stageId: { in: ended.map((stage) => stage.id) } } });
-    await announce(tx, ended);
-  }
-  return [...told, ...ended];
-}
-
-/** Cancels everything of the job that has not ended. */
-export async function cancelStagesOfJob(
-  tx: Transaction,
-  jobId: string,
-  error: string | null = null,
-): Promise<void> {
-  await cancelWhere(tx, Prisma.sql`job_id = ${jobId}`, error);
-}
-
-/**
- * After a failure: cancels what needed the failed stage, the rest of the runs that are lost by it, and shared
- * stages that no other run needs. @returns ids of the runs that are lost
- */
-export async function cancelAfterFailure(tx: Transaction, failed: StageRow): Promise<string[]> {
-  const { id, jobId } = failed;
-  if (!jobId) return [];
-  const text = `${failed.kind} stage failed`;
-  const doomed = await cancelWhere(
-    tx,
-    Prisma.sql`id IN (
-      WITH RECURSIVE doomed (id) AS (
-        SELECT stage_id FROM stage_dependency WHERE dependency_id = ${id} AND needed
-        UNION SELECT next.stage_id FROM stage_dependency AS next JOIN doomed ON next.dependency_id = doomed.id
-        WHERE next.needed
-      ) SELECT id FROM doomed)`,
-    text,
-  );
-  const runs = new Set([failed, ...doomed].map((stage) => stage.runId).filter((run) => run !== null));
-  await cancelWhere(tx, Prisma.sql`run_id = ANY(${[...runs]})`, text);
-  let touched: StageRow[];
-  do {
-    touched = await cancelWhere(
-      tx,
-      Prisma.sql`job_id = ${jobId} AND run_id IS NULL
-        AND EXISTS (SELECT 1 FROM stage_dependency AS mine WHERE mine.dependency_id = stage.id AND mine.needed)
-        AND NOT EXISTS (
-          SELECT 1 FROM stage_dependency AS mine JOIN stage AS dependent ON dependent.id = mine.stage_id
-          WHERE mine.dependency_id = stage.id AND mine.needed AND dependent.status NOT IN ('cancelled', 'failed')
-            AND NOT dependent.cancel_requested)`,
-      text,
-    );
-  } while (touched.length > 0);
-  return [...runs];
 }

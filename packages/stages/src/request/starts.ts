@@ -6,7 +6,7 @@ import {
   ProblemError,
   type RunSpec,
 } from '@rela/contracts';
-import { viewSize } from '../plan.js';
+import { viewSize } from '../plan-widths.js';
 import type { EarlierRun, RunStart } from '../run-start.js';
 import { differenceOfWeights } from '../weights-file.js';
 import type { PlanDependencies } from './catalogue.js';

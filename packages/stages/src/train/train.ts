@@ -16,7 +16,7 @@ import {
 } from '@rela/contracts';
 import { type Engine, parsePlan } from '@rela/engine';
 import { createBackbone, createPhaseRule, createTrainingPlan } from '@rela/learning';
-import { viewSize } from '../plan.js';
+import { viewSize } from '../plan-widths.js';
 import { type StageTools, secondsSince } from '../tools.js';
 import { createBounds } from './bounds.js';
 import { firstNonFinite, type Progression, writeCheckpoint } from './checkpoint.js';
