@@ -18,6 +18,7 @@ const OF_JOBS = {
   job_event: 'job_id = $1',
   model: 'run_id IN (SELECT id FROM run WHERE job_id = $1)',
   artifact: `digest IN (SELECT result->>'weights' FROM stage WHERE job_id = $1 AND kind = 'train')`,
+  artifact_access: `digest IN (SELECT unnest(ARRAY[result->>'weights', result->>'model']) FROM stage WHERE job_id = $1 AND kind = 'train')`,
 };
 const OF_DATASETS = {
   dataset: 'id = $1',

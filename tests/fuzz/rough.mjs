@@ -11,7 +11,7 @@ const PATIENCE_MS = 90_000;
 const OTHERS_EVERY_MS = 250;
 const MIB = 1024 ** 2;
 
-const lines = (...all) => `${['POST /v1/jobs HTTP/1.1', 'host: rela', ...all].join('\r\n')}\r\n`;
+const lines = (...all) => `${['POST /v1/jobs HTTP/1.1', 'host: 127.0.0.1', ...all].join('\r\n')}\r\n`;
 const JSON_OF = (bytes) => ['content-type: application/json', `content-length: ${bytes}`];
 const headers = (count, bytes) => Array.from({ length: count }, (_, at) => `x-${at}: ${'a'.repeat(bytes)}`);
 

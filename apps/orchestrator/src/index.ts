@@ -15,7 +15,7 @@ import { Outages } from './outages.js';
 import { type Recovery, requeueLost, resendMissing } from './recovery.js';
 import { relayOutbox } from './relay.js';
 import { keepGoing, rest } from './rounds.js';
-import { type Firing, fireDue, fireOverdue } from './schedules/fire.js';
+import { type Firing, fireDue, fireOverdue, lazyPlanner } from './schedules/fire.js';
 import { keepSchedulers, type SchedulerKeeping } from './schedules/schedulers.js';
 import { Deliverer } from './webhooks/deliver.js';
 
@@ -92,7 +92,7 @@ export async function startOrchestrator(
     waiting,
   );
   const store = openStore(config.storageUrl, { cacheFolder: join(config.home, 'cache') });
-  const firing: Firing = { database, store, outages, log, signal };
+  const firing: Firing = { database, store, planner: lazyPlanner(store), outages, log, signal };
   const opened: { close(): Promise<void> }[] = [];
   const close = async () => {
     // At once: each waits for a queue that is away.

@@ -44,8 +44,7 @@ export const Settings = z.object({
     ),
   INITIAL_API_KEY: z
     .string()
-    .min(32)
-    .max(200)
+    .regex(/^[\w~+/=-]{32,200}$/, 'it must have 32 to 200 letters, digits and ~ + / = - _')
     .optional()
     .describe(
       'a secret that is made an admin key of the default tenant at the start, at least 32 characters',

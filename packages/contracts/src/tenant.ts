@@ -86,7 +86,7 @@ export const TenantLimits = z
   .meta({ id: 'TenantLimits' });
 export type TenantLimits = z.infer<typeof TenantLimits>;
 
-/** Who a request comes from, as GET /v1/tenant says it. */
+/** A tenant, as those who run the service see it. */
 export const Tenant = z
   .object({
     id: z.string(),

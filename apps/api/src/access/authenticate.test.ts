@@ -1,13 +1,15 @@
 /** Who is let in, as what, and how often. */
 import { createServer, request as httpRequest, type Server } from 'node:http';
+import { loadConfig } from '@rela/config';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startService, type TestService } from '../testing/service.js';
+import { TokenReader } from './tokens.js';
 
 const AUDIENCE = 'rela';
 type Key = Awaited<ReturnType<typeof generateKeyPair>>['privateKey'];
 
-const INITIAL = 'a secret of the deployment, long enough';
+const INITIAL = 'a-secret-of-the-deployment-long-enough';
 
 let service: TestService;
 let provider: Server;
@@ -81,12 +83,13 @@ afterAll(async () => {
 
 describe('a key', () => {
   it('lets in as its tenant and scope, by either header', async () => {
-    for (const headers of [bearer(INITIAL.replaceAll(' ', '')), { 'x-api-key': 'nothing' }])
+    for (const headers of [bearer('nothing'), { 'x-api-key': 'nothing' }])
       expect((await ask(headers)).status).toBe(401);
-    expect(await ask({ 'x-api-key': INITIAL })).toMatchObject({
-      status: 200,
-      body: { name: 'default', scope: 'admin', limits: {} },
-    });
+    for (const headers of [bearer(INITIAL), { 'x-api-key': INITIAL }])
+      expect(await ask(headers)).toMatchObject({
+        status: 200,
+        body: { name: 'default', scope: 'admin', limits: {} },
+      });
   });
 
   it('that is missing or malformed is asked for, with how to get one', async () => {
@@ -143,6 +146,17 @@ describe('a token of the identity provider', () => {
   });
 });
 
+it('says that the provider does not answer where it gives no keys, and not that the token is wrong', async () => {
+  const keyless = createServer((_request, response) => response.writeHead(500).end());
+  await new Promise<void>((resolve) => keyless.listen(0, '127.0.0.1', resolve));
+  const address = keyless.address();
+  const OIDC_JWKS_URL = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/`;
+  const config = loadConfig({ OIDC_ISSUER: issuer, OIDC_AUDIENCE: AUDIENCE, OIDC_JWKS_URL });
+  const reader = new TokenReader(config.api.oidc!, service.database);
+  await expect(reader.identify(await token())).rejects.toMatchObject({ code: 'unavailable' });
+  keyless.close();
+});
+
 describe('requests a minute', () => {
   it('beyond the limit of the tenant are refused with when to come back', async () => {
     const { id } = await service.database.tenants.create('eager');
@@ -193,6 +207,14 @@ describe('a service for this machine alone', () => {
     expect(await local.client.keys.self()).toMatchObject({ name: 'default', scope: 'admin' });
     expect(await statusFor('localhost:8080')).toBe(200);
     expect(await statusFor('evil.example')).toBe(401);
+  });
+
+  it('needs one of a page of another site that posts to it, and of whom a proxy speaks for', async () => {
+    const status = async (headers: Record<string, string>) =>
+      (await fetch(`${local.url}/v1/tenant`, { headers })).status;
+    expect(await status({ 'sec-fetch-site': 'cross-site' })).toBe(401);
+    expect(await status({ 'sec-fetch-site': 'same-origin' })).toBe(200);
+    expect(await status({ 'x-forwarded-for': '203.0.113.7' })).toBe(401);
   });
 
   it('refuses a key that is wrong, although it needs none', async () => {

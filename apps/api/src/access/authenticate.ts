@@ -42,8 +42,14 @@ function credentialOf({ headers }: FastifyRequest): string | null {
   return typeof key === 'string' ? key : null;
 }
 
-/** A page of another site may reach this machine through the browser of its user, by a name that leads here; it cannot choose the Host. */
-function isFromHere({ hostname, ip }: FastifyRequest): boolean {
+/**
+ * A page of another site may reach this machine through the browser of its user, by a name that leads here, or by this machine's own: it chooses
+ * neither the Host nor what the browser says of where it comes from. A proxy on this machine speaks for others.
+ */
+function isFromHere({ hostname, ip, headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') return false;
+  if (headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined) return false;
   const address = ip.replace(/^::ffff:/, '');
   return isLoopback(address) && isLoopback(hostname.replace(/^\[|\]$/g, ''));
 }

@@ -19,6 +19,8 @@ let operations: Operation[];
 /** What the first tenant has: whatever names a thing of it. */
 let owned: string[];
 let before: string[];
+/** Of paths with two names, what belongs together. */
+let pairs: [string, string][];
 const keys: Record<'owner' | 'other' | 'submit' | 'read', string> = {
   owner: '',
   other: '',
@@ -159,6 +161,14 @@ beforeAll(async () => {
   const job = await client.jobs.create(smallJob(dataset.name, 'secret-job'));
   await workOff(own, job.id, Buffer.from('a secret model'));
   const waiting = await client.jobs.create(smallJob(dataset.name, 'secret-wait'));
+  const webhook = await client.webhooks.create({ url: 'https://example.org/hook' });
+  const delivery = await client.webhooks.ping(webhook.id);
+  const schedule = await client.schedules.create({
+    name: 'secret-nightly',
+    cron: '@daily',
+    job: smallJob(dataset.name),
+  });
+  pairs = [[webhook.id, delivery.id]];
   const [run] = job.runs;
   const { result } = await client.runs.get(run!.id);
   const ownKeys = await collect(client.keys.all());
@@ -166,6 +176,7 @@ beforeAll(async () => {
     ...['secret-shapes', 'secret-prior', 'secret-job', 'secret-wait'],
     ...[dataset.id, dataset.digest!, prior.id, prior.digest, prior.model, upload.digest],
     ...[job.id, waiting.id, run!.id, waiting.runs[0]!.id, result!.model!, result!.weights!],
+    ...[webhook.id, delivery.id, schedule.id, 'secret-nightly'],
     ...ownKeys.map(({ id }) => id),
   ];
   // So that a refusal is for what is another tenant's, and not for the rest of the body.
@@ -243,6 +254,38 @@ describe('every operation', () => {
   });
 });
 
+it('shows another tenant nothing of this one by two names that belong together', async () => {
+  const nested = operations.filter(({ path }) => path.split('{').length === 3);
+  expect(nested.length).toBeGreaterThan(0);
+  for (const operation of nested)
+    for (const [outer, inner] of pairs) {
+      const path = operation.path.replace(/\{\w+\}/, outer).replace(/\{\w+\}/, inner);
+      const body = bodyOf(operation, outer);
+      expect((await ask({ ...operation, path }, keys.other, body)).status, operation.id).toBe(404);
+      // The names are right: their own tenant finds them.
+      if (operation.method === 'GET')
+        expect((await ask({ ...operation, path }, keys.owner, null)).status).toBe(200);
+    }
+});
+
+it('gives nothing of another for a class that is called like its digest', async () => {
+  const foreign = owned.find((value) => value.startsWith('sha256:'))!;
+  const theirs = { ...service, client: service.as(keys.other) };
+  const { digest } = await addReadyDataset(theirs, 'named', { ...manifest, classes: [foreign, 'other'] });
+  const download = (one: string) =>
+    ask({ id: 'downloadArtifact', method: 'GET', path: `/v1/artifacts/${one}` }, keys.other, null);
+  expect((await download(digest!)).status).toBe(200);
+  expect((await download(foreign)).status).toBe(404);
+});
+
+it('tells a tenant that uploads what another has nothing of when that one did, nor as what', async () => {
+  const bytes = Buffer.from('the same bytes');
+  const first = await service.as(keys.owner).artifacts.upload(bytes, { mediaType: 'image/png' });
+  const second = await service.as(keys.other).artifacts.upload(bytes, { mediaType: 'image/webp' });
+  expect(second).toMatchObject({ digest: first.digest, mediaType: 'image/webp' });
+  expect(second.createdAt > first.createdAt).toBe(true);
+});
+
 it('reads no file of the service for a tenant that names its path', async () => {
   const own = service.as(keys.other);
   const path = service.folder;
@@ -259,7 +302,8 @@ it('gives the members of a data set to who may read its manifest, once it was re
   const client = service.as(keys.owner);
   const { store } = service;
   const shard = await store.write(Buffer.from('a shard'));
-  const text = JSON.stringify({ splits: { train: { shards: [{ digest: shard.digest }] } } });
+  const shards = [{ digest: shard.digest, count: 1, bytes: shard.bytes }];
+  const text = JSON.stringify({ ...manifest, splits: { train: { count: 1, shards }, test: null } });
   const list = await store.write(Buffer.from(text));
   const own = service.database.of((await client.keys.self()).id);
   const download = (key: string, digest: string) =>

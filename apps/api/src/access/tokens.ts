@@ -43,7 +43,8 @@ function reasonOf(error: unknown): string | null {
   if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWSSignatureVerificationFailed)
     return 'is not signed by a key that its issuer publishes';
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return null;
-  return error instanceof errors.JOSEError ? 'is not valid' : null;
+  // Without a code of its own: the keys could not be had.
+  return error instanceof errors.JOSEError && error.code !== errors.JOSEError.code ? 'is not valid' : null;
 }
 
 export class TokenReader {

@@ -9,7 +9,7 @@ export async function acceptJob(
   plan: JobPlan,
   tx: Transaction | undefined,
 ): Promise<Job> {
-  await quotas.assertStorage(limits);
+  await quotas.assertStorage(limits, 0, tx);
   if (limits.queuedJobs === undefined) return jobs.create(plan, tx);
   const accept = async (within: Transaction) => {
     await quotas.assertJobs(limits, within);

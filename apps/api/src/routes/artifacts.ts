@@ -1,6 +1,13 @@
 /** /v1/artifacts: files that were uploaded, and what stages keep, such as targets and features, known by their digest. */
 import type { Readable } from 'node:stream';
-import { Artifact, Digest, FILE_TYPES, ProblemError } from '@rela/contracts';
+import {
+  Artifact,
+  DatasetManifest,
+  Digest,
+  FILE_TYPES,
+  ProblemError,
+  TargetsManifest,
+} from '@rela/contracts';
 import type { ArtifactStore } from '@rela/storage';
 import { z } from 'zod';
 import { sendArtifact, shortName } from '../http/download.js';
@@ -8,7 +15,6 @@ import { IdempotencyHeaders, once } from '../http/idempotency.js';
 import { problems, Streamed } from '../http/responses.js';
 import type { Routes } from './route.js';
 
-const DIGESTS = /sha256:[0-9a-f]{64}/g;
 const BINARY = 'application/octet-stream';
 /** After a refusal the client may go on sending for this long, so that it gets to read the answer. */
 const LINGER = 5000;
@@ -45,8 +51,12 @@ function dropRest(source: Readable): void {
 
 /** The artifacts that a manifest of a data set or of targets names. */
 async function membersOf(store: Pick<ArtifactStore, 'read'>, list: string): Promise<string[]> {
-  const text = new TextDecoder().decode(await store.read(list));
-  return [...new Set(text.match(DIGESTS) ?? [])];
+  const value: unknown = JSON.parse(new TextDecoder().decode(await store.read(list)));
+  const targets = TargetsManifest.safeParse(value);
+  // By their places alone: a class may be called like the digest of something else.
+  if (targets.success) return targets.data.shards.map(({ digest }) => digest);
+  const { train, test } = DatasetManifest.parse(value).splits;
+  return [...train.shards, ...(test?.shards ?? [])].map(({ digest }) => digest);
 }
 
 export const artifactRoutes: Routes = async (app, { config, store }) => {
@@ -73,11 +83,14 @@ export const artifactRoutes: Routes = async (app, { config, store }) => {
       if (request.raw.headers['content-length'] === '0')
         throw new ProblemError('invalid-request', 'The body is missing: send the bytes of the file.');
       try {
-        if (Number(request.raw.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
         const expected = Number(request.raw.headers['content-length'] ?? 0);
-        await request.database.quotas.assertStorage(request.identity.limits, expected);
+        if (expected > limit) throw tooLarge(limit);
+        const { quotas } = request.database;
+        await quotas.assertStorage(request.identity.limits, expected);
         const mediaType = request.raw.headers['content-type'] ?? BINARY;
         const { digest, bytes } = await store.write(atMost(limit, source));
+        // Of a body in chunks nobody said how long it is.
+        if (expected === 0) await quotas.assertStorage(request.identity.limits, bytes);
         return await once(request, reply, { digest, mediaType }, async () => {
           const body = await request.database.artifacts.record({ digest, bytes, mediaType });
           return async () => ({ status: 201, location: `/v1/artifacts/${digest}`, body });

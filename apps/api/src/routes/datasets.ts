@@ -26,7 +26,7 @@ export const datasetRoutes: Routes = async (app, { config }) => {
       once(request, reply, request.body, async () => async (tx) => {
         const { tenantId, limits } = request.identity;
         assertPaths(pathsOfDataset(request.body.source), tenantId, config.dataFolders);
-        await request.database.quotas.assertStorage(limits);
+        await request.database.quotas.assertStorage(limits, 0, tx);
         const { dataset } = await request.database.datasets.create(request.body, tx);
         return { status: 202, location: `/v1/datasets/${dataset.id}`, body: dataset };
       }),

@@ -9,6 +9,7 @@ import {
   PageQuery,
   pageOf,
 } from '@rela/contracts';
+import type { Transaction } from '@rela/database';
 import { planRequest, readJob } from '@rela/stages';
 import { z } from 'zod';
 import { IdempotencyHeaders, once } from '../http/idempotency.js';
@@ -154,7 +155,12 @@ export const jobRoutes: Routes = async (app, context) => {
     },
     handler: (request, reply) =>
       once(request, reply, request.body, async () => async (tx) => {
-        const body = await request.database.jobs.retry(request.params.id, request.body, tx);
+        const { jobs, quotas, transaction } = request.database;
+        const retry = async (within: Transaction) => {
+          await quotas.assertJobs(request.identity.limits, within);
+          return jobs.retry(request.params.id, request.body, within);
+        };
+        const body = await (tx ? retry(tx) : transaction(retry));
         return { status: 202, location: `/v1/jobs/${body.id}`, body };
       }),
   });

@@ -32,6 +32,7 @@ export const priorRoutes: Routes = async (app, context) => {
             request.identity.tenantId,
             context.config.dataFolders,
           );
+        await request.database.quotas.assertStorage(request.identity.limits);
         const prior = await registerPrior({ ...context, database: request.database }, request.body);
         return async () => ({ status: 201, location: `/v1/priors/${prior.id}`, body: prior });
       }),

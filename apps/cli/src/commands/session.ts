@@ -33,9 +33,10 @@ export const homeOf = (options: GlobalOptions): string => configOf(options).home
 export async function openSession(command: Command): Promise<Session> {
   const options = command.optsWithGlobals<GlobalOptions>();
   const config = configOf(options);
-  const baseUrl = options.url ?? (await findUrl(config.home)) ?? DEFAULT_URL;
+  const running = options.url === undefined ? await findUrl(config.home) : null;
+  const baseUrl = options.url ?? running ?? DEFAULT_URL;
   // The key of a home is for the service on it: another one is not told it.
-  const apiKey = config.apiKey ?? (options.url === undefined ? await readKey(config.home) : null);
+  const apiKey = config.apiKey ?? (running === null ? null : await readKey(config.home));
   return {
     client: new RelaClient({ baseUrl, attempts: ATTEMPTS, ...(apiKey === null ? {} : { apiKey }) }),
     output: createOutput(options.json === true),

@@ -7,9 +7,24 @@ import type { Outages } from '../outages.js';
 import { rest } from '../rounds.js';
 import { nextStep } from './due.js';
 
+type Planner = Pick<typeof import('@rela/stages'), 'planScheduledJob'> &
+  Pick<PlanDependencies, 'readManifest'>;
+
+/** @returns what gives the same planner each time: the manifests that it has read are those of the next firings, too */
+export function lazyPlanner(store: PlanDependencies['store']): () => Promise<Planner> {
+  const load = async () => {
+    const { createManifests, planScheduledJob } = await import('@rela/stages');
+    return { planScheduledJob, readManifest: createManifests(store) };
+  };
+  let planning: Promise<Planner> | null = null;
+  return () => (planning ??= load());
+}
+
 export interface Firing {
   database: Pick<Database, 'of' | 'schedules'>;
   store: PlanDependencies['store'];
+  /** What plans jobs, loaded with the first one: half as much memory again, which an orchestrator without schedules has no use for. */
+  planner: () => Promise<Planner>;
   outages: Outages;
   log: Pick<Logger, 'info' | 'warn' | 'error'>;
   signal: AbortSignal;
@@ -18,19 +33,15 @@ export interface Firing {
 /** A time that came this long ago and was not seen to: the queue lost its message, or nobody was there to take it. */
 const OVERDUE_SECONDS = 10;
 const AT_ONCE = 100;
-/** The clock that sent a message may be ahead of this one by as much. */
+/** The clock that sent a message may be ahead of the database's by as much. */
 const EARLY_MS = 5000;
 
 /** The job of the schedule as a plan, or why there can be none. @throws what says that a part is away: then the time is seen to later */
 async function prepare(parts: Firing, schedule: DueSchedule): Promise<Settled> {
-  const { database, store, outages, log } = parts;
+  const { database, store, planner, outages, log } = parts;
   try {
-    // With the first job that is made: half as much memory again, which an orchestrator without schedules has no use for.
-    const { createManifests, planScheduledJob } = await import('@rela/stages');
-    const dependencies = {
-      ...{ database: database.of(schedule.tenantId), store },
-      readManifest: createManifests(store),
-    };
+    const { planScheduledJob, readManifest } = await planner();
+    const dependencies = { database: database.of(schedule.tenantId), store, readManifest };
     return { plan: await outages.ask('storage', () => planScheduledJob(dependencies, schedule)) };
   } catch (error) {
     if (outages.explains(error)) throw error;
@@ -47,9 +58,11 @@ export async function fireDue(parts: Firing, scheduleId: string): Promise<void> 
   while (!signal.aborted) {
     const schedule = await outages.ask('database', () => database.schedules.due(scheduleId));
     if (!schedule) return;
-    const early = schedule.nextDueAt.getTime() - Date.now();
-    if (early > 0 && early < EARLY_MS) await rest(early, signal);
-    const step = nextStep(schedule, new Date());
+    // By the clock of the database: one that is wrong here makes no job before its time.
+    const early = schedule.nextDueAt.getTime() - schedule.now.getTime();
+    const waits = early > 0 && early < EARLY_MS;
+    if (waits) await rest(early, signal);
+    const step = nextStep(schedule, waits ? schedule.nextDueAt : schedule.now);
     if (!step) return;
     const settled: Settled = step.makesJob ? await prepare(parts, schedule) : { outcome: 'missed' };
     const firing = await outages.ask('database', () => database.schedules.settle(schedule, step, settled));

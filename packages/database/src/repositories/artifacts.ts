@@ -11,6 +11,13 @@ function toArtifact(row: ArtifactRow): Artifact {
   return { ...row, bytes: Number(row.bytes), createdAt: row.createdAt.toISOString() };
 }
 
+/** As a tenant sees it: when it came to it, and as what, is not when and as what another did. */
+function asHeld(artifact: Artifact, access: { mediaType: string | null; createdAt: Date } | null): Artifact {
+  if (!access) return artifact;
+  const { mediaType, createdAt } = access;
+  return { ...artifact, mediaType: mediaType ?? artifact.mediaType, createdAt: createdAt.toISOString() };
+}
+
 interface NewArtifact {
   digest: string;
   bytes: number;
@@ -43,6 +50,7 @@ interface GrantRow {
   digest: string;
   bytes: number;
   isList: boolean;
+  mediaType?: string;
 }
 
 const rowOf = ({ digest, bytes = 0, isList = false }: Grant) => ({ digest, bytes, isList });
@@ -51,16 +59,19 @@ async function insertGrants(tx: Statements, rows: GrantRow[]): Promise<void> {
   if (rows.length === 0) return;
   // In order, so that two transactions that grant the same do not wait for each other crosswise.
   await tx.$queryRaw`
-    INSERT INTO artifact_access AS held (tenant_id, digest, bytes, is_unread_list)
+    INSERT INTO artifact_access AS held (tenant_id, digest, bytes, is_unread_list, media_type)
     SELECT coalesce(granted."tenantId", job.tenant_id, dataset.tenant_id) AS owner, granted.digest,
-      max(granted.bytes), bool_or(granted."isList")
+      max(granted.bytes), bool_or(granted."isList"), min(granted."mediaType")
     FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS granted
-      ("tenantId" text, "jobId" text, "datasetId" text, digest text, bytes bigint, "isList" boolean)
+      ("tenantId" text, "jobId" text, "datasetId" text, digest text, bytes bigint, "isList" boolean,
+      "mediaType" text)
     LEFT JOIN job ON job.id = granted."jobId" LEFT JOIN dataset ON dataset.id = granted."datasetId"
     GROUP BY owner, granted.digest ORDER BY owner, granted.digest
     ON CONFLICT (tenant_id, digest) DO UPDATE
-      SET bytes = greatest(held.bytes, excluded.bytes), is_unread_list = held.is_unread_list OR excluded.is_unread_list
-      WHERE held.bytes < excluded.bytes OR (excluded.is_unread_list AND NOT held.is_unread_list)`;
+      SET bytes = greatest(held.bytes, excluded.bytes), is_unread_list = held.is_unread_list OR excluded.is_unread_list,
+        media_type = coalesce(held.media_type, excluded.media_type)
+      WHERE held.bytes < excluded.bytes OR (excluded.is_unread_list AND NOT held.is_unread_list)
+        OR (held.media_type IS NULL AND excluded.media_type IS NOT NULL)`;
 }
 
 /** To the tenants of stages. */
@@ -77,22 +88,25 @@ export async function grantToOwners(
 }
 
 export function createArtifacts({ prisma, transaction }: Connection, tenant: TenantScope) {
-  const held = (digest: string) =>
-    prisma.artifactAccess.findUnique({ where: { tenantId_digest: { tenantId: ownerOf(tenant), digest } } });
+  const held = (digest: string, within: Pick<Transaction, 'artifactAccess'> = prisma) =>
+    within.artifactAccess.findUnique({ where: { tenantId_digest: { tenantId: ownerOf(tenant), digest } } });
 
   return {
     /** An upload: whoever has the bytes may read them. */
     record: (artifact: NewArtifact): Promise<Artifact> =>
       transaction(async (tx) => {
-        await insertGrants(tx, [{ ...rowOf(artifact), tenantId: ownerOf(tenant) }]);
-        return recordArtifact(tx, artifact);
+        const { digest, mediaType } = artifact;
+        await insertGrants(tx, [{ ...rowOf(artifact), mediaType, tenantId: ownerOf(tenant) }]);
+        const row = await recordArtifact(tx, artifact);
+        return asHeld(row, await held(digest, tx));
       }),
 
     /** One with a record: an upload, weights, features. Null where the tenant may not read it, as where there is none. */
     async get(digest: string): Promise<Artifact | null> {
-      if (tenant !== null && !(await held(digest))) return null;
+      const access = await held(digest);
+      if (tenant !== null && !access) return null;
       const row = await prisma.artifact.findUnique({ where: { digest } });
-      return row && toArtifact(row);
+      return row && asHeld(toArtifact(row), access);
     },
 
     /** Whether the tenant may read it, and whether it is a list whose members were not granted yet. */

@@ -1,9 +1,9 @@
 /** What a tenant uses, and whether there is room for more. What is checked when something comes; what runs is limited where messages are sent: outbox.ts. */
-import { ProblemError, type TenantLimits, type TenantUsage } from '@rela/contracts';
+import { hasEnded, JobStatus, ProblemError, type TenantLimits, type TenantUsage } from '@rela/contracts';
 import type { Connection, Statements } from '../connection.js';
 import { ownerOf, type TenantScope } from './scope.js';
 
-const OPEN = ['waiting', 'queued', 'running', 'paused'];
+const OPEN = JobStatus.options.filter((status) => !hasEnded(status));
 
 const exceeded = (what: string, limit: number, advice: string) =>
   new ProblemError('quota-exceeded', `Your tenant ${what}; its limit is ${limit}. ${advice}`);
@@ -13,7 +13,8 @@ export function createQuotas({ direct }: Connection, tenant: TenantScope) {
 
   async function storageBytes(within: Statements): Promise<number> {
     const [row] = await within.$queryRaw<{ bytes: number }[]>`
-      SELECT coalesce(sum(bytes), 0)::float8 AS bytes FROM artifact_access WHERE tenant_id = ${tenantId}`;
+      SELECT coalesce(sum(bytes), 0)::float8 AS bytes FROM artifact_access
+      WHERE tenant_id = ${tenantId} AND bytes > 0`;
     return row?.bytes ?? 0;
   }
 
@@ -36,10 +37,18 @@ export function createQuotas({ direct }: Connection, tenant: TenantScope) {
         );
     },
 
-    /** @param bytes what is about to be added, as far as that is known @throws ProblemError `quota-exceeded` */
-    async assertStorage({ storageBytes: limit }: TenantLimits, bytes = 0): Promise<void> {
+    /**
+     * @param bytes what is about to be added, as far as that is known
+     * @param within a transaction that is under way: one that waited for another connection might wait for itself
+     * @throws ProblemError `quota-exceeded`
+     */
+    async assertStorage(
+      { storageBytes: limit }: TenantLimits,
+      bytes = 0,
+      within: Statements = direct,
+    ): Promise<void> {
       if (limit === undefined) return;
-      const used = await storageBytes(direct);
+      const used = await storageBytes(within);
       if (used + bytes > limit || used >= limit)
         throw exceeded(
           `has ${used} bytes of data sets, uploads, models and features`,

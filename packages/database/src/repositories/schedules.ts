@@ -37,6 +37,8 @@ import type { JobOrigin } from './jobs.js';
 import { fromJson, toJson } from './json.js';
 import type { Listener, ListenHandle } from './listener.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
+import type { createQuotas } from './quotas.js';
+import { ownedBy, ownedSql, type TenantScope } from './scope.js';
 
 /** The sides of jobs that schedules need. */
 interface Jobs {
@@ -48,7 +50,7 @@ interface ScheduleNeeds {
   listener: Listener;
   /** Of a tenant. */
   jobsOf(tenantId: string): Jobs;
-  quotasOf(tenantId: string): { assertJobs(limits: TenantLimits, tx: Transaction): Promise<void> };
+  quotasOf(tenantId: string): Pick<ReturnType<typeof createQuotas>, 'assertJobs' | 'assertStorage'>;
   /** Of tenants that have none of their own. */
   limits: TenantLimits;
 }
@@ -125,10 +127,10 @@ const unknown = (id: string) =>
 /** @param tenant whose schedules; null: of all */
 export function createSchedules(
   { prisma, transaction }: Connection,
-  tenant: string | null,
+  tenant: TenantScope,
   { listener, jobsOf, quotasOf, limits }: ScheduleNeeds,
 ) {
-  const own = tenant === null ? {} : { tenantId: tenant };
+  const own = ownedBy(tenant);
 
   async function show(row: ScheduleRow, within: Transaction): Promise<Schedule> {
     const last = await newestFirings(within, [row.id], SHOWN_FIRINGS);
@@ -182,19 +184,23 @@ export function createSchedules(
           `Job ${before[0]} of the schedule "${name}" has not ended, and "concurrency: forbid" allows one at a time.`,
         ),
       };
+    const owner = await tx.tenant.findUniqueOrThrow({ where: { id: tenantId }, select: { limits: true } });
+    const own = { ...limits, ...fromJson<TenantLimits>(owner.limits) };
+    const quotas = quotasOf(tenantId);
+    try {
+      await quotas.assertStorage(own, 0, tx);
+      // Before any is cancelled for it: a job that cannot be made replaces none.
+      await quotas.assertJobs(own, tx, 1 - before.length);
+    } catch (error) {
+      if (error instanceof ProblemError) return { refusal: error };
+      throw error;
+    }
     const jobs = jobsOf(tenantId);
     for (const id of before)
       await jobs.cancel(id, tx).catch((error: unknown) => {
         // It has ended meanwhile.
         if (!(error instanceof ProblemError) || error.code !== 'conflict') throw error;
       });
-    const owner = await tx.tenant.findUniqueOrThrow({ where: { id: tenantId }, select: { limits: true } });
-    try {
-      await quotasOf(tenantId).assertJobs({ ...limits, ...fromJson<TenantLimits>(owner.limits) }, tx);
-    } catch (error) {
-      if (error instanceof ProblemError) return { refusal: error };
-      throw error;
-    }
     const { id: jobId } = await jobs.create(plan, tx, { scheduleId, dueAt });
     return { jobId };
   }
@@ -298,17 +304,19 @@ export function createSchedules(
 
     /** Ids of those whose time was so long ago, the longest first. */
     async overdue({ seconds, limit }: { seconds: number; limit: number }): Promise<string[]> {
-      const rows = await prisma.schedule.findMany({
-        where: { ...own, nextDueAt: { lt: new Date(Date.now() - 1000 * seconds) } },
-        ...{ orderBy: { nextDueAt: 'asc' }, take: limit, select: { id: true } },
-      });
+      const rows = await prisma.$queryRaw<{ id: string }[]>`
+        SELECT id FROM schedule WHERE ${ownedSql(tenant, 'schedule')}
+          AND next_due_at < statement_timestamp() - make_interval(secs => ${seconds}::float8)
+        ORDER BY next_due_at LIMIT ${limit}`;
       return rows.map(({ id }) => id);
     },
 
-    /** A schedule to plan a firing of; null where it is gone or paused. */
-    async due(id: string): Promise<DueSchedule | null> {
+    /** A schedule to plan a firing of, and the time by the database's clock; null where it is gone or paused. */
+    async due(id: string): Promise<(DueSchedule & { now: Date }) | null> {
       const row = await prisma.schedule.findFirst({ where: { id, ...own } });
-      return row?.nextDueAt ? toDue({ ...row, nextDueAt: row.nextDueAt }) : null;
+      if (!row?.nextDueAt) return null;
+      const [clock] = await prisma.$queryRaw<{ now: Date }[]>`SELECT clock_timestamp() AS now`;
+      return { ...toDue({ ...row, nextDueAt: row.nextDueAt }), now: clock!.now };
     },
 
     /**

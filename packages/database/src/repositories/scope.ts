@@ -9,7 +9,10 @@ export const ownedBy = (tenant: TenantScope): { tenantId?: string } =>
   tenant === null ? {} : { tenantId: tenant };
 
 /** The same for SQL, on the column `tenant_id` of `table`. */
-export const ownedSql = (tenant: TenantScope, table: 'dataset' | 'prior' | 'job' | 'api_key'): Prisma.Sql =>
+export const ownedSql = (
+  tenant: TenantScope,
+  table: 'dataset' | 'prior' | 'job' | 'api_key' | 'schedule',
+): Prisma.Sql =>
   tenant === null ? Prisma.sql`true` : Prisma.sql`${Prisma.raw(table)}.tenant_id = ${tenant}`;
 
 /** The same for what belongs to a job. */

@@ -4,7 +4,7 @@ import type { Connection, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { moveDataset } from '../state/dataset-state.js';
 import { appendEventsOf, lockJobOf } from '../state/events.js';
-import { settleJob } from '../state/job-state.js';
+import { settleJobs } from '../state/job-state.js';
 import { failRuns, finishRun } from '../state/run-state.js';
 import { cancelAfterFailure, endCancelledStage } from '../state/stage-cancellation.js';
 import {
@@ -56,7 +56,7 @@ async function giveUp(
   );
   if (stage.jobId) {
     await queuePossibleOf(tx, stage.jobId);
-    await settleJob(tx, stage.jobId);
+    await settleJobs(tx, [stage.jobId]);
   }
 }
 
@@ -92,7 +92,7 @@ export function createStages(
 
   async function endCancelled(tx: Transaction, stage: StageRow): Promise<void> {
     await endCancelledStage(tx, { stageId: stage.id, fence: stage.fence });
-    if (stage.jobId) await settleJob(tx, stage.jobId);
+    if (stage.jobId) await settleJobs(tx, [stage.jobId]);
   }
 
   return {
@@ -140,7 +140,7 @@ export function createStages(
         await spreadResult(tx, stage, result, facts);
         await queueDependents(tx, [stage.id]);
         if (stage.runId) await finishRun(tx, stage.runId);
-        if (stage.jobId) await settleJob(tx, stage.jobId);
+        if (stage.jobId) await settleJobs(tx, [stage.jobId]);
         return true;
       });
       return kept ?? false;

@@ -20,6 +20,12 @@ export async function matchFiles(
   const matched: string[] = [];
   for (const pattern of typeof patterns === 'string' ? [patterns] : patterns) {
     const expanded = braceExpand(pattern, { braceExpandMax: MAX_FILES });
+    // What is judged by its place must not turn out to lie elsewhere.
+    if (expanded.some((path) => path !== pattern && path.split('/').includes('..')))
+      throw new ProblemError(
+        'invalid-data',
+        `${pattern} leads up by braces; write ".." out, or leave it out.`,
+      );
     for (const path of expanded) matched.push(...(await matchOne(files, path, endings)));
     if (matched.length > MAX_FILES)
       throw new ProblemError('invalid-data', `${pattern} leads to more than ${MAX_FILES} files.`);
