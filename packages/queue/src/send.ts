@@ -35,6 +35,8 @@ export interface StageQueue {
 
 /** Messages sent, or asked about, in one go. */
 const CHUNK = 500;
+/** Up to so many are added each by itself: on Postgres BullMQ makes two temporary tables for many at once, which takes as long as ten messages. */
+const FEW = 8;
 /** BullMQ keeps a log of events a queue, which nobody reads here. */
 export const EVENTS_KEPT = 100;
 
@@ -81,8 +83,15 @@ class BullStageQueue implements StageQueue {
   }
 
   async send(messages: readonly QueuedStage[]): Promise<void> {
-    for (const [kind, chunk] of chunksByKind(messages))
-      await reach(this.#url, () => this.#queue(kind).addBulk(chunk.map(toBullJob)));
+    for (const [kind, chunk] of chunksByKind(messages)) {
+      const queue = this.#queue(kind);
+      const jobs = chunk.map(toBullJob);
+      await reach(this.#url, () =>
+        jobs.length > FEW
+          ? queue.addBulk(jobs)
+          : Promise.all(jobs.map(({ name, data, opts }) => queue.add(name, data, opts))),
+      );
+    }
   }
 
   async missing<M extends QueuedStage>(messages: readonly M[]): Promise<M[]> {
