@@ -2,7 +2,7 @@
 export {
   assertPublicHost,
   hostOf,
-  isPublic,
+  type Lookup,
   lookupPublic,
   lookupPublicBy,
   PrivateAddressError,

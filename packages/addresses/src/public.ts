@@ -40,7 +40,7 @@ export function assertPublicHost(host: string): void {
 }
 
 type Callback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
-type Lookup = (host: string, options: LookupOptions, callback: Callback) => void;
+export type Lookup = (host: string, options: LookupOptions, callback: Callback) => void;
 
 /**
  * A `lookup` for connections that passes on public addresses only. The connection is made to one of those, so that a second answer changes

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { WebhookCreate, WebhookUpdate, webhookEventOf } from './webhook.js';
+import { WebhookCreate, WebhookUpdate } from './webhook.js';
 
 it('takes addresses of http and https without a user, and tells of the ends of jobs where nothing else is said', () => {
   expect(WebhookCreate.parse({ url: 'https://example.com/hook?x=1' })).toEqual({
@@ -20,10 +20,4 @@ it('changes what is given, and nothing else', () => {
   expect(WebhookUpdate.safeParse({ secret: 'whsec_mine' }).success).toBe(false);
   for (const events of [[], ['job.succeeded', 'job.succeeded'], ['job.exploded']])
     expect(WebhookUpdate.safeParse({ events }).success).toBe(false);
-});
-
-it('names an event by its thing and state, and those that webhooks are not told of by null', () => {
-  expect(webhookEventOf({ type: 'job', status: 'failed', error: '' })).toBe('job.failed');
-  expect(webhookEventOf({ type: 'job', status: 'queued', error: null })).toBeNull();
-  expect(webhookEventOf({ type: 'switch', runId: 'run_1', step: 1 })).toBeNull();
 });

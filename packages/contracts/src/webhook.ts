@@ -1,6 +1,6 @@
 /** Webhooks: addresses of users that are told of what happens to their jobs, signed as Standard Webhooks says, and what became of each telling. */
 import { z } from 'zod';
-import { JobEvent, type NewJobEvent } from './event.js';
+import { JobEvent } from './event.js';
 import { Timestamp } from './identifiers.js';
 import { Job, Labels } from './job.js';
 import { PageQuery } from './page.js';
@@ -17,12 +17,6 @@ export type WebhookEventType = z.infer<typeof WebhookEventType>;
 
 /** The ends of jobs. */
 export const DEFAULT_WEBHOOK_EVENTS: WebhookEventType[] = ['job.succeeded', 'job.failed', 'job.cancelled'];
-
-/** The type under which webhooks are told of an event; null where they are not. */
-export function webhookEventOf(event: NewJobEvent): WebhookEventType | null {
-  if (event.type !== 'job' && event.type !== 'run') return null;
-  return WebhookEventType.safeParse(`${event.type}.${event.status}`).data ?? null;
-}
 
 const address = z
   .url({ protocol: /^https?$/, error: 'has to be an address such as https://example.com/hook' })

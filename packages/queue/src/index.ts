@@ -9,7 +9,6 @@ export {
 export { QUEUES } from './names.js';
 export { openSchedulers, type Scheduler, type Schedulers } from './schedules.js';
 export {
-  LOWEST_PRIORITY,
   type OpenQueueOptions,
   openQueue,
   type QueuedStage,

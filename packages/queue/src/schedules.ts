@@ -58,9 +58,15 @@ class BullSchedulers implements Schedulers {
     const held = await this.#held();
     const keys = new Set(wanted.map(keyOf));
     const missing: Scheduler[] = [];
-    for (const scheduler of wanted) {
-      const next = held.get(keyOf(scheduler));
-      if (next === undefined || !(await this.#hasMessage(keyOf(scheduler), next))) missing.push(scheduler);
+    for (let start = 0; start < wanted.length; start += PAGE) {
+      const page = wanted.slice(start, start + PAGE);
+      const there = await Promise.all(
+        page.map(async (scheduler) => {
+          const next = held.get(keyOf(scheduler));
+          return next !== undefined && (await this.#hasMessage(keyOf(scheduler), next));
+        }),
+      );
+      missing.push(...page.filter((_, place) => !there[place]));
     }
     const foreign = [...held.keys()].filter((key) => !keys.has(key));
     for (const key of foreign) await reach(this.#url, () => this.#queue.removeJobScheduler(key));

@@ -11,12 +11,12 @@ export interface QueuedStage extends StageMessage {
   kind: StageKind;
   /** Milliseconds before it may be taken. */
   delayMs?: number;
-  /** Smaller is sooner, from 0 (the default) to {@link LOWEST_PRIORITY}; equal ones in the order of sending. */
+  /** Smaller is sooner, from 0 (the default) to 2^21 − 1; equal ones in the order of sending. */
   priority?: number;
 }
 
 /** BullMQ's own limit. */
-export const LOWEST_PRIORITY = 2 ** 21 - 1;
+const LOWEST_PRIORITY = 2 ** 21 - 1;
 
 export interface StageQueue {
   /**

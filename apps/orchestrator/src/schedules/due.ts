@@ -19,7 +19,7 @@ export interface Step {
 }
 
 /** A time that came no longer ago is not missed: the queue or the work before it was slow. */
-export const PUNCTUAL_MS = 60_000;
+const PUNCTUAL_MS = 60_000;
 export const MOST_COUNTED = 1000;
 
 interface Due {

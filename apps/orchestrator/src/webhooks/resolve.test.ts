@@ -1,9 +1,9 @@
 /** Against name servers of this process: one that answers, one that knows nothing, one that is silent. */
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
-import { lookupPublicBy } from '@rela/addresses';
+import { type Lookup, lookupPublicBy } from '@rela/addresses';
 import { afterEach, expect, it } from 'vitest';
-import { createLookup, type Lookup } from './resolve.js';
+import { createLookup } from './resolve.js';
 
 const closers: (() => void)[] = [];
 afterEach(() => {

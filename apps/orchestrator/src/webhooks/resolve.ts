@@ -2,11 +2,9 @@
  * Names of receivers, asked of the DNS by sockets of this process first. The system's way (getaddrinfo) has four threads for a whole
  * process: names whose servers never answer would hold them, and with them every other receiver.
  */
-import { type LookupAddress, type LookupOptions, lookup as lookupBySystem } from 'node:dns';
+import { lookup as lookupBySystem } from 'node:dns';
 import { Resolver } from 'node:dns/promises';
-
-type Callback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
-export type Lookup = (host: string, options: LookupOptions, callback: Callback) => void;
+import type { Lookup } from '@rela/addresses';
 
 const TIMEOUT_MS = 2000;
 const TRIES = 2;

@@ -208,8 +208,11 @@ it('removes a webhook with its log while jobs go on, and refuses one too many', 
 it('wakes those who send when there is something to send', async () => {
   const { database } = scratch;
   const { id } = await add();
-  const woken = new Promise<void>((resolve) => void database.deliveries.listen(resolve));
-  // A listener that is not there yet misses the first.
+  let wake: () => void = () => undefined;
+  const woken = new Promise<void>((resolve) => {
+    wake = resolve;
+  });
+  await database.deliveries.listen(() => wake());
   const job = await addJob();
   const claim = await claimOf(database, await stageOf(database, job, 'embed-0'));
   await database.stages.succeed(claim, resultOf('embed'));
