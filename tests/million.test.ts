@@ -27,6 +27,10 @@ const MOST_ROWS = 3000;
 /** Searches read up to 1,000 of each condition before they settle for a way, and then fifty of one for each job of the page. */
 const MOST_OF_SEARCHES = 10_000;
 
+/** What a list names, such as a run, may be looked up before it turns out to be another's. */
+const MOST_OF_NOTHING = 50;
+const LISTED = ['datasets', 'deadLetters', 'jobs', 'priors', 'targets'];
+
 /** Methods that look for nothing, or for what they have to read whole; everything else has to be among the queries. */
 const OTHERS: Record<string, string> = {
   ...Object.fromEntries(
@@ -156,6 +160,23 @@ it('reads by an index, and a bounded number of rows, whatever is asked', async (
       if (read.length > 0)
         faults.push(`${query.name} ${JSON.stringify(given)} reads all of ${read.join(', ')}`);
       if (rows > most) faults.push(`${query.name} ${JSON.stringify(given)} reads ${rows} rows`);
+    }
+  expect(faults).toEqual([]);
+});
+
+it('reads nothing of what others have, for a tenant that has nothing', async () => {
+  const { id } = await database.tenants.create('newcomer');
+  const own = database.of(id);
+  // Events are those of a job that was looked up before.
+  const lists = queries.filter(
+    ({ repository, method }) => method === 'list' && repository in own && repository !== 'events',
+  );
+  expect([...new Set(lists.map(({ repository }) => repository))].sort()).toEqual(LISTED);
+  const faults: string[] = [];
+  for (const query of lists)
+    for (const given of query.calls) {
+      const { rows } = await readsOf(client, () => ask(database, query, given, id));
+      if (rows > MOST_OF_NOTHING) faults.push(`${query.name} ${JSON.stringify(given)} reads ${rows} rows`);
     }
   expect(faults).toEqual([]);
 });

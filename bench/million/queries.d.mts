@@ -11,4 +11,9 @@ export interface Query {
 
 export function drawSample(url: string, options: { count: number; seed?: number }): Promise<object>;
 export function queriesOf(sample: object): Query[];
-export function ask(database: Database, query: Query, given: unknown[]): Promise<number | null>;
+export function ask(
+  database: Database,
+  query: Query,
+  given: unknown[],
+  tenant?: string,
+): Promise<number | null>;

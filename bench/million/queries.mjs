@@ -208,9 +208,9 @@ export function queriesOf(sample) {
 }
 
 /** Calls it, and says how many things came back. */
-export async function ask(database, { repository, method }, given) {
+export async function ask(database, { repository, method }, given, tenant = DEFAULT_TENANT.id) {
   // As a tenant asks, where a tenant may.
-  const own = database.of(DEFAULT_TENANT.id)[repository] ?? {};
+  const own = database.of(tenant)[repository] ?? {};
   const from = method in own ? own : database[repository];
   const answer = await from[method](...given).catch((error) => {
     // What is asked of a collection that has ended is answered all the same.

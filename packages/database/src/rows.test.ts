@@ -74,7 +74,7 @@ it('knows every table that there is, but for those that are made anew', async ()
     scratch.postgres.url,
     `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'`,
   );
-  const known = [...TABLES, 'artifact_reference', 'job_label', '_prisma_migrations'];
+  const known = [...TABLES, 'artifact_reference', 'job_label', 'tenant_storage', '_prisma_migrations'];
   expect(tables.map(({ name }) => name).sort()).toEqual(known.sort());
 });
 

@@ -7,7 +7,7 @@ import pg from 'pg';
 import { MigrationError } from './errors.js';
 import { migrate, readMigrations } from './migrate.js';
 
-/** In an order in which every row finds those that it refers to. `artifact_reference` is made anew by every sweep, `job_label` by a trigger. */
+/** In an order in which every row finds those that it refers to. `artifact_reference` is made anew by every sweep, `job_label` and `tenant_storage` by triggers. */
 export const TABLES = [
   ...[
     'tenant',

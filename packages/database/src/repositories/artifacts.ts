@@ -42,11 +42,8 @@ export async function recordArtifact(
   return toArtifact(await artifact.upsert({ where: { digest }, create: created, update: {} }));
 }
 
-/** Rows of grants, each with its tenant or with the job or data set whose tenant it is. */
 interface GrantRow {
-  tenantId?: string;
-  jobId?: string | null;
-  datasetId?: string | null;
+  tenantId: string;
   digest: string;
   bytes: number;
   isList: boolean;
@@ -60,13 +57,10 @@ async function insertGrants(tx: Statements, rows: GrantRow[]): Promise<void> {
   // In order, so that two transactions that grant the same do not wait for each other crosswise.
   await tx.$queryRaw`
     INSERT INTO artifact_access AS held (tenant_id, digest, bytes, is_unread_list, media_type)
-    SELECT coalesce(granted."tenantId", job.tenant_id, dataset.tenant_id) AS owner, granted.digest,
-      max(granted.bytes), bool_or(granted."isList"), min(granted."mediaType")
+    SELECT "tenantId", digest, max(bytes), bool_or("isList"), min("mediaType")
     FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS granted
-      ("tenantId" text, "jobId" text, "datasetId" text, digest text, bytes bigint, "isList" boolean,
-      "mediaType" text)
-    LEFT JOIN job ON job.id = granted."jobId" LEFT JOIN dataset ON dataset.id = granted."datasetId"
-    GROUP BY owner, granted.digest ORDER BY owner, granted.digest
+      ("tenantId" text, digest text, bytes bigint, "isList" boolean, "mediaType" text)
+    GROUP BY "tenantId", digest ORDER BY "tenantId", digest
     ON CONFLICT (tenant_id, digest) DO UPDATE
       SET bytes = greatest(held.bytes, excluded.bytes), is_unread_list = held.is_unread_list OR excluded.is_unread_list,
         media_type = coalesce(held.media_type, excluded.media_type)
@@ -77,13 +71,11 @@ async function insertGrants(tx: Statements, rows: GrantRow[]): Promise<void> {
 /** To the tenants of stages. */
 export async function grantToOwners(
   tx: Statements,
-  stages: { jobId: string | null; datasetId: string | null; grants: Grant[] }[],
+  stages: { tenantId: string; grants: Grant[] }[],
 ): Promise<void> {
   await insertGrants(
     tx,
-    stages.flatMap(({ jobId, datasetId, grants }) =>
-      grants.map((grant) => ({ ...rowOf(grant), jobId, datasetId })),
-    ),
+    stages.flatMap(({ tenantId, grants }) => grants.map((grant) => ({ ...rowOf(grant), tenantId }))),
   );
 }
 

@@ -13,8 +13,7 @@ const SHOWN = {
 } as const;
 
 export function createDeadLetters({ prisma }: Connection, tenant: TenantScope) {
-  const own =
-    tenant === null ? {} : { OR: [{ job: { tenantId: tenant } }, { dataset: { tenantId: tenant } }] };
+  const own = tenant === null ? {} : { tenantId: tenant };
 
   return {
     async list(page: PageRequest): Promise<Page<DeadLetter>> {

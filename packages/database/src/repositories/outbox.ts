@@ -71,9 +71,7 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener,
       ), sent AS (
         SELECT kind, tenant_id, priority, count(*)::int AS count FROM outbox WHERE sent_at IS NOT NULL GROUP BY 1, 2, 3
       ), running AS (
-        SELECT stage.kind, coalesce(job.tenant_id, dataset.tenant_id) AS tenant_id, count(*)::int AS count
-        FROM stage LEFT JOIN job ON job.id = stage.job_id LEFT JOIN dataset ON dataset.id = stage.dataset_id
-        WHERE stage.status = 'running' GROUP BY 1, 2
+        SELECT kind, tenant_id, count(*)::int AS count FROM stage WHERE status = 'running' GROUP BY 1, 2
       ), used AS (
         SELECT tenant_id, sum(cpu_seconds) AS cpu, sum(gpu_seconds) AS gpu FROM tenant_usage
         WHERE day = (clock_timestamp() AT TIME ZONE 'UTC')::date GROUP BY 1

@@ -13,8 +13,7 @@ export function createQuotas({ direct }: Connection, tenant: TenantScope) {
 
   async function storageBytes(within: Statements): Promise<number> {
     const [row] = await within.$queryRaw<{ bytes: number }[]>`
-      SELECT coalesce(sum(bytes), 0)::float8 AS bytes FROM artifact_access
-      WHERE tenant_id = ${tenantId} AND bytes > 0`;
+      SELECT coalesce(sum(bytes), 0)::float8 AS bytes FROM tenant_storage WHERE tenant_id = ${tenantId}`;
     return row?.bytes ?? 0;
   }
 
@@ -61,8 +60,8 @@ export function createQuotas({ direct }: Connection, tenant: TenantScope) {
       const [row] = await direct.$queryRaw<Omit<TenantUsage, 'storageBytes'>[]>`
         SELECT
           (SELECT count(*)::int FROM job WHERE tenant_id = ${tenantId} AND status = ANY(${OPEN})) AS "queuedJobs",
-          (SELECT count(*)::int FROM stage JOIN job ON job.id = stage.job_id
-            WHERE stage.status = 'running' AND stage.kind = 'train' AND job.tenant_id = ${tenantId}) AS "runningRuns",
+          (SELECT count(*)::int FROM stage
+            WHERE status = 'running' AND kind = 'train' AND tenant_id = ${tenantId}) AS "runningRuns",
           coalesce(sum(cpu_seconds), 0) AS "cpuSecondsToday", coalesce(sum(gpu_seconds), 0) AS "gpuSecondsToday"
         FROM tenant_usage
         WHERE tenant_id = ${tenantId} AND day = (clock_timestamp() AT TIME ZONE 'UTC')::date`;

@@ -109,11 +109,11 @@ export async function spreadResult(
 /** Lets the tenants of stages read what they were given. */
 export async function grantResults(
   tx: Statements,
-  given: { stage: Pick<StageRow, 'jobId' | 'datasetId'>; result: StageResult }[],
+  given: { stage: Pick<StageRow, 'tenantId'>; result: StageResult }[],
 ): Promise<void> {
   await grantToOwners(
     tx,
-    given.map(({ stage, result }) => ({ ...stage, grants: grantsOf(result) })),
+    given.map(({ stage: { tenantId }, result }) => ({ tenantId, grants: grantsOf(result) })),
   );
 }
 

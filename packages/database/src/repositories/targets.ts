@@ -45,11 +45,7 @@ export function createTargets({ prisma }: Connection, tenant: TenantScope) {
       const found = await prisma.$queryRaw<{ id: string }[]>`
         SELECT id FROM stage WHERE kind = 'reduce'
           ${cursor === undefined ? Prisma.empty : Prisma.sql`AND id < ${cursor}`}
-          ${
-            tenant === null
-              ? Prisma.empty
-              : Prisma.sql`AND EXISTS (SELECT 1 FROM job WHERE job.id = stage.job_id AND job.tenant_id = ${tenant})`
-          }
+          ${tenant === null ? Prisma.empty : Prisma.sql`AND tenant_id = ${tenant}`}
           ${job === undefined ? Prisma.empty : Prisma.sql`AND job_id = ${job}`}
           ${digest === undefined ? Prisma.empty : Prisma.sql`AND result->>'targets' = ${digest}`}
           ${

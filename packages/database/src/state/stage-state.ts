@@ -21,6 +21,7 @@ import { appendEventsOf, type EventOfJob, OUTBOX_CHANNEL, wakeRelay } from './ev
 
 export interface StageRow {
   id: string;
+  tenantId: string;
   jobId: string | null;
   runId: string | null;
   datasetId: string | null;
@@ -51,7 +52,7 @@ export interface Attempt {
 }
 
 export const STAGE_COLUMNS = Prisma.sql`
-  stage.id, stage.job_id AS "jobId", stage.run_id AS "runId", stage.dataset_id AS "datasetId", stage.position,
+  stage.id, stage.tenant_id AS "tenantId", stage.job_id AS "jobId", stage.run_id AS "runId", stage.dataset_id AS "datasetId", stage.position,
   stage.kind, stage.status, stage.result_key AS "resultKey", stage.reused, stage.dispatch, stage.fence,
   stage.attempt, stage.failures, stage.cancel_requested AS "cancelRequested", stage.fresh, stage.error`;
 
@@ -100,18 +101,16 @@ export type NewStage = Pick<
 /** New stages wait; those that need nothing are queued next. */
 export async function insertStages(tx: Statements, stages: NewStage[]): Promise<void> {
   await tx.$queryRaw`
-    INSERT INTO stage (id, job_id, run_id, dataset_id, position, kind, status, result_key, input)
-    SELECT id, "jobId", "runId", "datasetId", position, kind, 'waiting', "resultKey", input
+    INSERT INTO stage (id, tenant_id, job_id, run_id, dataset_id, position, kind, status, result_key, input)
+    SELECT id, coalesce((SELECT tenant_id FROM job WHERE job.id = "jobId"), (SELECT tenant_id FROM dataset WHERE dataset.id = "datasetId")),
+      "jobId", "runId", "datasetId", position, kind, 'waiting', "resultKey", input
     FROM jsonb_to_recordset(${JSON.stringify(stages)}::jsonb)
       AS one (id text, "jobId" text, "runId" text, "datasetId" text, position int, kind text, "resultKey" text, input jsonb)`;
 }
 
-/** Whose a stage is, and how urgent, for its message. */
-const OWNER = Prisma.sql`coalesce(job.tenant_id, dataset.tenant_id), coalesce(job.priority, 0)`;
-const WITH_OWNER = (stage: 'queued' | 'moved') => {
-  const name = Prisma.raw(stage);
-  return Prisma.sql`LEFT JOIN job ON job.id = ${name}.job_id LEFT JOIN dataset ON dataset.id = ${name}.dataset_id`;
-};
+/** How urgent a stage is, for its message. */
+const priorityOf = (stage: 'queued' | 'moved'): Prisma.Sql =>
+  Prisma.sql`coalesce((SELECT priority FROM job WHERE job.id = ${Prisma.raw(stage)}.job_id), 0)`;
 
 /** Of a job of which nothing may start. */
 const ofHeldJob = Prisma.sql`EXISTS (SELECT 1 FROM job WHERE job.id = stage.job_id AND job.status IN ('paused', 'waiting'))`;
@@ -126,7 +125,7 @@ export async function queueRows(tx: Statements, ids: string[]): Promise<StageRow
       WHERE id = ANY(${ids}) AND ${STATUS} IN ('waiting', 'paused') AND NOT ${ofHeldJob} RETURNING *
     ), message AS (
       INSERT INTO outbox (stage_id, kind, dispatch, tenant_id, priority)
-      SELECT queued.id, queued.kind, queued.dispatch, ${OWNER} FROM queued ${WITH_OWNER('queued')} ORDER BY queued.position
+      SELECT id, kind, dispatch, tenant_id, ${priorityOf('queued')} FROM queued ORDER BY position
     )
     SELECT ${STAGE_COLUMNS}, pg_notify(${OUTBOX_CHANNEL}, '')::text AS woken FROM queued AS stage`;
 }
@@ -283,9 +282,7 @@ export async function succeedStages(tx: Statements, endings: Ending[]): Promise<
     ), kept AS (
       INSERT INTO stage_result (tenant_id, result_key, kind, result)
       SELECT DISTINCT ON (tenant_id, result_key) tenant_id, result_key, kind, result FROM (
-        SELECT coalesce(job.tenant_id, dataset.tenant_id) AS tenant_id, done.result_key, done.kind, done.result
-        FROM done LEFT JOIN job ON job.id = done.job_id LEFT JOIN dataset ON dataset.id = done.dataset_id
-        WHERE NOT done.reused
+        SELECT tenant_id, result_key, kind, result FROM done WHERE NOT reused
       ) AS fresh ORDER BY tenant_id, result_key
       ON CONFLICT (tenant_id, result_key) DO UPDATE SET kind = excluded.kind, result = excluded.result,
         created_at = clock_timestamp(), used_at = clock_timestamp()
@@ -333,9 +330,9 @@ export async function requeueStage(
         WHERE id = ${stageId} AND fence = ${fence} AND status = 'running' RETURNING *
       ), message AS (
         INSERT INTO outbox (stage_id, kind, dispatch, available_at, tenant_id, priority)
-        SELECT moved.id, moved.kind, moved.dispatch,
-          clock_timestamp() + make_interval(secs => ${delaySeconds}::float8), ${OWNER}
-        FROM moved ${WITH_OWNER('moved')} WHERE moved.status = 'queued'
+        SELECT id, kind, dispatch, clock_timestamp() + make_interval(secs => ${delaySeconds}::float8), tenant_id,
+          ${priorityOf('moved')}
+        FROM moved WHERE status = 'queued'
       )
       SELECT ${STAGE_COLUMNS} FROM moved AS stage`,
   );
