@@ -1,7 +1,8 @@
 /** The container files and the pages about settings agree with the code. There is no container engine in this test. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { loadConfig, Settings } from '@rela/config';
@@ -107,7 +108,7 @@ describe('the pages', () => {
     expect(await read('docs/configuration.md')).toBe(stdout);
   });
 
-  it.each([{ page: 'training' }, { page: 'claims' }, { page: 'database' }])(
+  it.each([{ page: 'training' }, { page: 'claims' }, { page: 'database' }, { page: 'service' }])(
     '$page has the figures of the bench: run `node docs/$page.mjs`',
     async ({ page }) => {
       const { stdout } = await run(process.execPath, [`docs/${page}.mjs`, '--print'], { cwd: root });
@@ -116,29 +117,10 @@ describe('the pages', () => {
   );
 
   it('link to pages and files that exist', async () => {
-    const pages = [
-      'README.md',
-      ...[
-        'getting-started',
-        'jobs',
-        'methods',
-        'training',
-        'claims',
-        'priors',
-        'datasets',
-        'engines',
-        'deployment',
-        'kubernetes',
-        'security',
-        'queue',
-        'webhooks',
-        'database',
-        'configuration',
-        'evaluation',
-      ].map((page) => `docs/${page}.md`),
-    ];
+    const written = (await readdir(`${root}/docs`)).filter((file) => file.endsWith('.md'));
+    const pages = ['README.md', 'bench/README.md', ...written.map((file) => `docs/${file}`)];
     for (const page of pages) {
-      const folder = page.includes('/') ? `${root}/docs` : root;
+      const folder = dirname(`${root}/${page}`);
       for (const [, link] of (await read(page)).matchAll(/\]\((?!https?:)([^)#]+)\)/g))
         expect(existsSync(`${folder}/${link}`), `${page}: ${link}`).toBe(true);
     }

@@ -31,6 +31,9 @@ const MOST_OF_SEARCHES = 10_000;
 const MOST_OF_NOTHING = 50;
 const LISTED = ['datasets', 'deadLetters', 'jobs', 'priors', 'targets'];
 
+/** Stages that become possible at once. */
+const LARGE = 20_000;
+
 /** Methods that look for nothing, or for what they have to read whole; everything else has to be among the queries. */
 const OTHERS: Record<string, string> = {
   ...Object.fromEntries(
@@ -179,4 +182,28 @@ it('reads nothing of what others have, for a tenant that has nothing', async () 
       if (rows > MOST_OF_NOTHING) faults.push(`${query.name} ${JSON.stringify(given)} reads ${rows} rows`);
     }
   expect(faults).toEqual([]);
+});
+
+it('sends of a large job what there is room for, while the statistics are still those from before it', async () => {
+  await client.query('VACUUM ANALYZE');
+  await client.query('BEGIN');
+  await client.query("SET LOCAL session_replication_role = 'replica'");
+  await client.query(
+    `INSERT INTO stage SELECT made.* FROM generate_series(1, $1) AS number, (SELECT to_jsonb(stage) AS row FROM stage LIMIT 1) AS one,
+       jsonb_populate_record(NULL::stage, one.row || jsonb_build_object('id', 'stg_f' || lpad(number::text, 31, '0'),
+         'kind', 'embed', 'status', 'queued', 'dispatch', 1, 'result', NULL, 'ended_at', NULL)) AS made`,
+    [LARGE],
+  );
+  await client.query(
+    `INSERT INTO outbox (stage_id, kind, dispatch, tenant_id, priority)
+     SELECT id, kind, 1, tenant_id, 0 FROM stage WHERE id LIKE 'stg_f%' AND status = 'queued' ORDER BY id`,
+  );
+  await client.query('COMMIT');
+  let taken = 0;
+  const { rows } = await readsOf(client, async () => {
+    taken = (await database.outbox.take(LARGE)).length;
+  });
+  expect(taken).toBeGreaterThan(100);
+  expect(taken).toBeLessThan(LARGE / 10);
+  expect(rows).toBeLessThan(LARGE);
 });

@@ -71,6 +71,8 @@ export function connect(url: string, options: ConnectionOptions): Connection {
     // A process that freezes inside a transaction must not hold a job's lock for ever.
     idle_in_transaction_session_timeout: 2 * TRANSACTION_MILLISECONDS,
     lock_timeout: TRANSACTION_MILLISECONDS,
+    // A sweep reads for minutes; what takes longer is a statement that nobody waits for any more, and would go on for as long as it likes.
+    statement_timeout: 20 * TRANSACTION_MILLISECONDS,
   });
   // A connection may break while it is idle or while it is lent out; either would end the process without a listener.
   pool.on('error', options.onError);
