@@ -9,13 +9,26 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 /** What each is to reach, and what it is hoped to. */
 const GOALS = {
   submit: { of: ({ ratio }) => ratio, must: 0.35, aim: 0.6, isMost: false },
-  dispatch: { of: ({ name, added }) => (name.startsWith('p50') ? added : null), must: 15, aim: 3, isMost: true },
+  dispatch: {
+    of: ({ name, added }) => (name.startsWith('p50') ? added : null),
+    must: 15,
+    aim: 3,
+    isMost: true,
+  },
   fanout: { of: ({ ratio }) => ratio, must: 0.15, aim: 0.5, isMost: false },
   'api-read': { of: ({ ratio }) => ratio, must: 0.12, aim: 0.3, isMost: false },
-  events: { of: ({ name, value }) => (name.endsWith('p99') ? value : null), must: 200, aim: 50, isMost: true },
+  events: {
+    of: ({ name, value }) => (name.endsWith('p99') ? value : null),
+    must: 200,
+    aim: 50,
+    isMost: true,
+  },
 };
 
-const digits = (value) => (value === null || value === undefined ? '' : value.toPrecision(3));
+const digits = (value) => {
+  if (value === null || value === undefined) return '';
+  return value >= 1000 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3);
+};
 const unitOf = ({ unit }) => unit.replace(/^requests\/s$/, '/s');
 
 function rowOf(bench, one) {

@@ -152,6 +152,9 @@ it('ends at the bound that comes first, cleanly and with a model, and says which
     return `${result.endedBy} ${result.steps}`;
   };
   expect(await steps({ images: 16 * 5 + 15, steps: 7 })).toBe('images 5');
+  const { count, shards } = manifest.splits.train;
+  const imageBytes = shards.reduce((sum, { bytes }) => sum + bytes, 0) / count;
+  expect(await steps({ bytes: Math.floor(16 * 3.5 * imageBytes) })).toBe('bytes 3');
   expect(await steps({ flops: 3.9 * one.flops })).toBe('flops 3');
   expect(await steps({ seconds: 1e-9 })).toBe('seconds 1');
   expect(await steps({ seconds: 1e9, flops: 1e30 })).toBe('epochs 12');

@@ -102,6 +102,13 @@ export const BudgetSpec = z
   .strictObject({
     steps: z.int().positive().optional().describe('steps of the optimizer'),
     images: z.int().positive().optional().describe('images trained on, every time one is shown counted'),
+    bytes: z
+      .int()
+      .positive()
+      .optional()
+      .describe(
+        'of the data set that are read for steps, every time an image is shown counted, each as the mean of the training images',
+      ),
     seconds: z
       .number()
       .positive()
@@ -110,7 +117,7 @@ export const BudgetSpec = z
     flops: z.number().positive().optional().describe('of forward and backward passes; never more than this'),
   })
   .refine((budget) => Object.values(budget).some((bound) => bound !== undefined), {
-    error: 'names no bound; give steps, images, seconds or flops, or leave it out',
+    error: 'names no bound; give steps, images, bytes, seconds or flops, or leave it out',
   })
   .meta({ id: 'BudgetSpec' });
 export type BudgetSpec = z.infer<typeof BudgetSpec>;
@@ -139,7 +146,7 @@ export const ValidationSpec = z
 export type ValidationSpec = z.infer<typeof ValidationSpec>;
 
 /** Which bound ended a training. */
-export const EndedBy = z.enum(['epochs', 'steps', 'images', 'seconds', 'flops', 'patience']);
+export const EndedBy = z.enum(['epochs', 'steps', 'images', 'bytes', 'seconds', 'flops', 'patience']);
 export type EndedBy = z.infer<typeof EndedBy>;
 
 /** One look at the held-out images. */

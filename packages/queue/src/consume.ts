@@ -27,9 +27,10 @@ export interface ConsumeOptions extends CommonOptions {
   concurrency: Partial<Record<StageKind, number>>;
   /**
    * Sees one message through. It may be called again with the same message, also while an earlier call in another
-   * process still runs: the claim in Postgres decides. `signal` is aborted when closing takes longer than its grace.
+   * process still runs: the claim in Postgres decides. `signal` is aborted when closing takes longer than its grace. `priority` is
+   * that which it was sent with: smaller is sooner.
    */
-  onMessage: (message: StageMessage, kind: StageKind, signal: AbortSignal) => Promise<void>;
+  onMessage: (message: StageMessage, kind: StageKind, signal: AbortSignal, priority: number) => Promise<void>;
 }
 
 export interface ConsumeDueOptions extends CommonOptions {
@@ -64,7 +65,7 @@ interface Channel {
   queue: string;
   concurrency: number;
   /** The work of a message; null where it is not one of ours. */
-  work: (data: unknown, signal: AbortSignal) => Promise<void> | null;
+  work: (data: unknown, signal: AbortSignal, priority: number) => Promise<void> | null;
 }
 
 class BullConsumer implements Consumer {
@@ -128,7 +129,7 @@ class BullConsumer implements Consumer {
 
   async #take(job: Job<unknown>, channel: Channel, token: string | undefined): Promise<void> {
     if (this.#closing) return putBack(job, token);
-    const work = channel.work(job.data, this.#abort.signal);
+    const work = channel.work(job.data, this.#abort.signal, job.priority);
     if (work === null) {
       this.#report(new Error(`Queue ${channel.queue} held a message that is not one of ReLA's: ${job.id}.`));
       return;
@@ -193,9 +194,9 @@ export function consume(
   const channels = kinds.map((kind) => ({
     queue: QUEUES[kind],
     concurrency: options.concurrency[kind] ?? 1,
-    work: (data: unknown, signal: AbortSignal) => {
+    work: (data: unknown, signal: AbortSignal, priority: number) => {
       const message = StageMessage.safeParse(data);
-      return message.success ? options.onMessage(message.data, kind, signal) : null;
+      return message.success ? options.onMessage(message.data, kind, signal, priority) : null;
     },
   }));
   return start(url, channels, options);

@@ -7,6 +7,7 @@ import { targetWidth, viewSize, widestTarget } from './plan-widths.js';
 import { canonicalJson } from './result-key.js';
 import { startFaults } from './run-start.js';
 import { commonSource, sourceOfPrior, sourceOfRun, sourcesOf, type TargetSource } from './target-source.js';
+import { meanImageBytes } from './train/schedule.js';
 import { type Fault, trainingFaults } from './training-faults.js';
 
 export interface FieldFault {
@@ -95,7 +96,9 @@ export function findFaults(request: JobRequest, known: KnownResources): FieldFau
         ['rela'],
         `asks for targets of k = min(d, m) = ${k} dimensions, and ${images} images span ${images - 1} at most; take ${k + 1} images or more, or a backbone or prior of narrower features`,
       );
-    const own: Fault[] = trainingFaults(run, { images, classes: manifest.classes?.length ?? 0 });
+    const own: Fault[] = trainingFaults(run, {
+      ...{ images, imageBytes: meanImageBytes(manifest), classes: manifest.classes?.length ?? 0 },
+    });
     own.push(...evaluationFaults(run, manifest, transfers ?? new Map()));
     const start = starts?.get(index);
     if (start?.continueFrom && candidates.length + (known.awaited ? 1 : 0) > 0)

@@ -220,6 +220,9 @@ it('names the field of a training that cannot be, before any worker has begun', 
   ]);
   expect(fields({ epochs: 3, schedule: { warmupEpochs: 3 } })).toEqual([]);
   expect(fields({ budget: { images: 49 } })).toEqual(['runs[0].budget.images']);
+  // 50 images of 18 bytes in 300.
+  expect(fields({ budget: { bytes: 2 } })).toEqual(['runs[0].budget.bytes']);
+  expect(fields({ budget: { bytes: 3 } })).toEqual([]);
   expect(fields({ method: { name: 'supervised' }, ema: {} })).toEqual(['runs[0].ema']);
   expect(fields({ return: 'best' })).toEqual(['runs[0].return']);
   expect(fields({ validation: {} }, { manifest: { ...manifest, classes: null } })).toEqual([

@@ -11,8 +11,11 @@ export interface Fault {
   message: string;
 }
 
-/** @param data.images training images; `data.classes`: 0 without labels */
-export function trainingFaults(run: Training, data: { images: number; classes: number }): Fault[] {
+/** @param data.images training images, of `data.imageBytes` in the mean; `data.classes`: 0 without labels */
+export function trainingFaults(
+  run: Training,
+  data: { images: number; imageBytes: number; classes: number },
+): Fault[] {
   const faults: Fault[] = [];
   const fault = (path: string[], message: string) => faults.push({ path, message });
   const { batchSize, accumulate = 1, validation, budget, schedule, epochs, dataRatio } = run;
@@ -44,9 +47,21 @@ export function trainingFaults(run: Training, data: { images: number; classes: n
     );
 
   const stepsPerEpoch = Math.floor(subset / batchSize);
-  const { totalSteps } = plannedSteps({ epochs, stepsPerEpoch, batchSize, budget });
+  const { totalSteps } = plannedSteps({
+    epochs,
+    stepsPerEpoch,
+    batchSize,
+    budget,
+    imageBytes: data.imageBytes,
+  });
+  const stepBytes = Math.ceil(batchSize * data.imageBytes);
   if (budget?.images !== undefined && budget.images < batchSize)
     fault(['budget', 'images'], `is ${budget.images}, and one step takes the batchSize of ${batchSize}`);
+  else if (budget?.bytes !== undefined && budget.bytes < stepBytes)
+    fault(
+      ['budget', 'bytes'],
+      `is ${budget.bytes}, and one step reads ${stepBytes}: the batchSize of ${batchSize} times the mean of an image`,
+    );
   else if (schedule && stepsPerEpoch > 0) {
     const warmup = warmupSteps(schedule.warmupEpochs, stepsPerEpoch);
     if (warmup > totalSteps)

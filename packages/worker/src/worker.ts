@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { StageKind } from '@rela/contracts';
 import type { Database } from '@rela/database';
 import { consume } from '@rela/queue';
-import pLimit from 'p-limit';
+import PQueue from 'p-queue';
 import { type AttemptOptions, attemptStage, type StageHandler, type WorkerLog } from './attempt.js';
 
 export interface WorkerOptions {
@@ -31,11 +31,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const running = new Set<Promise<void>>();
   const attempt: AttemptOptions = { ...options, worker: `${hostname()}:${process.pid}` };
   const kinds = Object.keys(options.handlers) as StageKind[];
-  const limit = pLimit(options.concurrency);
+  const turns = new PQueue({ concurrency: options.concurrency });
   const consumer = await consume(options.queueUrl, kinds, {
     concurrency: Object.fromEntries(kinds.map((kind) => [kind, options.concurrency])),
-    onMessage: async (message) => {
-      const work = limit(() => attemptStage(attempt, message, shutdown.signal)).catch((error: unknown) => {
+    onMessage: async (message, _kind, _signal, priority) => {
+      // One of each kind is fetched while another runs. Of these too, that of the tenant with the least before it is next.
+      const turn = turns.add(() => attemptStage(attempt, message, shutdown.signal), { priority: -priority });
+      const work = turn.catch((error: unknown) => {
         if (!shutdown.signal.aborted) options.log.error({ ...message, err: error }, 'attempt broke off');
       });
       running.add(work);

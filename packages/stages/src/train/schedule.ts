@@ -1,13 +1,13 @@
 /** Which images a step sees: a fresh random subset every epoch, cut into batches; and how many steps there are. */
-import type { BudgetSpec, EndedBy } from '@rela/contracts';
+import type { BudgetSpec, DatasetManifest, EndedBy } from '@rela/contracts';
 import { epochSubset, subsetSize } from '@rela/random';
 
 export interface Schedule {
   stepsPerEpoch: number;
-  /** Of all epochs, or as many as the budget has steps or images for. */
+  /** Of all epochs, or as many as the budget has steps, images or bytes for. */
   totalSteps: number;
   /** What `totalSteps` is bounded by. */
-  endedBy: Extract<EndedBy, 'epochs' | 'steps' | 'images'>;
+  endedBy: Extract<EndedBy, 'epochs' | 'steps' | 'images' | 'bytes'>;
   /** The epoch, from 0, of a step, which counts from 1. */
   epochOf(step: number): number;
   /** Image indices [B] of every step from `first` (counting from 1) to the last. */
@@ -17,6 +17,7 @@ export interface Schedule {
 /**
  * Every epoch trains on ⌊ratio·n⌋ images (method.md, section 2, "Data ratio"); what does not fill a batch is left out.
  * @param options.kept the images that are trained on, where it is not all of them; `images` is their number
+ * @param options.imageBytes of an image in the shards, in the mean; needed where the budget is of bytes
  */
 export function createSchedule(options: {
   images: number;
@@ -24,6 +25,7 @@ export function createSchedule(options: {
   batchSize: number;
   epochs: number;
   seed: number;
+  imageBytes?: number;
   budget?: BudgetSpec | undefined;
   kept?: Uint32Array | undefined;
 }): Schedule {
@@ -56,11 +58,13 @@ export function plannedSteps({
   epochs,
   stepsPerEpoch,
   batchSize,
+  imageBytes = 0,
   budget,
 }: {
   epochs: number;
   stepsPerEpoch: number;
   batchSize: number;
+  imageBytes?: number;
   budget?: BudgetSpec | undefined;
 }): Pick<Schedule, 'totalSteps' | 'endedBy'> {
   const bounds = [
@@ -70,8 +74,17 @@ export function plannedSteps({
       endedBy: 'images' as const,
       totalSteps: Math.floor((budget?.images ?? Number.POSITIVE_INFINITY) / batchSize),
     },
+    {
+      endedBy: 'bytes' as const,
+      totalSteps: Math.floor((budget?.bytes ?? Number.POSITIVE_INFINITY) / (batchSize * imageBytes)),
+    },
   ];
   return bounds.reduce((least, bound) => (bound.totalSteps < least.totalSteps ? bound : least));
+}
+
+/** Bytes of a training image in the shards, in the mean. */
+export function meanImageBytes({ splits: { train } }: Pick<DatasetManifest, 'splits'>): number {
+  return train.shards.reduce((sum, { bytes }) => sum + bytes, 0) / train.count;
 }
 
 /** The same batches in equal parts, those of the first step that are done left out. */

@@ -24,7 +24,7 @@ import { type Batch, type Feed, openFeed } from './feed.js';
 import { finish } from './finish.js';
 import { holdOut } from './held-out.js';
 import { PhasedStep } from './phased-step.js';
-import { createSchedule, inParts } from './schedule.js';
+import { createSchedule, inParts, meanImageBytes } from './schedule.js';
 import { findStart } from './start.js';
 import { bestOf, hasLostPatience, Validation } from './validation.js';
 
@@ -78,6 +78,7 @@ export async function train(
   const schedule = createSchedule({
     ...training,
     images: heldOut?.kept.length ?? images,
+    imageBytes: meanImageBytes(manifest),
     kept: heldOut?.kept,
   });
   const bounds = createBounds(schedule, training.budget);
