@@ -10,6 +10,8 @@ const SIZE = 'size of ';
 const milliseconds = (value) => value.toFixed(1);
 const count = (value) => Math.round(value).toLocaleString('en-US');
 
+const listed = (names) => names.join('; ') || 'none';
+
 function timesOf({ value, reference, ratio, quiet, referenceQuiet, ...one }) {
   return [
     ...[one.name, milliseconds(value), milliseconds(reference), ratio.toFixed(2)],
@@ -35,7 +37,7 @@ function million({ machine, cases }) {
     asked.map(timesOf),
   )}
 
-${samples} calls a side and row, both sides in turn; p99 is the median of the rounds'. \`quiet\` is the 99th percentile over arguments of the fastest of their rounds, \`cold\` that of the round before, \`pages\` the most of 8 KiB that one of five calls read. Of ${asked.length} calls ${above.length} took 50 ms or more, and ${far.length} more than twice as long as with 1,000 runs; of \`quiet\` the median ratio is ${quiet[Math.floor(quiet.length / 2)].toFixed(2)} and the largest ${quiet.at(-1).toFixed(2)}.
+${samples} calls a side and row, both sides in turn; p99 is the median of the rounds'. \`quiet\` is the 99th percentile over arguments of the fastest of their rounds, \`cold\` that of the round before, \`pages\` the most of 8 KiB that one of five calls read. Of ${asked.length} calls ${above.length} took 50 ms or more (${listed(above)}), and ${far.length} more than twice as long as with 1,000 runs (${listed(far)}); of \`quiet\` the median ratio is ${quiet[Math.floor(quiet.length / 2)].toFixed(2)} and the largest ${quiet.at(-1).toFixed(2)}.
 
 ${table(['table', 'rows', 'MB', 'of these indexes'], sizes.map(sizeOf))}
 
