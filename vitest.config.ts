@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** TF.js keeps kernels and tensors for a whole process: each of its files is tested in one of its own. */
@@ -9,8 +8,6 @@ const unit = { testTimeout: 60_000, hookTimeout: 60_000 };
 
 export default defineConfig({
   test: {
-    // Two at least: while one file waits for a server or a process, another computes.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       { test: { ...unit, name: 'unit', include: [...TFJS, APPS] } },
       {
@@ -26,9 +23,8 @@ export default defineConfig({
           include: ['tests/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          // Each starts services of several processes, which train on two threads.
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 },
+          // Each starts services of several processes, which train on two threads: two files at once take longer than one after the other.
+          fileParallelism: false,
         },
       },
     ],
