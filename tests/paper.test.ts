@@ -43,6 +43,7 @@ it('shows why efficient data are efficient: claims, figures and numbers from run
 it.each<[string, string[]]>([
   ['headline', ['costToControl', 'costToPlateau', 'planned', 'runs']],
   ['switch', ['runs']],
+  ['similarity', ['runs']],
 ])(
   'makes the runs of paper:%s anew, and a page with claims, tables and figures of them',
   async (study, numbers) => {

@@ -84,7 +84,7 @@ async function main() {
       `routes: ${routesOf(service.document).length - missed.length} of ${routesOf(service.document).length}`,
     );
     say(
-      `clients that were slow or sent floods: ${rough.clients}; of ${rough.others.asked} others meanwhile the slowest waited ${Math.round(rough.others.slowest)} ms`,
+      `clients that were slow or sent floods: ${rough.clients}, of which ${rough.asTheyShould} were refused and cut off; of ${rough.others.asked} others meanwhile the slowest waited ${Math.round(rough.others.slowest)} ms`,
     );
     if (faults.length === 0) say('every request was answered as it should be');
     else

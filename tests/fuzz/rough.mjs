@@ -99,7 +99,7 @@ async function others(port, signal) {
   return found;
 }
 
-/** @returns { clients, others: { asked, slowest (ms) }, faults } */
+/** @returns { clients, asTheyShould (of those, how many were refused and cut off), others: { asked, slowest (ms) }, faults } */
 export async function treatRoughly(port) {
   const over = new AbortController();
   const watching = others(port, over.signal);
@@ -108,5 +108,10 @@ export async function treatRoughly(port) {
   over.abort();
   const { faults, ...found } = await watching;
   const rough = answers.flatMap((fault, at) => (fault ? [`${names[at]} ${fault}`] : []));
-  return { clients: names.length, others: found, faults: [...rough, ...faults] };
+  return {
+    clients: names.length,
+    asTheyShould: names.length - rough.length,
+    others: found,
+    faults: [...rough, ...faults],
+  };
 }

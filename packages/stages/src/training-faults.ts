@@ -57,12 +57,12 @@ export function trainingFaults(
   const stepBytes = Math.ceil(batchSize * data.imageBytes);
   if (budget?.images !== undefined && budget.images < batchSize)
     fault(['budget', 'images'], `is ${budget.images}, and one step takes the batchSize of ${batchSize}`);
-  else if (budget?.bytes !== undefined && budget.bytes < stepBytes)
+  if (budget?.bytes !== undefined && budget.bytes < stepBytes)
     fault(
       ['budget', 'bytes'],
       `is ${budget.bytes}, and one step reads ${stepBytes}: the batchSize of ${batchSize} times the mean of an image`,
     );
-  else if (schedule && stepsPerEpoch > 0) {
+  if (schedule && stepsPerEpoch > 0 && totalSteps > 0) {
     const warmup = warmupSteps(schedule.warmupEpochs, stepsPerEpoch);
     if (warmup > totalSteps)
       fault(

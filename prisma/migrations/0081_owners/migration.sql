@@ -13,6 +13,7 @@ CREATE INDEX "stage_targets_idx" ON "stage" ("tenant_id", ("result"->>'targets')
 DROP INDEX "stage_dead_idx";
 CREATE INDEX "stage_dead_idx" ON "stage" ("tenant_id", "id") WHERE "dead_at" IS NOT NULL;
 
+-- Most changes of stages end no attempt.
 CREATE OR REPLACE FUNCTION "count_usage"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF NOT EXISTS (SELECT 1 FROM "after" WHERE "status" <> 'running' AND "claimed_at" IS NOT NULL) THEN
@@ -45,7 +46,6 @@ CREATE TABLE "tenant_storage" (
 ALTER TABLE "tenant_storage" ADD CONSTRAINT "tenant_storage_tenant_id_fkey" FOREIGN KEY ("tenant_id") REFERENCES "tenant"("id") ON DELETE CASCADE ON UPDATE RESTRICT;
 INSERT INTO "tenant_storage" ("tenant_id", "slot", "bytes")
 SELECT "tenant_id", 0, sum("bytes") FROM "artifact_access" WHERE "bytes" > 0 GROUP BY "tenant_id";
-DROP INDEX "artifact_access_bytes_idx";
 
 CREATE FUNCTION "add_storage"("tenants" TEXT[], "changes" BIGINT[]) RETURNS void LANGUAGE sql AS $$
   INSERT INTO "tenant_storage" AS "held" ("tenant_id", "slot", "bytes")

@@ -5,7 +5,7 @@
 import type { DeadLetter, Page, StageKind } from '@rela/contracts';
 import type { Connection } from '../connection.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
-import type { TenantScope } from './scope.js';
+import { ownedBy, type TenantScope } from './scope.js';
 
 const SHOWN = {
   ...{ id: true, jobId: true, runId: true, datasetId: true, kind: true, attempt: true, worker: true },
@@ -13,7 +13,7 @@ const SHOWN = {
 } as const;
 
 export function createDeadLetters({ prisma }: Connection, tenant: TenantScope) {
-  const own = tenant === null ? {} : { tenantId: tenant };
+  const own = ownedBy(tenant);
 
   return {
     async list(page: PageRequest): Promise<Page<DeadLetter>> {

@@ -11,6 +11,7 @@ import type { StageKind, TenantLimits } from '@rela/contracts';
 import type { Connection } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { OUTBOX_CHANNEL } from '../state/events.js';
+import { STATUS } from '../state/stage-state.js';
 import type { Listener, ListenHandle } from './listener.js';
 
 export interface OutboxMessage {
@@ -45,11 +46,11 @@ const WINDOWS: Record<StageKind, number> = {
 };
 
 /**
- * Whether the message is the newest of a stage that is queued. Asked of each message in turn, and in a form that no partial index of stages
- * fits: as a join, a planner whose statistics are from before a large job goes through all queued stages for every message.
+ * Whether the message is the newest of a stage that is queued. Asked of each message in turn: as a join, a planner whose statistics are from
+ * before a large job goes through all queued stages for every message.
  */
 const IS_CURRENT = Prisma.sql`(
-  SELECT (stage.status || '') = 'queued' AND stage.dispatch = outbox.dispatch FROM stage WHERE stage.id = outbox.stage_id)`;
+  SELECT ${STATUS} = 'queued' AND stage.dispatch = outbox.dispatch FROM stage WHERE stage.id = outbox.stage_id)`;
 
 /** Behind which places are not told apart: more than windows allow, at any share. */
 const LAST_PLACE = 1_000_000;

@@ -11,7 +11,7 @@ export const ownedBy = (tenant: TenantScope): { tenantId?: string } =>
 /** The same for SQL, on the column `tenant_id` of `table`. */
 export const ownedSql = (
   tenant: TenantScope,
-  table: 'dataset' | 'prior' | 'job' | 'api_key' | 'schedule',
+  table: 'dataset' | 'prior' | 'job' | 'stage' | 'api_key' | 'schedule',
 ): Prisma.Sql =>
   tenant === null ? Prisma.sql`true` : Prisma.sql`${Prisma.raw(table)}.tenant_id = ${tenant}`;
 

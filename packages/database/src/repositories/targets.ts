@@ -4,7 +4,7 @@ import type { Connection } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { fromJson } from './json.js';
 import { assertCursor, pageOf } from './paging.js';
-import type { TenantScope } from './scope.js';
+import { ownedSql, type TenantScope } from './scope.js';
 
 const AROUND = {
   include: {
@@ -43,9 +43,8 @@ export function createTargets({ prisma }: Connection, tenant: TenantScope) {
       assertCursor('stg', cursor);
       // 'reduce' stands in the text, since that is the condition of the indexes that serve this.
       const found = await prisma.$queryRaw<{ id: string }[]>`
-        SELECT id FROM stage WHERE kind = 'reduce'
+        SELECT id FROM stage WHERE kind = 'reduce' AND ${ownedSql(tenant, 'stage')}
           ${cursor === undefined ? Prisma.empty : Prisma.sql`AND id < ${cursor}`}
-          ${tenant === null ? Prisma.empty : Prisma.sql`AND tenant_id = ${tenant}`}
           ${job === undefined ? Prisma.empty : Prisma.sql`AND job_id = ${job}`}
           ${digest === undefined ? Prisma.empty : Prisma.sql`AND result->>'targets' = ${digest}`}
           ${

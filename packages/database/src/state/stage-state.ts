@@ -60,7 +60,7 @@ export const STAGE_COLUMNS = Prisma.sql`
  * The status, in a form that no partial index fits: where stages are named by their ids, a planner whose statistics are old would rather go
  * through all that are queued, of which there may be a hundred thousand.
  */
-const STATUS = Prisma.sql`(stage.status || '')`;
+export const STATUS = Prisma.sql`(stage.status || '')`;
 
 /** What there is to tell of stages, in the order of the plan; nothing of those without a job. */
 export function stageEvents(rows: StageRow[]): EventOfJob[] {
