@@ -28,6 +28,8 @@ const FEW = 1000;
 const LOOKED_THROUGH = 50;
 const MANY = 5000;
 
+const NEWEST = Prisma.sql`ORDER BY id DESC`;
+
 const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 const and = (conditions: Prisma.Sql[]): Prisma.Sql =>
   conditions.length === 0 ? Prisma.sql`true` : Prisma.join(conditions, ' AND ');
@@ -75,8 +77,7 @@ export function createJobSearch(tenant: TenantScope) {
         (await prisma.$queryRaw<{ id: string }[]>(query)).map(({ id }) => id);
 
       const [only = { rows: everything, ordered: true }] = sources;
-      if (sources.length <= 1 && only.ordered)
-        return ids(Prisma.sql`${only.rows} ORDER BY id DESC LIMIT ${wanted}`);
+      if (sources.length <= 1 && only.ordered) return ids(Prisma.sql`${only.rows} ${NEWEST} LIMIT ${wanted}`);
 
       const holds = and([
         own,
@@ -100,13 +101,14 @@ export function createJobSearch(tenant: TenantScope) {
         SELECT ARRAY[${Prisma.join(counts)}] AS counts`;
       const fewest = Math.min(...row!.counts);
       if (fewest <= FEW) {
-        const { rows } = sources[row!.counts.indexOf(fewest)]!;
-        return ids(fitting(Prisma.sql`${rows} LIMIT ${FEW}`));
+        const { rows, ordered } = sources[row!.counts.indexOf(fewest)]!;
+        // In order where an index has it: then the rest is not looked at once the page is full.
+        return ids(fitting(Prisma.sql`${rows} ${ordered ? NEWEST : Prisma.empty} LIMIT ${FEW}`));
       }
 
       const many = Math.min(MANY, LOOKED_THROUGH * wanted);
       const walked = sources.find(({ ordered }) => ordered)?.rows ?? everything;
-      const found = await ids(fitting(Prisma.sql`${walked} ORDER BY id DESC LIMIT ${many}`));
+      const found = await ids(fitting(Prisma.sql`${walked} ${NEWEST} LIMIT ${many}`));
       if (found.length === wanted) return found;
       return ids(Prisma.sql`
         WITH found AS MATERIALIZED (SELECT id FROM job WHERE ${and([
