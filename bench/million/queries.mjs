@@ -90,6 +90,9 @@ function jobLists({ jobs }) {
     cases[name] = filters.map(list);
     cases[`${name}, behind a cursor`] = filters.map((filter, at) => list({ ...filter, cursor: jobs[at].id }));
   }
+  // Of these a small history has fewer than a page: of the newest alone it has as many as a large one.
+  for (const name of ['by three labels', 'by a label and a status'])
+    cases[`${name}, the newest`] = filtered[name].map((filter) => list({ ...filter, limit: 1 }));
   return cases;
 }
 

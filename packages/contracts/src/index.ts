@@ -7,6 +7,7 @@ export * from './evaluation.js';
 export * from './event.js';
 export * from './expand-matrix.js';
 export * from './explain.js';
+export * from './export.js';
 export * from './identifiers.js';
 export * from './job.js';
 export * from './matrix.js';

@@ -1,8 +1,7 @@
 /** Data sets: reading them, storing them as shards, drawing views of their images, and handing out batches of views. */
-export { EXPORT_FORMATS, type ExportOptions, exportTargets } from './export/export.js';
+export { type ExportOptions, exportTargets } from './export/export.js';
 export { bucketPlace, type ExportPlace, folderPlace } from './export/export-place.js';
 export * as parquet from './export/parquet-table.js';
-export type { ExportManifest } from './export/prepared-export.js';
 export type { ExportSource } from './export/source.js';
 export type { Bucket } from './files/bucket.js';
 export { type DecodedImage, DecodeError, type LabelledImage } from './image.js';

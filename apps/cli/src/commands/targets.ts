@@ -1,22 +1,17 @@
 /** `rela targets`: make targets without training, look at those that jobs have made, and write them as files for other trainers. */
-import type { Targets } from '@rela/contracts';
-import { EXPORT_FORMATS, type ExportManifest, exportTargets } from '@rela/datasets';
+import { ExportFormat, type Targets } from '@rela/contracts';
 import type { RelaClient } from '@rela/sdk';
-import type { DataServer } from '@rela/storage';
 import { type Command, Option } from 'commander';
-import { createDisplay } from '../follow/display.js';
 import { followJob } from '../follow/follow-job.js';
-import { BadResult, UsageError } from '../output/failure.js';
+import { BadResult } from '../output/failure.js';
 import { formatTime } from '../output/format.js';
 import type { Output } from '../output/output.js';
-import { type Column, formatProperties, formatTable } from '../output/table.js';
-import { openExportPlace } from '../targets/export-place.js';
-import { openExportSource } from '../targets/export-source.js';
-import { findTargets } from '../targets/find-targets.js';
+import { type Column, formatTable } from '../output/table.js';
+import type { ExportOptions } from '../targets/write-export.js';
 import { given, parseCount } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { addListOptions, type ListOptions, moreNote } from './lists.js';
-import { configOf, type GlobalOptions, openSession, type Session } from './session.js';
+import { configOf, type GlobalOptions, openSession } from './session.js';
 
 const COLUMNS: Column<Targets>[] = [
   { title: 'JOB', value: ({ jobId }) => jobId },
@@ -33,16 +28,6 @@ interface MakeOptions {
   k?: number;
   name?: string;
   follow?: true;
-}
-
-interface ExportOptions {
-  format: ExportManifest['format'];
-  output: string;
-  k?: number;
-  images?: boolean;
-  labels: boolean;
-  shardSize: number;
-  force?: true;
 }
 
 async function make(client: RelaClient, output: Output, dataset: string, options: MakeOptions) {
@@ -66,57 +51,6 @@ async function make(client: RelaClient, output: Output, dataset: string, options
     [formatTable(COLUMNS, items), ...(ended.error === null ? [] : [ended.error])].join('\n\n'),
   );
   if (ended.status !== 'succeeded') throw new BadResult(`The job ${ended.status}.`);
-}
-
-async function write(
-  { client, output }: Session,
-  server: DataServer,
-  reference: string,
-  options: ExportOptions,
-) {
-  const { format, shardSize, labels, k } = options;
-  // A sample of a WebDataset is its image and what belongs to it.
-  const images = options.images ?? (format === 'webdataset' && labels);
-  if (images && !labels) throw new UsageError('--images need the labels: leave --no-labels out.');
-  const targets = await findTargets(client, reference, k);
-  const display = output.json ? null : createDisplay(1);
-  let folder = '';
-  try {
-    const manifest = await untilInterrupted(
-      'What is written stays: the same command goes on from there.',
-      async (signal) => {
-        const place = openExportPlace(options.output, server, signal);
-        folder = place.name;
-        return exportTargets(await openExportSource(client, targets, signal), {
-          ...{ place, format, shardSize, images, labels, signal },
-          force: options.force === true,
-          onProgress: (done, total) =>
-            display?.show([
-              {
-                ...{ key: 'export', label: `export ${format}`, share: done / total },
-                state: done === total ? 'done' : 'running',
-                text: `${done}/${total} rows`,
-              },
-            ]),
-        });
-      },
-    );
-    display?.close();
-    const files = manifest.shards.flatMap((shard) => shard.files);
-    output.result({ folder, ...manifest }, () =>
-      formatProperties({
-        folder,
-        format,
-        rows: manifest.count,
-        k: manifest.k,
-        labels: manifest.labels ? 'yes' : 'no',
-        images: manifest.images ? 'yes' : 'no',
-        files: `${files.length}, listed in targets.json`,
-      }),
-    );
-  } finally {
-    display?.close();
-  }
 }
 
 export function addTargets(program: Command): void {
@@ -148,7 +82,7 @@ export function addTargets(program: Command): void {
     .description('write targets as files for other trainers; given again, it goes on where it stopped')
     .argument('<reference>', 'a job, a run, or the digest of targets')
     .addOption(
-      new Option('--format <format>', 'of the files').choices(EXPORT_FORMATS).makeOptionMandatory(true),
+      new Option('--format <format>', 'of the files').choices(ExportFormat.options).makeOptionMandatory(true),
     )
     .requiredOption('-o, --output <folder>', 'where to write them: a folder, or s3://bucket/prefix')
     .option('--k <n>', 'which targets, where a job has several', parseCount)
@@ -159,6 +93,7 @@ export function addTargets(program: Command): void {
     .option('--force', 'write over an earlier export')
     .action(async (reference: string, options: ExportOptions, command: Command) => {
       const { s3 } = configOf(command.optsWithGlobals<GlobalOptions>());
-      await write(await openSession(command), s3, reference, options);
+      const { writeExport } = await import('../targets/write-export.js');
+      await writeExport(await openSession(command), s3, reference, options);
     });
 }

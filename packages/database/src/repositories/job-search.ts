@@ -3,12 +3,14 @@
  * PostgreSQL knows too little of it to choose a way that reads few rows. So the ways are tried from the one that costs least:
  *
  *   one condition that an index has in order ─▶ its newest
+ *   a name alone, of which there are few ─▶ the newest of each
  *   otherwise, some condition holds of few jobs ─▶ all of those
- *   otherwise ─▶ the newest of a condition, until the page is full or many were read ─▶ all that PostgreSQL finds without an order
+ *   otherwise ─▶ the newest of the sparsest condition, until the page is full or many were read ─▶ all that PostgreSQL finds without an order
  */
 import type { JobStatus, Labels } from '@rela/contracts';
-import type { Transaction } from '../connection.js';
+import type { Statements } from '../connection.js';
 import { Prisma } from '../generated/client.js';
+import { BY_NAME, namesOf, newestOf, startsWith } from './job-names.js';
 import { assertCursor, type PageRequest } from './paging.js';
 import { ownedSql, type TenantScope } from './scope.js';
 
@@ -22,15 +24,19 @@ export interface JobFilter {
   schedule?: string | undefined;
 }
 
-/** So many jobs are read and sorted in a few milliseconds. */
-const FEW = 1000;
-/** Where fewer than one in fifty fit, the ordered list is left: those that do are few then, unless all of them are old. */
-const LOOKED_THROUGH = 50;
+/** So many jobs are read and sorted in a millisecond or two. */
+const FEW = 300;
+/**
+ * The ordered list is looked through for ten jobs to each of the page, 250 at least; where a quarter of the page was among these, for
+ * four or five times as many. Where fewer are, those that fit are few, unless all of them are old, and sooner found all at once.
+ */
+const GLANCES = { each: 10, least: 250 };
+const LOOKS = { each: 50, least: 1000 };
 const MANY = 5000;
+const FEW_NAMES = 50;
 
 const NEWEST = Prisma.sql`ORDER BY id DESC`;
 
-const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 const and = (conditions: Prisma.Sql[]): Prisma.Sql =>
   conditions.length === 0 ? Prisma.sql`true` : Prisma.join(conditions, ' AND ');
 
@@ -67,17 +73,22 @@ export function createJobSearch(tenant: TenantScope) {
 
   return {
     /** The newest behind the cursor, one more than a page has. @throws ProblemError `invalid-request` for a cursor of another list */
-    async newest(prisma: Pick<Transaction, '$queryRaw'>, page: PageRequest & JobFilter): Promise<string[]> {
+    async newest({ $queryRaw }: Statements, page: PageRequest & JobFilter): Promise<string[]> {
       const { cursor, status, name, schedule, labels = {} } = page;
       assertCursor('job', cursor);
       const wanted = page.limit + 1;
       const sources = sourcesOf(page);
-      const everything = Prisma.sql`SELECT id FROM job WHERE ${own} AND ${cursor === undefined ? Prisma.sql`true` : Prisma.sql`id < ${cursor}`}`;
-      const ids = async (query: Prisma.Sql) =>
-        (await prisma.$queryRaw<{ id: string }[]>(query)).map(({ id }) => id);
+      const behind = cursor === undefined ? Prisma.sql`true` : Prisma.sql`id < ${cursor}`;
+      const everything = Prisma.sql`SELECT id FROM job WHERE ${own} AND ${behind}`;
+      const ids = async (query: Prisma.Sql) => (await $queryRaw<{ id: string }[]>(query)).map(({ id }) => id);
 
       const [only = { rows: everything, ordered: true }] = sources;
       if (sources.length <= 1 && only.ordered) return ids(Prisma.sql`${only.rows} ${NEWEST} LIMIT ${wanted}`);
+      if (sources.length === 1 && name !== undefined) {
+        const named = await $queryRaw<{ name: string }[]>(namesOf(own, name, FEW_NAMES));
+        const names = named.map((one) => one.name);
+        if (names.length <= FEW_NAMES) return ids(newestOf(own, names, behind, wanted));
+      }
 
       const holds = and([
         own,
@@ -88,40 +99,42 @@ export function createJobSearch(tenant: TenantScope) {
           ? []
           : [Prisma.sql`job.labels @> ${JSON.stringify(labels)}::jsonb`]),
       ]);
-      // OFFSET 0: each is looked up by its id, in the order in which they come, whatever the planner expects.
+      // A sub-query: each is looked up by its id, in the order in which they come, whatever the planner expects.
       const fitting = (some: Prisma.Sql) => Prisma.sql`
-        SELECT candidate.id FROM (${some}) AS candidate,
-          LATERAL (SELECT * FROM job WHERE job.id = candidate.id OFFSET 0) AS job
-        WHERE ${holds} ORDER BY candidate.id DESC LIMIT ${wanted}`;
+        SELECT candidate.id FROM (${some}) AS candidate
+        WHERE (SELECT ${holds} FROM job WHERE job.id = candidate.id)
+        ORDER BY candidate.id DESC LIMIT ${wanted}`;
 
-      const counts = sources.map(
-        ({ rows }) => Prisma.sql`(SELECT count(*) FROM (${rows} LIMIT ${FEW + 1}) AS candidate)::int`,
+      const looks = sources.map(
+        ({ rows, ordered }, source) => Prisma.sql`
+          SELECT ${source}::int AS source, count(*)::int AS count, min(id) AS oldest
+          FROM (${rows} ${ordered ? NEWEST : Prisma.empty} LIMIT ${FEW + 1}) AS candidate`,
       );
-      const [row] = await prisma.$queryRaw<{ counts: number[] }[]>`
-        SELECT ARRAY[${Prisma.join(counts)}] AS counts`;
-      const fewest = Math.min(...row!.counts);
-      if (fewest <= FEW) {
-        const { rows, ordered } = sources[row!.counts.indexOf(fewest)]!;
+      const seen = await $queryRaw<{ source: number; count: number; oldest: string | null }[]>(
+        Prisma.join(looks, ' UNION ALL '),
+      );
+      const [fewest] = seen.toSorted((a, b) => a.count - b.count);
+      if (fewest!.count <= FEW) {
+        const { rows, ordered } = sources[fewest!.source]!;
         // In order where an index has it: then the rest is not looked at once the page is full.
         return ids(fitting(Prisma.sql`${rows} ${ordered ? NEWEST : Prisma.empty} LIMIT ${FEW}`));
       }
 
-      const many = Math.min(MANY, LOOKED_THROUGH * wanted);
-      const walked = sources.find(({ ordered }) => ordered)?.rows ?? everything;
-      const found = await ids(fitting(Prisma.sql`${walked} ${NEWEST} LIMIT ${many}`));
-      if (found.length === wanted) return found;
+      // The newest of which so many reach furthest back is the sparsest.
+      const [sparsest] = seen
+        .filter(({ source }) => sources[source]!.ordered)
+        .toSorted((a, b) => (a.oldest! < b.oldest! ? -1 : 1));
+      const walked = sparsest === undefined ? everything : sources[sparsest.source]!.rows;
+      for (const { each, least } of [GLANCES, LOOKS]) {
+        const many = Math.min(MANY, Math.max(least, each * wanted));
+        const found = await ids(fitting(Prisma.sql`${walked} ${NEWEST} LIMIT ${many}`));
+        if (found.length === wanted) return found;
+        if (4 * found.length < wanted) break;
+      }
+      // OFFSET 0: what fits is found first, by whatever index, and sorted then; nothing is walked through by id.
       return ids(Prisma.sql`
-        WITH found AS MATERIALIZED (SELECT id FROM job WHERE ${and([
-          holds,
-          ...(cursor === undefined ? [] : [Prisma.sql`id < ${cursor}`]),
-        ])})
-        SELECT id FROM found ORDER BY id DESC LIMIT ${wanted}`);
+        SELECT id FROM (SELECT id FROM job WHERE ${holds} AND ${behind} OFFSET 0) AS found
+        ORDER BY id DESC LIMIT ${wanted}`);
     },
   };
 }
-
-/** The order of the index, so that it is used also where a name is so common that reading the table from its start seems as good. */
-const BY_NAME = Prisma.sql`ORDER BY lower(job.name) USING ~<~, id DESC`;
-
-const startsWith = (name: string): Prisma.Sql =>
-  Prisma.sql`lower(job.name) LIKE ${`${escapeLike(name.toLowerCase())}%`}`;

@@ -16,13 +16,20 @@ import type { Statements } from '../connection.js';
 import { limitsOf } from './claim.js';
 import { ownedSql, type TenantScope } from './scope.js';
 
-interface SummaryRow extends Omit<StageSummary, 'kind' | 'progress'> {
-  kind: StageKind;
-  done: number | null;
-  ofTotal: number | null;
-  unit: string | null;
-  rate: number | null;
-}
+type SummaryRow = [
+  kind: StageKind,
+  runId: string | null,
+  total: number,
+  succeeded: number,
+  reused: number,
+  failed: number,
+  done: number | null,
+  ofTotal: number | null,
+  unit: string | null,
+  rate: number | null,
+  looks: unknown[] | null,
+  blends: NonNullable<StageInputOf<'reduce'>['blend']>[] | null,
+];
 
 interface JobRow {
   id: string;
@@ -43,33 +50,32 @@ interface JobRow {
   waitsFor: Job['waitsFor'] | null;
   runs: z.infer<typeof JobRunSummary>[] | null;
   stages: SummaryRow[] | null;
-  looks: { kind: 'appraise' | 'choose'; result: unknown }[] | null;
-  blends: NonNullable<StageInputOf<'reduce'>['blend']>[] | null;
   warnings: string[] | null;
 }
 
-function progressOf({ done, ofTotal, unit, rate }: SummaryRow): Progress | null {
-  if (done === null || ofTotal === null || unit === null) return null;
-  return { done, total: ofTotal, unit, rate, secondsLeft: rate ? Math.max(0, ofTotal - done) / rate : null };
-}
-
-function toSummary(row: SummaryRow): StageSummary {
-  const { kind, runId, total, succeeded, reused, failed } = row;
-  return { kind, runId, total, succeeded, reused, failed, progress: progressOf(row) };
+function toSummary(row: SummaryRow) {
+  const [kind, runId, total, succeeded, reused, failed, done, ofTotal, unit, rate, looks, blends] = row;
+  const progress: Progress | null =
+    done === null || ofTotal === null || unit === null
+      ? null
+      : { done, total: ofTotal, unit, rate, secondsLeft: rate ? Math.max(0, ofTotal - done) / rate : null };
+  const summary: StageSummary = { kind, runId, total, succeeded, reused, failed, progress };
+  return { summary, kind, looks: looks ?? [], blends: blends ?? [] };
 }
 
 function toJob(row: JobRow): Job {
-  const looks = row.looks ?? [];
-  const [choice] = looks.filter(({ kind }) => kind === 'choose').slice(-1);
-  const [blend] = (row.blends ?? [])
+  const stages = (row.stages ?? []).map(toSummary);
+  const looksOf = (wanted: StageKind) => stages.flatMap(({ kind, looks }) => (kind === wanted ? looks : []));
+  const choice = looksOf('choose').at(-1);
+  const blend = stages
+    .flatMap(({ blends }) => blends)
     .map((parts) => parts.flatMap(({ prior, weight }) => (prior ? [{ prior, weight }] : [])))
-    .filter((parts) => parts.length > 0)
-    .slice(-1);
+    .findLast((parts) => parts.length > 0);
   return {
     ...{ id: row.id, name: row.name, status: row.status, datasetId: row.datasetId, priorId: row.priorId },
     blend: blend ?? null,
-    appraisals: looks.filter(({ kind }) => kind === 'appraise').map(({ result }) => Appraisal.parse(result)),
-    choice: choice ? PriorChoice.parse(choice.result) : null,
+    appraisals: looksOf('appraise').map((look) => Appraisal.parse(look)),
+    choice: choice === undefined ? null : PriorChoice.parse(choice),
     warnings: row.warnings ?? [],
     waitsFor: row.waitsFor ?? [],
     labels: row.labels,
@@ -78,7 +84,7 @@ function toJob(row: JobRow): Job {
     scheduleId: row.scheduleId,
     dueAt: row.dueAt?.toISOString() ?? null,
     runs: row.runs ?? [],
-    stages: (row.stages ?? []).map(toSummary),
+    stages: stages.map(({ summary }) => summary),
     error: row.error,
     createdAt: row.createdAt.toISOString(),
     startedAt: row.startedAt?.toISOString() ?? null,
@@ -86,7 +92,7 @@ function toJob(row: JobRow): Job {
   };
 }
 
-/** By id; those that do not exist are missing. */
+/** By id; those that do not exist are missing. As `json`, which is text already: to make `jsonb` of it took longer than to read it. */
 export async function readJobs(
   tx: Statements,
   ids: string[],
@@ -96,28 +102,26 @@ export async function readJobs(
     SELECT id, name, status, dataset_id AS "datasetId", prior_id AS "priorId", labels, priority,
       schedule_id AS "scheduleId", due_at AS "dueAt", max_attempts AS "maxAttempts",
       attempt_seconds AS "attemptSeconds", error, created_at AS "createdAt", started_at AS "startedAt", ended_at AS "endedAt",
-      (SELECT jsonb_agg(jsonb_build_object('jobId', needed_job_id, 'runId', needed_run_id, 'met', met_at IS NOT NULL)
+      (SELECT json_agg(json_build_object('jobId', needed_job_id, 'runId', needed_run_id, 'met', met_at IS NOT NULL)
           ORDER BY position)
         FROM job_dependency WHERE job_dependency.job_id = job.id) AS "waitsFor",
-      (SELECT jsonb_agg(jsonb_build_object('id', run.id, 'name', run.name, 'status', run.status) ORDER BY position)
+      (SELECT json_agg(json_build_object('id', run.id, 'name', run.name, 'status', run.status) ORDER BY position)
         FROM run WHERE run.job_id = job.id) AS runs,
-      (SELECT jsonb_agg(to_jsonb(summary) - 'first' ORDER BY first) FROM (
-        SELECT kind, run_id AS "runId", count(*)::int AS total,
-          count(*) FILTER (WHERE stage.status = 'succeeded')::int AS succeeded,
-          count(*) FILTER (WHERE reused)::int AS reused,
-          count(*) FILTER (WHERE stage.status = 'failed')::int AS failed,
-          sum((progress->>'done')::float8) AS done,
-          sum((progress->>'total')::float8) AS "ofTotal",
-          min(progress->>'unit') AS unit,
-          sum((progress->>'rate')::float8) AS rate,
-          min(position) AS first
+      (SELECT json_agg(summary.row ORDER BY first) FROM (
+        SELECT min(position) AS first, json_build_array(
+          kind, run_id, count(*),
+          count(*) FILTER (WHERE stage.status = 'succeeded'),
+          count(*) FILTER (WHERE reused),
+          count(*) FILTER (WHERE stage.status = 'failed'),
+          sum((progress->>'done')::float8),
+          sum((progress->>'total')::float8),
+          min(progress->>'unit'),
+          sum((progress->>'rate')::float8),
+          json_agg(result ORDER BY position) FILTER (WHERE kind IN ('appraise', 'choose') AND result IS NOT NULL),
+          -- Not the whole inputs: they name every shard.
+          json_agg(input->'blend' ORDER BY position) FILTER (WHERE kind = 'reduce' AND input ? 'blend')) AS row
         FROM stage WHERE stage.job_id = job.id GROUP BY kind, run_id) AS summary) AS stages,
-      (SELECT jsonb_agg(jsonb_build_object('kind', kind, 'result', result) ORDER BY position) FROM stage
-        WHERE stage.job_id = job.id AND kind IN ('appraise', 'choose') AND result IS NOT NULL) AS looks,
-      -- Not the whole inputs: they name every shard.
-      (SELECT jsonb_agg(input->'blend' ORDER BY position) FROM stage
-        WHERE stage.job_id = job.id AND kind = 'reduce' AND input ? 'blend') AS blends,
-      (SELECT jsonb_agg(payload->'text' ORDER BY sequence) FROM job_event
+      (SELECT json_agg(payload->'text' ORDER BY sequence) FROM job_event
         WHERE job_event.job_id = job.id AND type = 'warning') AS warnings
     FROM job WHERE id = ANY(${ids}) AND ${ownedSql(tenant, 'job')}`;
   return new Map(rows.map((row) => [row.id, toJob(row)]));

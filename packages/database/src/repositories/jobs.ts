@@ -34,7 +34,7 @@ const LARGE_PLAN = 500;
 /** Looks at jobs that may be under way side by side. */
 const LOOKS = 2;
 
-export function createJobs({ prisma, transaction, direct, directly }: Connection, tenant: TenantScope) {
+export function createJobs({ searching, transaction, direct, directly }: Connection, tenant: TenantScope) {
   const own = ownedBy(tenant);
   const search = createJobSearch(tenant);
   const look = together(
@@ -94,8 +94,8 @@ export function createJobs({ prisma, transaction, direct, directly }: Connection
     get: (id: string): Promise<Job | null> => get(id),
 
     async list(page: PageRequest & JobFilter): Promise<Page<Job>> {
-      const found = await search.newest(prisma, page);
-      const jobs = await readJobs(prisma, found, tenant);
+      const found = await search.newest(searching, page);
+      const jobs = await readJobs(direct, found, tenant);
       return pageOf(
         found.map((id) => ({ id })),
         page.limit,

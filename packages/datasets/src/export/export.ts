@@ -3,22 +3,21 @@
  * the rows that a format holds back; disk, beside the export: a copy of one shard of images where images are exported, and on the way
  * to a bucket one shard of the export.
  */
-import { ProblemError } from '@rela/contracts';
+import { type ExportFormat, type ExportManifest, ProblemError } from '@rela/contracts';
 import type { ExportPlace } from './export-place.js';
 import { npy } from './npy.js';
 import { parquet } from './parquet.js';
-import { type ExportManifest, PreparedExport } from './prepared-export.js';
+import { PreparedExport } from './prepared-export.js';
 import { RowReader } from './rows.js';
 import type { ShardFormat } from './shard-format.js';
 import type { ExportSource } from './source.js';
 import { webdataset } from './webdataset.js';
 
-const FORMATS = { npy, parquet, webdataset } satisfies Record<ExportManifest['format'], ShardFormat>;
-export const EXPORT_FORMATS = Object.keys(FORMATS) as ExportManifest['format'][];
+const FORMATS = { npy, parquet, webdataset } satisfies Record<ExportFormat, ShardFormat>;
 
 export interface ExportOptions {
   place: ExportPlace;
-  format: ExportManifest['format'];
+  format: ExportFormat;
   /** Most rows a shard. */
   shardSize: number;
   images: boolean;

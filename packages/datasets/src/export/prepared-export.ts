@@ -3,30 +3,8 @@
  * it is whole; in the end `targets.json` takes the place of `unfinished.json`. So an export that was cut short is told from a whole one,
  * and goes on.
  */
-import { ProblemError } from '@rela/contracts';
-import { z } from 'zod';
+import { ExportManifest, ProblemError } from '@rela/contracts';
 import type { ExportPlace } from './export-place.js';
-
-const FileName = z.string().regex(/^[\w-]+\.(npy|json|parquet|tar)$/);
-
-export const ExportManifest = z.object({
-  version: z.literal(1),
-  format: z.enum(['npy', 'parquet', 'webdataset']),
-  /** Digests of the targets, the data set and the prior. */
-  targets: z.string(),
-  dataset: z.string(),
-  prior: z.string(),
-  /** Floats a target. */
-  k: z.int(),
-  /** Rows in all. */
-  count: z.int(),
-  /** Class names by label, null without labels. */
-  classes: z.array(z.string()).nullable(),
-  labels: z.boolean(),
-  images: z.boolean(),
-  shards: z.array(z.object({ count: z.int(), files: z.array(FileName) })),
-});
-export type ExportManifest = z.infer<typeof ExportManifest>;
 
 const UNFINISHED = 'unfinished.json';
 const FINISHED = 'targets.json';
