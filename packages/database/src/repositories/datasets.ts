@@ -14,6 +14,7 @@ import { insertDataset, moveDataset } from '../state/dataset-state.js';
 import { insertStages, queueStages, resetIngest } from '../state/stage-state.js';
 import { together } from '../together.js';
 import { fromJson, toJson } from './json.js';
+import { namesInUse } from './names.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
 import { ownedBy, ownedSql, ownerOf, type TenantScope } from './scope.js';
 
@@ -143,16 +144,7 @@ export function createDatasets({ prisma, transaction, direct }: Connection, tena
       return pageOf(rows, page.limit, toDataset);
     },
 
-    /** Names in use, for a "did you mean". At most 1000, newest first. */
-    async names(): Promise<string[]> {
-      const rows = await prisma.dataset.findMany({
-        where: own,
-        select: { name: true },
-        orderBy: { id: 'desc' },
-        take: 1000,
-      });
-      return [...new Set(rows.map((row) => row.name))];
-    },
+    names: () => namesInUse(direct, tenant, 'dataset'),
 
     /** Digest of the manifest; null where the dataset is unknown or not ready. */
     async manifestDigest(id: string): Promise<string | null> {

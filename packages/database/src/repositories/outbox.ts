@@ -77,7 +77,7 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener,
           ORDER BY kind, tenant_id LIMIT 1) AS next
       ), sent AS (
         SELECT kind, tenant_id, priority, count(*)::int AS count FROM outbox WHERE sent_at IS NOT NULL GROUP BY 1, 2, 3
-      ), running AS (
+      ), running AS MATERIALIZED (
         SELECT kind, tenant_id, count(*)::int AS count FROM stage WHERE status = 'running' GROUP BY 1, 2
       ), used AS (
         SELECT tenant_id, sum(cpu_seconds) AS cpu, sum(gpu_seconds) AS gpu FROM tenant_usage
@@ -90,7 +90,7 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener,
             WHERE running.kind = waiting.kind AND running.tenant_id = waiting.tenant_id), 0) AS running,
           coalesce(used.cpu, 0) AS cpu, coalesce(used.gpu, 0) AS gpu
         FROM waiting JOIN tenant ON tenant.id = waiting.tenant_id LEFT JOIN used ON used.tenant_id = waiting.tenant_id
-      ), room AS (
+      ), room AS MATERIALIZED (
         SELECT kind, tenant_id, running, coalesce((limits->>'share')::float8, 1) AS share,
           least((${JSON.stringify(WINDOWS)}::jsonb->>kind)::int - sent,
             CASE WHEN kind = 'train' THEN (limits->>'runningRuns')::int - running - sent END) AS free

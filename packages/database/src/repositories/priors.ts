@@ -5,6 +5,7 @@ import { isUniqueViolation } from '../errors.js';
 import type { Prior as PriorRow } from '../generated/client.js';
 import { together } from '../together.js';
 import { fromJson, toJson } from './json.js';
+import { namesInUse } from './names.js';
 import { type PageRequest, pageArguments, pageOf } from './paging.js';
 import { ownedBy, ownedSql, ownerOf, type TenantScope } from './scope.js';
 
@@ -101,15 +102,6 @@ export function createPriors({ prisma, direct }: Connection, tenant: TenantScope
       return pageOf(rows, page.limit, toPrior);
     },
 
-    /** Names in use, for a "did you mean". At most 1000, newest first. */
-    async names(): Promise<string[]> {
-      const rows = await prisma.prior.findMany({
-        where: own,
-        select: { name: true },
-        orderBy: { id: 'desc' },
-        take: 1000,
-      });
-      return [...new Set(rows.map((row) => row.name))];
-    },
+    names: () => namesInUse(direct, tenant, 'prior'),
   };
 }
