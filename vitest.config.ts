@@ -4,7 +4,8 @@ import { defineConfig } from 'vitest/config';
 const TFJS = ['engine', 'learning', 'stages'].map((name) => `packages/${name}/src/**/*.test.ts`);
 const APPS = 'apps/*/src/**/*.test.ts';
 
-const unit = { testTimeout: 60_000, hookTimeout: 60_000 };
+// Much of a test's time is waiting, for a database's disk or a process to come up: a file for every processor, also where there are two.
+const unit = { testTimeout: 60_000, hookTimeout: 60_000, maxWorkers: '100%' };
 
 export default defineConfig({
   test: {
@@ -23,8 +24,9 @@ export default defineConfig({
           include: ['tests/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          // Each starts services of several processes, which train on two threads: two files at once take longer than one after the other.
-          fileParallelism: false,
+          // Each starts services of several processes: more at once need more memory than a small machine has.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

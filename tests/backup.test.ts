@@ -32,7 +32,7 @@ it('goes on in another place with what was done and what was under way', async (
   const other = await startAll({
     home: elsewhere,
     port: 0,
-    environment: { LOG_LEVEL: 'warn', THREADS: '2' },
+    environment: { LOG_LEVEL: 'warn', THREADS: '1' },
   });
   try {
     const there = new RelaClient({ baseUrl: other.url });

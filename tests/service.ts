@@ -19,7 +19,7 @@ export async function startService(environment: Record<string, string> = {}): Pr
   const service = await startAll({
     home: join(folder, 'home'),
     port: 0,
-    environment: { LOG_LEVEL: 'warn', THREADS: '2', ...environment },
+    environment: { LOG_LEVEL: 'warn', THREADS: '1', ...environment },
   });
   return {
     service,

@@ -58,7 +58,7 @@ beforeAll(async () => {
   const rows = Float32Array.from({ length: IMAGES * K }, () => random.normal());
   const { digest } = await store.write(rowBytes(rows));
   targets = { version: 1, k: K, count: IMAGES, shards: [{ digest, count: IMAGES }] };
-  engine = await createEngine({ engine: 'compiled', threads: 2 });
+  engine = await createEngine({ engine: 'compiled', threads: 1 });
 });
 afterAll(async () => {
   await engine?.dispose();
@@ -115,7 +115,7 @@ it.each(METHODS)(
     expect(result).toMatchObject({ steps: 2 * STEPS_PER_EPOCH, switchStep: STEPS_PER_EPOCH + 1 });
 
     const { accuracy, knn } = await evaluate(
-      { training, manifest, model: result.model, engine, threads: 2, scratch: folder },
+      { training, manifest, model: result.model, engine, threads: 1, scratch: folder },
       tools,
     );
     for (const share of [accuracy, knn]) {

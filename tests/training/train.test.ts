@@ -24,7 +24,7 @@ beforeAll(async () => {
   const tools = { store, signal: new AbortController().signal, progress: () => undefined };
   const options = { cacheFolder: folder, maxPixels: 1e6, onSource: () => undefined };
   ({ manifest } = await ingestDataset({ kind: 'ingest', dataset }, options, tools));
-  engine = await createEngine({ engine: 'compiled', threads: 2 });
+  engine = await createEngine({ engine: 'compiled', threads: 1 });
 });
 afterAll(async () => {
   await engine?.dispose();
