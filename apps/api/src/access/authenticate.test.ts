@@ -4,6 +4,7 @@ import { loadConfig } from '@rela/config';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startService, type TestService } from '../testing/service.js';
+import { addReadyDataset, smallJob } from '../testing/work.js';
 import { TokenReader } from './tokens.js';
 
 const AUDIENCE = 'rela';
@@ -111,6 +112,19 @@ describe('a key', () => {
     expect((await ask(bearer(fresh.secret))).status).toBe(200);
     await admin.keys.revoke(fresh.id);
     await expect.poll(async () => (await ask(bearer(fresh.secret))).status).toBe(401);
+  });
+
+  it('that is revoked ends the streams that it has open', async () => {
+    const client = service.as(INITIAL);
+    await addReadyDataset({ ...service, client }, 'digits');
+    const job = await client.jobs.create(smallJob('digits'));
+    const { id, secret } = await client.keys.create({ name: 'reader', scope: 'read' });
+    const response = await fetch(`${service.url}/v1/jobs/${job.id}/events`, { headers: bearer(secret) });
+    const read = response.text();
+    await client.keys.revoke(id);
+    // With the next heartbeat.
+    expect(await read).toContain('event: job');
+    await client.jobs.cancel(job.id);
   });
 
   it('is let in however a path is written, and nobody is without', async () => {

@@ -17,6 +17,8 @@ import { isToken, TokenReader } from './tokens.js';
 declare module 'fastify' {
   interface FastifyRequest {
     identity: Identity;
+    /** Whether the same credentials would still be let in: for answers that go on for hours. A database that is away says nothing against them. */
+    isStillAllowed: () => Promise<boolean>;
     /** What the tenant of the request has. */
     database: TenantDatabase;
   }
@@ -77,6 +79,7 @@ export async function authenticateRequests(
   app.addHook('preClose', () => keys.stop());
   // What a request holds is set below; this gives every request the same shape.
   app.decorateRequest('identity', null as unknown as Identity);
+  app.decorateRequest('isStillAllowed', null as unknown as FastifyRequest['isStillAllowed']);
   app.decorateRequest('database', null as unknown as TenantDatabase);
 
   async function identify(request: FastifyRequest): Promise<Identity> {
@@ -116,6 +119,14 @@ export async function authenticateRequests(
         'forbidden',
         `This needs the scope "${needed}", and the key has "${scope}". Ask an admin of your tenant for another key.`,
       );
+    request.isStillAllowed = async () => {
+      try {
+        const now = await identify(request);
+        return now.tenantId === tenantId && allows(now.scope, needed);
+      } catch (error) {
+        return !(error instanceof ProblemError && error.code === 'unauthenticated');
+      }
+    };
     request.database = database.of(tenantId);
     request.log = request.log.child({ tenant: tenantId, by });
   });

@@ -40,6 +40,7 @@ it('reads from the database as fast as the client takes it, and no faster', asyn
         },
       },
       ...{ jobId, after: 0, watcher: watchers.watch(jobId), signal: watchers.ended },
+      isStillAllowed: async () => true,
     }),
   );
   const client = stream[Symbol.asyncIterator]();
@@ -51,6 +52,23 @@ it('reads from the database as fast as the client takes it, and no faster', asyn
   for (let piece = await client.next(); !piece.done; piece = await client.next()) events += 1;
   expect(pages).toBeGreaterThan(3);
   expect(events).toBe((await database.events.list(jobId, 0, 10_000)).length);
+  await watchers.stop();
+});
+
+it('ends when who reads is not let in any more', async () => {
+  const { database, app } = service;
+  const { id: jobId } = await service.client.jobs.create(smallJob('digits'));
+  const watchers = new JobWatchers(database, app.log);
+  let looks = 0;
+  const stream = streamEvents({
+    ...{ database, jobId, after: 0, watcher: watchers.watch(jobId), signal: watchers.ended, heartbeat: 10 },
+    isStillAllowed: async () => ++looks < 3,
+  });
+  const pieces: string[] = [];
+  for await (const piece of stream) pieces.push(piece);
+  expect(looks).toBe(3);
+  expect(pieces.join('')).toMatch(/event: job\n.*: still here/s);
+  await service.client.jobs.cancel(jobId);
   await watchers.stop();
 });
 

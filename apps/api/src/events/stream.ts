@@ -39,20 +39,29 @@ export interface EventStreamOptions {
   watcher: Watcher;
   /** Aborted when the client leaves or the server stops. */
   signal: AbortSignal;
+  /** Whether who asked may read on: a key may be revoked, or expire, while a stream is open. Asked every `heartbeat`. */
+  isStillAllowed: () => Promise<boolean>;
+  /** Milliseconds. */
+  heartbeat?: number;
 }
 
 /**
  * The text of the stream, piece by piece: a piece is made when the one before it was taken, so a client that reads
- * slowly is served from its cursor. Ends after the job's last event. A database that is away is waited for.
+ * slowly is served from its cursor. Ends after the job's last event, or with the key of who reads. A database that is away is waited for.
  */
 export async function* streamEvents(options: EventStreamOptions): AsyncGenerator<string, void, undefined> {
-  const { database, jobId, watcher, signal } = options;
+  const { database, jobId, watcher, signal, isStillAllowed, heartbeat = HEARTBEAT } = options;
+  let asked = performance.now();
   let cursor = options.after;
   let shown: Job | null = null;
   let isOver = false;
   try {
     yield `retry: ${RETRY}\n\n`;
     while (!signal.aborted) {
+      if (performance.now() - asked >= heartbeat) {
+        if (!(await isStillAllowed())) return;
+        asked = performance.now();
+      }
       const events = await database.whenAvailable(() => database.events.list(jobId, cursor, PAGE), {
         signal,
       });
@@ -69,7 +78,7 @@ export async function* streamEvents(options: EventStreamOptions): AsyncGenerator
         shown = job;
         yield progressOf(job);
       }
-      const news = await watcher.news(HEARTBEAT, signal);
+      const news = await watcher.news(heartbeat, signal);
       if (!news && !signal.aborted) yield ': still here\n\n';
     }
   } catch (error) {

@@ -36,7 +36,7 @@ export const eventRoutes: Routes = async (app, { watchers }) => {
       summary: 'Follow a job: server-sent events, or a page of them as JSON',
       description: [
         'The stream gives every event of the job from the first one on, or after Last-Event-ID: `event` is `job`, `run`, `stage`, `switch` or `checkpoint`, `id` is the sequence, `data` is a JobEvent. Between them come `event: progress` messages without id, whose data is the Job, when its progress has changed, at most once a second.',
-        'It ends after the job has ended; asking again then gives 204. With `Accept: application/json` the answer is one page of events instead, whose `next` is the `after` of the next page.',
+        'It ends after the job has ended; asking again then gives 204. It ends too, within half a minute, when the key that it was asked for with is revoked or expires. With `Accept: application/json` the answer is one page of events instead, whose `next` is the `after` of the next page.',
       ].join('\n\n'),
       params: IdPath,
       querystring: EventQuery,
@@ -80,6 +80,7 @@ export const eventRoutes: Routes = async (app, { watchers }) => {
         after,
         watcher,
         signal: AbortSignal.any([left.signal, watchers.ended]),
+        isStillAllowed: request.isStillAllowed,
       });
       reply
         .type(`${EVENT_STREAM}; charset=utf-8`)

@@ -149,7 +149,7 @@ export function createJobs({ searching, transaction, direct, directly }: Connect
       }),
 
     /**
-     * Sends again what has failed or was cancelled, which goes on from its checkpoints; or, `from` a stage (or those of a kind), that and
+     * Sends again what has failed or was cancelled, which goes on from its checkpoints; and, `from` a stage (or those of a kind), that and
      * all that builds on it, from the start and without earlier results.
      * @throws ProblemError `not-found` · `conflict` where the job has not ended, or has nothing to send again
      */
@@ -187,7 +187,11 @@ export function createJobs({ searching, transaction, direct, directly }: Connect
               `has ${status} and nothing of it failed or was cancelled`,
               'name a stage as `from` to make it and what builds on it again',
             );
-          if (from !== null) await forgetProgress(tx, again);
+          if (from !== null) {
+            await forgetProgress(tx, again);
+            // What it builds on may have been cancelled, and would be waited for without end.
+            await resetStages(tx, id, null);
+          }
           await reopenRuns(tx, id);
           await reopenJob(tx, id);
           await appendEventsOf(tx, await holdJobs(tx, [id]));

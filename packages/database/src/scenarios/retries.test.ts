@@ -70,6 +70,20 @@ it('makes a stage and what builds on it again from the start, without the result
   expect(await auditJob(database, job.id)).toEqual([]);
 });
 
+it('makes again what a stage builds on where that was cancelled too, and keeps what is there', async () => {
+  const { database } = scratch;
+  const job = await database.jobs.create(await examplePlan(database, { runs: 2 }));
+  await complete(database, job, ['embed-0']);
+  await database.jobs.cancel(job.id);
+  await database.jobs.retry(job.id, { from: 'train' });
+  expect(await statusesOf(database, job)).toMatchObject({
+    ...{ 'embed-0': 'succeeded', 'embed-1': 'queued', reduce: 'waiting', 'train-0': 'waiting' },
+  });
+  await complete(database, job, [...['embed-1', 'reduce', 'train-0', 'evaluate-0', 'train-1', 'evaluate-1']]);
+  expect(await database.jobs.get(job.id)).toMatchObject({ status: 'succeeded' });
+  expect(await auditJob(database, job.id)).toEqual([]);
+});
+
 it('sends a cancelled job again', async () => {
   const { database } = scratch;
   const job = await database.jobs.create(await examplePlan(database));
