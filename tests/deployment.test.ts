@@ -109,7 +109,7 @@ describe('the pages', () => {
   });
 
   it.each([{ page: 'training' }, { page: 'claims' }, { page: 'database' }, { page: 'service' }])(
-    '$page has the figures of the bench: run `node docs/$page.mjs`',
+    '$page has the figures of the bench, as the script beside it writes them',
     async ({ page }) => {
       const { stdout } = await run(process.execPath, [`docs/${page}.mjs`, '--print'], { cwd: root });
       expect(await read(`docs/${page}.md`)).toBe(stdout);

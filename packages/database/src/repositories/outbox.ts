@@ -11,7 +11,7 @@ import type { StageKind, TenantLimits } from '@rela/contracts';
 import type { Connection } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { OUTBOX_CHANNEL } from '../state/events.js';
-import { STATUS } from '../state/stage-state.js';
+import { IS_RUNNING, STATUS } from '../state/stage-state.js';
 import type { Listener, ListenHandle } from './listener.js';
 
 export interface OutboxMessage {
@@ -78,7 +78,7 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener,
       ), sent AS (
         SELECT kind, tenant_id, priority, count(*)::int AS count FROM outbox WHERE sent_at IS NOT NULL GROUP BY 1, 2, 3
       ), running AS MATERIALIZED (
-        SELECT kind, tenant_id, count(*)::int AS count FROM stage WHERE status = 'running' GROUP BY 1, 2
+        SELECT kind, tenant_id, count(*)::int AS count FROM stage WHERE ${IS_RUNNING} GROUP BY 1, 2
       ), used AS (
         SELECT tenant_id, sum(cpu_seconds) AS cpu, sum(gpu_seconds) AS gpu FROM tenant_usage
         WHERE day = (clock_timestamp() AT TIME ZONE 'UTC')::date GROUP BY 1

@@ -1,6 +1,7 @@
 /** What a tenant uses, and whether there is room for more. What is checked when something comes; what runs is limited where messages are sent: outbox.ts. */
 import { hasEnded, JobStatus, ProblemError, type TenantLimits, type TenantUsage } from '@rela/contracts';
 import type { Connection, Statements } from '../connection.js';
+import { IS_RUNNING } from '../state/stage-state.js';
 import { ownerOf, type TenantScope } from './scope.js';
 
 const OPEN = JobStatus.options.filter((status) => !hasEnded(status));
@@ -61,7 +62,7 @@ export function createQuotas({ direct }: Connection, tenant: TenantScope) {
         SELECT
           (SELECT count(*)::int FROM job WHERE tenant_id = ${tenantId} AND status = ANY(${OPEN})) AS "queuedJobs",
           (SELECT count(*)::int FROM stage
-            WHERE status = 'running' AND kind = 'train' AND tenant_id = ${tenantId}) AS "runningRuns",
+            WHERE ${IS_RUNNING} AND kind = 'train' AND tenant_id = ${tenantId}) AS "runningRuns",
           coalesce(sum(cpu_seconds), 0) AS "cpuSecondsToday", coalesce(sum(gpu_seconds), 0) AS "gpuSecondsToday"
         FROM tenant_usage
         WHERE tenant_id = ${tenantId} AND day = (clock_timestamp() AT TIME ZONE 'UTC')::date`;

@@ -62,6 +62,9 @@ export const STAGE_COLUMNS = Prisma.sql`
  */
 export const STATUS = Prisma.sql`(stage.status || '')`;
 
+/** Runs, and so has a lease, which is said because it is in an index of those that run alone: a planner may rather go through all that wait. */
+export const IS_RUNNING = Prisma.sql`stage.status = 'running' AND stage.lease_until > '-infinity'`;
+
 /** What there is to tell of stages, in the order of the plan; nothing of those without a job. */
 export function stageEvents(rows: StageRow[]): EventOfJob[] {
   return rows
