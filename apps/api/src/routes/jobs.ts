@@ -147,7 +147,7 @@ export const jobRoutes: Routes = async (app, context) => {
       operationId: 'retryJob',
       summary: 'Send a job again that has ended',
       description:
-        'What failed or was cancelled goes on from its checkpoints, with as many tries as a new one. `from` a stage, it and all that builds on it is made again from the start.',
+        'What failed or was cancelled goes on from its checkpoints, with as many tries as a new one. `from` a stage, it and all that builds on it is made again from the start, and what else failed or was cancelled is sent again too.',
       headers: IdempotencyHeaders,
       params: IdPath,
       body: JobRetry.default({}),

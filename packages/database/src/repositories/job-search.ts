@@ -33,6 +33,7 @@ const FEW = 300;
 const GLANCES = { each: 10, least: 250 };
 const LOOKS = { each: 50, least: 1000 };
 const MANY = 5000;
+/** Of so many names the newest of each are read. */
 const FEW_NAMES = 50;
 
 const NEWEST = Prisma.sql`ORDER BY id DESC`;
@@ -105,13 +106,13 @@ export function createJobSearch(tenant: TenantScope) {
         WHERE (SELECT ${holds} FROM job WHERE job.id = candidate.id)
         ORDER BY candidate.id DESC LIMIT ${wanted}`;
 
-      const looks = sources.map(
+      const counts = sources.map(
         ({ rows, ordered }, source) => Prisma.sql`
           SELECT ${source}::int AS source, count(*)::int AS count, min(id) AS oldest
           FROM (${rows} ${ordered ? NEWEST : Prisma.empty} LIMIT ${FEW + 1}) AS candidate`,
       );
       const seen = await $queryRaw<{ source: number; count: number; oldest: string | null }[]>(
-        Prisma.join(looks, ' UNION ALL '),
+        Prisma.join(counts, ' UNION ALL '),
       );
       const [fewest] = seen.toSorted((a, b) => a.count - b.count);
       if (fewest!.count <= FEW) {

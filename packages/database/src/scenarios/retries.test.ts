@@ -79,7 +79,7 @@ it('makes again what a stage builds on where that was cancelled too, and keeps w
   expect(await statusesOf(database, job)).toMatchObject({
     ...{ 'embed-0': 'succeeded', 'embed-1': 'queued', reduce: 'waiting', 'train-0': 'waiting' },
   });
-  await complete(database, job, [...['embed-1', 'reduce', 'train-0', 'evaluate-0', 'train-1', 'evaluate-1']]);
+  await complete(database, job, ['embed-1', 'reduce', 'train-0', 'evaluate-0', 'train-1', 'evaluate-1']);
   expect(await database.jobs.get(job.id)).toMatchObject({ status: 'succeeded' });
   expect(await auditJob(database, job.id)).toEqual([]);
 });
