@@ -9,6 +9,7 @@ import { addLiveJobs, makeTemplates, SHARED } from './templates.mjs';
 /** What is copied, in an order in which every row finds those that it refers to, and which rows of it are a job's ($1) or a data set's. */
 const OF_JOBS = {
   job: 'id = $1',
+  job_summary: 'job_id = $1',
   run: 'job_id = $1',
   stage: 'job_id = $1',
   stage_dependency: 'stage_id IN (SELECT id FROM stage WHERE job_id = $1)',
@@ -108,7 +109,7 @@ async function keepTemplate(client, tables, { id, number, prefix }) {
 
 /** What of the JSON names the template, and so is another text in every copy. */
 async function markJson(client, template, columns) {
-  for (const { name } of columns.filter(({ type }) => type === 'jsonb'))
+  for (const { name } of columns.filter(({ type }) => type.startsWith('json')))
     await client.query(
       `ALTER TABLE "${template}" ADD COLUMN "${name} marked" boolean;
        UPDATE "${template}" SET "${name} marked" = strpos("${name}"::text, mark) > 0`,
@@ -120,8 +121,8 @@ function copies(table, columns, { low, high, own = {}, clones }) {
   const values = columns.map(({ name, type }) => {
     if (own[name]) return own[name];
     if (type === 'text') return `replace(t."${name}", t.mark, c.hex)`;
-    if (type === 'jsonb')
-      return `CASE WHEN t."${name} marked" THEN replace(t."${name}"::text, t.mark, c.hex)::jsonb ELSE t."${name}" END`;
+    if (type.startsWith('json'))
+      return `CASE WHEN t."${name} marked" THEN replace(t."${name}"::text, t.mark, c.hex)::${type} ELSE t."${name}" END`;
     return type.startsWith('timestamp') ? `t."${name}" + c.shift` : `t."${name}"`;
   });
   return `SELECT ${values.join(', ')} FROM ${clones} AS c JOIN "template_${table}" AS t ON t.template = c.template
@@ -309,7 +310,7 @@ export async function fillHistory(url, { runs, seed = 1, say = () => undefined }
     await first.query('DROP SCHEMA history CASCADE');
     await addLiveJobs(database);
     // As autovacuum leaves them: read without asking whose rows are visible, and counted.
-    await first.query('VACUUM (ANALYZE) job, job_label, dataset, prior');
+    await first.query('VACUUM (ANALYZE) job, job_summary, job_label, dataset, prior');
     await first.query('ANALYZE');
     told('statistics');
     const { rows } = await first.query(

@@ -82,6 +82,8 @@ export async function auditJob(database: Database, jobId: string): Promise<strin
     if (isOver && !FINAL.has(status)) faults.push(`${table} ${id} is ${status}, though its job has ended`);
   };
   compare('job', job.id, job.status);
+  if (!(await database.jobs.summaryHolds(jobId)))
+    faults.push(`what was kept of ${jobId} at its end is not what its rows say`);
   for (const { id, status } of job.runs) compare('run', id, status);
   for await (const { id, status } of stagesOf(database, jobId)) compare('stage', id, status);
   return faults;

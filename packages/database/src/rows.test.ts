@@ -153,6 +153,7 @@ it('gathers the metrics of an earlier version, which had a row a step, and finds
   const later = [
     'run_metric',
     'job_dependency',
+    'job_summary',
     'webhook',
     'webhook_delivery',
     'webhook_attempt',

@@ -19,6 +19,7 @@ export const TABLES = [
     'tenant_usage',
     'job',
     'job_dependency',
+    'job_summary',
     'run',
     'model',
   ],

@@ -11,6 +11,7 @@ import {
 import type { Connection, Transaction } from '../connection.js';
 import { appendEventsOf, lockJob } from '../state/events.js';
 import { holdJobs, pauseJob, reopenJob, requestCancel, resumeJob, settleJob } from '../state/job-state.js';
+import { summaryHolds } from '../state/job-summary.js';
 import { reopenRuns } from '../state/run-state.js';
 import { cancelStagesOfJob } from '../state/stage-cancellation.js';
 import { pauseStagesOfJob, queuePossibleOf, resetStages, resumeStagesOfJob } from '../state/stage-state.js';
@@ -92,6 +93,9 @@ export function createJobs({ searching, transaction, direct, directly }: Connect
     },
 
     get: (id: string): Promise<Job | null> => get(id),
+
+    /** Whether what was kept of an ended job, and is read of it since, is what its rows say. */
+    summaryHolds: (id: string): Promise<boolean> => summaryHolds(direct, id),
 
     async list(page: PageRequest & JobFilter): Promise<Page<Job>> {
       const found = await search.newest(searching, page);

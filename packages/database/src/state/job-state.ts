@@ -14,6 +14,7 @@ import type { JobStatus, Labels, NewJobEvent } from '@rela/contracts';
 import type { Statements, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { appendEvents, type EventOfJob } from './events.js';
+import { keepSummary } from './job-summary.js';
 import { cancelIdleRuns } from './run-state.js';
 
 interface JobRow {
@@ -83,6 +84,7 @@ export async function failWaitingJob(tx: Transaction, id: string, error: string)
   const rows = await tx.$queryRaw<JobRow[]>`
     UPDATE job SET status = 'failed', error = ${error}, ended_at = clock_timestamp()
     WHERE id = ${id} AND status = 'waiting' RETURNING status, error`;
+  if (rows.length > 0) await keepSummary(tx, id);
   await appendEvents(tx, id, rows.map(jobEvent));
 }
 
@@ -158,6 +160,7 @@ export async function settleJob(tx: Statements, id: string): Promise<void> {
   const rows = await tx.$queryRaw<JobRow[]>`
     UPDATE job SET status = ${status}, error = ${error}, ended_at = clock_timestamp()
     WHERE id = ${id} AND status IN ('queued', 'waiting', 'running', 'paused') RETURNING status, error`;
+  if (rows.length > 0) await keepSummary(tx, id);
   await appendEvents(tx, id, rows.map(jobEvent));
 }
 
