@@ -303,8 +303,8 @@ export async function fillHistory(url, { runs, seed = 1, say = () => undefined }
       );
     await all(clients, statements, (part) => told(`${part} copies`));
     await first.query(`
-      INSERT INTO job_label (key, value, job_id)
-      SELECT label.key, label.value, job.id FROM job, jsonb_each_text(job.labels) AS label ORDER BY 1, 2, 3`);
+      INSERT INTO job_label (key, value, job_id, labels)
+      SELECT label.key, label.value, job.id, job.labels FROM job, jsonb_each_text(job.labels) AS label ORDER BY 1, 2, 3`);
     await all(clients, definitions, () => undefined);
     told(`${definitions.length} indexes`);
     await first.query('DROP SCHEMA history CASCADE');

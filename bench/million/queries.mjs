@@ -125,7 +125,11 @@ export function queriesOf(sample) {
   const { jobs, datasets, priors } = sample;
   const succeeded = jobs.filter(({ status, runs }) => status === 'succeeded' && runs.length > 0);
   const queries = {
-    jobs: { list: jobLists(sample), get: { '': of(jobs, ({ id }) => [id]) } },
+    jobs: {
+      list: jobLists(sample),
+      get: { '': of(jobs, ({ id }) => [id]) },
+      summaryHolds: { '': of(jobs, ({ id }) => [id]) },
+    },
     datasets: { ...resources(datasets), manifestDigest: { '': of(datasets, ({ id }) => [id]) } },
     priors: resources(priors),
     runs: {

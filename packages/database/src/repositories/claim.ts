@@ -1,5 +1,7 @@
 /** A claim: the right of one attempt to work on a stage and to write what comes of it. */
+
 import type { JobLimits, StageInput, StageResult } from '@rela/contracts';
+import { among } from '../among.js';
 import type { Statements, Transaction } from '../connection.js';
 import type { LockedJob } from '../state/events.js';
 import type { Attempt, ClaimedStage, StageRow } from '../state/stage-state.js';
@@ -76,7 +78,7 @@ async function checkpointsOf(tx: Statements, stages: StageRow[]): Promise<Map<st
   const found = new Map<string, Claim['checkpoints']>();
   if (ids.length === 0) return found;
   const rows = await tx.$queryRaw<{ stageId: string; step: number; digest: string }[]>`
-    SELECT stage_id AS "stageId", step, digest FROM checkpoint WHERE stage_id = ANY(${ids}) ORDER BY step DESC`;
+    SELECT stage_id AS "stageId", step, digest FROM checkpoint WHERE stage_id = ${among(ids)} ORDER BY step DESC`;
   for (const { stageId, ...checkpoint } of rows)
     found.set(stageId, [...(found.get(stageId) ?? []), checkpoint]);
   return found;
@@ -87,7 +89,7 @@ async function dependenciesOf(tx: Statements, stages: StageRow[]): Promise<Map<s
   const rows = await tx.$queryRaw<{ result: StageResult; stageIds: string[]; positions: number[] }[]>`
     SELECT needed.result, mine.ids AS "stageIds", mine.positions FROM (
       SELECT dependency_id, array_agg(stage_id) AS ids, array_agg(position) AS positions FROM stage_dependency
-      WHERE stage_id = ANY(${stages.map(({ id }) => id)}) AND needed GROUP BY dependency_id
+      WHERE stage_id = ${among(stages.map(({ id }) => id))} AND needed GROUP BY dependency_id
     ) AS mine JOIN stage AS needed ON needed.id = mine.dependency_id`;
   const placed = new Map<string, { position: number; result: StageResult }[]>();
   for (const { result, stageIds, positions } of rows)

@@ -1,4 +1,5 @@
 /** Jobs as users see them: with their runs, how far their stages are, and what was found out about priors, as one query for any number of jobs. */
+
 import {
   Appraisal,
   type Job,
@@ -9,6 +10,7 @@ import {
   type StageKind,
   type StageSummary,
 } from '@rela/contracts';
+import { among } from '../among.js';
 import type { Statements } from '../connection.js';
 import { type JobParts, PARTS, type StageParts } from '../state/job-summary.js';
 import { limitsOf } from './claim.js';
@@ -84,6 +86,6 @@ export async function readJobs(
       attempt_seconds AS "attemptSeconds", error, created_at AS "createdAt", started_at AS "startedAt", job.ended_at AS "endedAt",
       coalesce(kept.parts, ${PARTS}) AS parts
     FROM job LEFT JOIN job_summary AS kept ON kept.job_id = job.id AND kept.ended_at = job.ended_at
-    WHERE job.id = ANY(${ids}) AND ${ownedSql(tenant, 'job')}`;
+    WHERE job.id = ${among(ids)} AND ${ownedSql(tenant, 'job')}`;
   return new Map(rows.map((row) => [row.id, toJob(row)]));
 }

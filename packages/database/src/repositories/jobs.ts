@@ -95,7 +95,7 @@ export function createJobs({ searching, transaction, direct, directly }: Connect
     get: (id: string): Promise<Job | null> => get(id),
 
     /** Whether what was kept of an ended job, and is read of it since, is what its rows say. */
-    summaryHolds: (id: string): Promise<boolean> => summaryHolds(direct, id),
+    summaryHolds: (id: string): Promise<boolean> => summaryHolds(direct, id, tenant),
 
     async list(page: PageRequest & JobFilter): Promise<Page<Job>> {
       const found = await search.newest(searching, page);

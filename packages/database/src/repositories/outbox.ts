@@ -117,8 +117,9 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener,
     },
 
     async markSent(ids: string[]): Promise<void> {
+      // As `among` does of ids that are text.
       await direct.$queryRaw`
-        UPDATE outbox SET sent_at = clock_timestamp() WHERE id = ANY(${ids}::text[]::bigint[])`;
+        UPDATE outbox SET sent_at = clock_timestamp() WHERE id = ANY ((SELECT ${ids}::text[]::bigint[])::bigint[])`;
     },
 
     /** Since when the oldest unsent message waits; null where none does. */

@@ -7,7 +7,9 @@
  *
  * `ready` is final: a dataset never changes once it can be used.
  */
+
 import type { DatasetManifest, DatasetStatus, StageResultOf } from '@rela/contracts';
+import { among } from '../among.js';
 import type { Statements, Transaction } from '../connection.js';
 import { type Dataset, Prisma } from '../generated/client.js';
 
@@ -50,7 +52,7 @@ export async function moveDataset(
 export async function startDatasets(tx: Statements, ids: string[]): Promise<void> {
   if (ids.length === 0) return;
   await tx.$queryRaw`
-    UPDATE dataset SET status = 'running', error = NULL WHERE id = ANY(${ids}) AND status = 'queued'`;
+    UPDATE dataset SET status = 'running', error = NULL WHERE id = ${among(ids)} AND status = 'queued'`;
 }
 
 /** queued | running → ready, with what the manifest says. */

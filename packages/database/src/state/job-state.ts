@@ -10,7 +10,9 @@
  *
  * From `succeeded`, `failed` and `cancelled` a job becomes queued where stages of it are sent again. Every change appends an event under the job's lock.
  */
+
 import type { JobStatus, Labels, NewJobEvent } from '@rela/contracts';
+import { among } from '../among.js';
 import type { Statements, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { appendEvents, type EventOfJob } from './events.js';
@@ -57,7 +59,7 @@ export async function startJobs(tx: Statements, ids: string[]): Promise<EventOfJ
   if (ids.length === 0) return [];
   const rows = await tx.$queryRaw<(JobRow & { id: string })[]>`
     UPDATE job SET status = 'running', started_at = clock_timestamp()
-    WHERE id = ANY(${ids}) AND status = 'queued' RETURNING id, status, error`;
+    WHERE id = ${among(ids)} AND status = 'queued' RETURNING id, status, error`;
   return rows.map((row) => ({ jobId: row.id, event: jobEvent(row) }));
 }
 
@@ -131,7 +133,7 @@ interface Standing {
 export async function settleJobs(tx: Statements, ids: string[]): Promise<void> {
   if (ids.length === 0) return;
   const quiet = await tx.$queryRaw<{ id: string }[]>`
-    SELECT id FROM job WHERE id = ANY(${ids}) AND (cancel_requested OR NOT EXISTS (
+    SELECT id FROM job WHERE id = ${among(ids)} AND (cancel_requested OR NOT EXISTS (
       SELECT 1 FROM stage WHERE stage.job_id = job.id AND stage.status IN ('waiting', 'queued', 'running', 'paused')))
     ORDER BY id`;
   for (const { id } of quiet) await settleJob(tx, id);

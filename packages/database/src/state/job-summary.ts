@@ -7,6 +7,7 @@ import type { Job, JobRunSummary, StageInputOf, StageKind } from '@rela/contract
 import type { z } from 'zod';
 import type { Statements } from '../connection.js';
 import { Prisma } from '../generated/client.js';
+import { ownedSql, type TenantScope } from '../repositories/scope.js';
 
 /** All stages of a kind and a run, as one. */
 export type StageParts = [
@@ -69,10 +70,10 @@ export async function keepSummary(tx: Statements, id: string): Promise<void> {
 }
 
 /** @returns whether what was kept of the job is what its rows say; so it is where nothing was kept */
-export async function summaryHolds(tx: Statements, id: string): Promise<boolean> {
+export async function summaryHolds(tx: Statements, id: string, tenant: TenantScope): Promise<boolean> {
   const [row] = await tx.$queryRaw<{ same: boolean }[]>`
     SELECT kept.parts::jsonb = ${PARTS}::jsonb AS same
     FROM job JOIN job_summary AS kept ON kept.job_id = job.id AND kept.ended_at = job.ended_at
-    WHERE job.id = ${id}`;
+    WHERE job.id = ${id} AND ${ownedSql(tenant, 'job')}`;
   return row?.same ?? true;
 }

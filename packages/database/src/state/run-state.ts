@@ -9,7 +9,9 @@
  * A run stays `running` while a stage of it is queued again, or its job is paused: its stages tell that story. From `succeeded`, `failed`
  * and `cancelled` it becomes queued again where stages of it are sent again. Every change appends an event to the job, whose lock the caller holds.
  */
+
 import type { NewJobEvent, RunResult, RunSpec, RunStatus, StageResultOf } from '@rela/contracts';
+import { among } from '../among.js';
 import type { Statements, Transaction } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { appendEvents, type EventOfJob } from './events.js';
@@ -61,7 +63,7 @@ export async function startRuns(tx: Statements, ids: string[]): Promise<EventOfJ
   if (ids.length === 0) return [];
   const rows = await tx.$queryRaw<RunRow[]>`
     UPDATE run SET status = 'running', started_at = clock_timestamp()
-    WHERE id = ANY(${ids}) AND status = 'queued' RETURNING ${COLUMNS}`;
+    WHERE id = ${among(ids)} AND status = 'queued' RETURNING ${COLUMNS}`;
   return rows.map((row) => ({ jobId: row.jobId, event: runEvent(row) }));
 }
 
