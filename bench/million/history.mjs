@@ -284,7 +284,13 @@ export async function fillHistory(url, { runs, seed = 1, say = () => undefined }
     told(`${jobs} jobs to be`);
 
     const ofDataset = { count: datasetsOf(runs), clones: 'clone_dataset' };
-    const ofJob = { name: 'c.name', labels: 'c.labels', dataset_id: 'c.dataset_id', prior_id: 'c.prior_id' };
+    const ofJob = {
+      name: 'c.name',
+      labels: 'c.labels',
+      short_labels: 'c.labels',
+      dataset_id: 'c.dataset_id',
+      prior_id: 'c.prior_id',
+    };
     const statements = [await copyPriors(first)];
     for (const table of Object.keys(OF_DATASETS))
       statements.push(

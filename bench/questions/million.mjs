@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env } from 'node:process';
 import { migrate, openDatabase, startEmbeddedPostgres } from '@rela/database';
+import { createRandom } from '@rela/random';
 import pg from 'pg';
 import { fillHistory } from '../million/history.mjs';
 import { readsOf } from '../million/plans.mjs';
@@ -70,11 +71,12 @@ async function rounds(sides, query) {
   const items = { many: 0, few: 0 };
   for (let round = 0; round <= ROUNDS; round++) {
     const times = { many: [], few: [] };
-    for (let at = 0; at < ARGUMENTS; at++)
-      for (const side of ['many', 'few']) {
+    // In another order each round: what this process clears away now and then falls on the same call every time otherwise.
+    for (const at of createRandom(round, query.name).permutation(ARGUMENTS))
+      for (const side of round % 2 === 0 ? ['many', 'few'] : ['few', 'many']) {
         const { calls } = sides[side].queries.find(({ name }) => name === query.name);
         const one = await milliseconds(sides[side].database, query, calls[at % calls.length]);
-        times[side].push(one.took);
+        times[side][at] = one.took;
         items[side] += (one.items ?? 1) / (ARGUMENTS * (ROUNDS + 1));
       }
     for (const side of ['many', 'few']) found[side].push(times[side]);
