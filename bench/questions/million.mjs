@@ -20,7 +20,7 @@ import { quantile } from '../pairs.mjs';
 
 const RUNS = { many: Number(env.MILLION_RUNS ?? 1_000_000), few: 1000 };
 const ARGUMENTS = Number(env.MILLION_ARGUMENTS ?? 100);
-const ROUNDS = 5;
+const ROUNDS = 7;
 /** Calls of which the pages are counted. */
 const EXPLAINED = 5;
 
