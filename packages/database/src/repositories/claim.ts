@@ -1,5 +1,4 @@
 /** A claim: the right of one attempt to work on a stage and to write what comes of it. */
-
 import type { JobLimits, StageInput, StageResult } from '@rela/contracts';
 import { among } from '../among.js';
 import type { Statements, Transaction } from '../connection.js';

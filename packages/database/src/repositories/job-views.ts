@@ -1,5 +1,4 @@
 /** Jobs as users see them: with their runs, how far their stages are, and what was found out about priors, as one query for any number of jobs. */
-
 import {
   Appraisal,
   type Job,

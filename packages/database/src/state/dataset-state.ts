@@ -7,7 +7,6 @@
  *
  * `ready` is final: a dataset never changes once it can be used.
  */
-
 import type { DatasetManifest, DatasetStatus, StageResultOf } from '@rela/contracts';
 import { among } from '../among.js';
 import type { Statements, Transaction } from '../connection.js';

@@ -10,7 +10,6 @@
  *
  * From `succeeded`, `failed` and `cancelled` a job becomes queued where stages of it are sent again. Every change appends an event under the job's lock.
  */
-
 import type { JobStatus, Labels, NewJobEvent } from '@rela/contracts';
 import { among } from '../among.js';
 import type { Statements, Transaction } from '../connection.js';

@@ -9,7 +9,6 @@
  * A run stays `running` while a stage of it is queued again, or its job is paused: its stages tell that story. From `succeeded`, `failed`
  * and `cancelled` it becomes queued again where stages of it are sent again. Every change appends an event to the job, whose lock the caller holds.
  */
-
 import type { NewJobEvent, RunResult, RunSpec, RunStatus, StageResultOf } from '@rela/contracts';
 import { among } from '../among.js';
 import type { Statements, Transaction } from '../connection.js';
