@@ -45,6 +45,9 @@ const WINDOWS: Record<StageKind, number> = {
   },
 };
 
+/** More than any window, so that there is no room where as many are in the queue. */
+const MOST_SENT = 1000;
+
 /**
  * Whether the message is the newest of a stage that is queued. Asked of each message in turn: as a join, a planner whose statistics are from
  * before a large job goes through all queued stages for every message.
@@ -76,7 +79,12 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener,
           WHERE sent_at IS NULL AND (kind, tenant_id) > (waiting.kind, waiting.tenant_id)
           ORDER BY kind, tenant_id LIMIT 1) AS next
       ), sent AS (
-        SELECT kind, tenant_id, priority, count(*)::int AS count FROM outbox WHERE sent_at IS NOT NULL GROUP BY 1, 2, 3
+        -- Ordered and limited, so that the index is read that has these alone, however many wait.
+        SELECT kind, tenant_id, one.priority, count(*)::int AS count FROM waiting CROSS JOIN LATERAL (
+          SELECT outbox.priority FROM outbox
+          WHERE outbox.sent_at IS NOT NULL AND outbox.kind = waiting.kind AND outbox.tenant_id = waiting.tenant_id
+          ORDER BY outbox.kind, outbox.tenant_id, outbox.priority LIMIT ${MOST_SENT}) AS one
+        GROUP BY 1, 2, 3
       ), running AS MATERIALIZED (
         SELECT kind, tenant_id, count(*)::int AS count FROM stage WHERE ${IS_RUNNING} GROUP BY 1, 2
       ), used AS (
