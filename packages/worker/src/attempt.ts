@@ -102,6 +102,7 @@ export async function attemptStage(
   log.info(about, 'started');
   try {
     const outcome = await handler(claim, { signal: stop.signal, progress: heart.progress });
+    heart.pause();
     // The result is worth keeping even where the worker shuts down meanwhile: the signal is not passed on.
     const kept = await database.whenAvailable(() =>
       database.stages.succeed(claim, outcome.result, outcome.facts ? { facts: outcome.facts } : {}),
@@ -167,7 +168,9 @@ function keepAlive({ database, leaseSeconds, log }: AttemptOptions, claim: Claim
       log.warn({ stageId: claim.stageId, err: error }, 'heartbeat failed');
     }
   };
+  let quietUntil = 0;
   const timer = setInterval(() => {
+    if (performance.now() < quietUntil) return;
     busy ??= beat().finally(() => {
       busy = null;
     });
@@ -175,6 +178,10 @@ function keepAlive({ database, leaseSeconds, log }: AttemptOptions, claim: Claim
   return {
     progress(done: number, total: number, unit: string) {
       latest = { done, total, unit };
+    },
+    /** While the result is kept, a beat would wait for the row that is being written: none for a third of the lease. */
+    pause() {
+      quietUntil = performance.now() + (1000 * leaseSeconds) / 3;
     },
     async stop() {
       clearInterval(timer);

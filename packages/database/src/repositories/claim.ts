@@ -88,7 +88,7 @@ async function dependenciesOf(tx: Statements, stages: StageRow[]): Promise<Map<s
   const rows = await tx.$queryRaw<{ result: StageResult; stageIds: string[]; positions: number[] }[]>`
     SELECT needed.result, mine.ids AS "stageIds", mine.positions FROM (
       SELECT dependency_id, array_agg(stage_id) AS ids, array_agg(position) AS positions FROM stage_dependency
-      WHERE stage_id = ${among(stages.map(({ id }) => id))} AND needed GROUP BY dependency_id
+      WHERE stage_id = ANY(${stages.map(({ id }) => id)}) AND needed GROUP BY dependency_id
     ) AS mine JOIN stage AS needed ON needed.id = mine.dependency_id`;
   const placed = new Map<string, { position: number; result: StageResult }[]>();
   for (const { result, stageIds, positions } of rows)

@@ -124,10 +124,11 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener,
       FROM placed ORDER BY before, id LIMIT ${limit}`;
     },
 
+    /** Not on the disk when it returns: what a crash of the server forgets is sent again, as where the relay died before. */
     async markSent(ids: string[]): Promise<void> {
-      // As `among` does of ids that are text.
       await direct.$queryRaw`
-        UPDATE outbox SET sent_at = clock_timestamp() WHERE id = ANY ((SELECT ${ids}::text[]::bigint[])::bigint[])`;
+        UPDATE outbox SET sent_at = clock_timestamp()
+        WHERE id = ANY(${ids}::text[]::bigint[]) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'`;
     },
 
     /** Since when the oldest unsent message waits; null where none does. */
