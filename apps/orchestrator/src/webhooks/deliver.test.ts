@@ -332,16 +332,18 @@ it('reaches no private address by a name, and follows no redirect to one', async
 it('is taken by the receiver that docs/webhooks.md shows', async () => {
   const page = await readFile(new URL('../../../../docs/webhooks.md', import.meta.url), 'utf8');
   const [, program] = /```js\n([^`]+)```/.exec(page)!;
-  const probe = await receiver(() => undefined);
-  const { port } = new URL(probe.url);
-  await Promise.all(closers.splice(0).map((close) => close()));
-  const { id, secret } = await add(`http://127.0.0.1:${port}/`);
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', program!.replace('9000', port)], {
+  const { id, secret } = await add('http://127.0.0.1:9000/');
+  // At a port that it finds itself: one that is looked for here may be taken until it listens.
+  const anywhere = program!.replace(
+    'listen(9000)',
+    'listen(0, function () { console.log(this.address().port); })',
+  );
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', anywhere], {
     ...{ cwd: fileURLToPath(new URL('.', import.meta.url)), env: { ...env, WEBHOOK_SECRET: secret } },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const exit = once(child, 'exit');
   closers.push(async () => {
-    const exit = once(child, 'exit');
     child.kill();
     await exit;
   });
@@ -349,12 +351,14 @@ it('is taken by the receiver that docs/webhooks.md shows', async () => {
   child.stdout.on('data', (piece) => {
     shown += piece;
   });
+  const [, port] = await vi.waitUntil(() => /^(\d+)\n/.exec(shown), PATIENCE);
+  await database.webhooks.update(id, { url: `http://127.0.0.1:${port}/` });
   await orchestrate({ schedule: Array(200).fill(0.2) });
   const jobId = await cancelledJob();
   await vi.waitFor(async () => expect((await log(id))[0]).toMatchObject({ status: 'delivered' }), PATIENCE);
   const [delivery] = await log(id);
   expect(delivery!.attempts[0]).toMatchObject({ status: 204 });
-  expect(shown).toBe(`${delivery!.id} job.cancelled ${jobId}\n`);
+  expect(shown).toBe(`${port}\n${delivery!.id} job.cancelled ${jobId}\n`);
   const unsigned = await fetch(`http://127.0.0.1:${port}/`, {
     method: 'POST',
     body: '{"type":"job.failed"}',
