@@ -30,7 +30,7 @@ const SETTINGS: Record<string, string> = {
   listen_addresses: '127.0.0.1',
   // Socket paths are limited to 107 bytes, and the folder's may be longer; TCP is all we use.
   unix_socket_directories: '',
-  max_connections: '60',
+  max_connections: '200',
   shared_buffers: '64MB',
   work_mem: '4MB',
   // The default is that of a disk with a head, by which reading whole tables seems cheaper than a few rows by an index.
