@@ -62,7 +62,11 @@ const manifest = {
   splits: { train: { count: 2, shards: [] }, test: null },
 };
 
-async function attempt(handler: StageHandler, shutdown = new AbortController().signal): Promise<void> {
+async function attempt(
+  handler: StageHandler,
+  shutdown = new AbortController().signal,
+  more: Partial<AttemptOptions> = {},
+): Promise<void> {
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const options: AttemptOptions = {
     database,
@@ -72,6 +76,7 @@ async function attempt(handler: StageHandler, shutdown = new AbortController().s
     maxAttempts: 3,
     device: 'cpu',
     log,
+    ...more,
   };
   await attemptStage(options, { stageId, dispatch }, shutdown);
 }
@@ -84,6 +89,32 @@ const waitUntilStopped = (signal: AbortSignal) =>
 it('a result is stored and the stage has succeeded', async () => {
   await attempt(async () => ({ result, facts: { manifest } }));
   expect(await stage()).toMatchObject({ status: 'succeeded', result });
+});
+
+it('no beat waits for the row of a result that is being kept, and the lease is renewed where that takes long', async () => {
+  const leaseSeconds = 5;
+  let keeping: number | null = null;
+  const beats: number[] = [];
+  const stages: Database['stages'] = {
+    ...database.stages,
+    async heartbeat(...given) {
+      if (keeping !== null) beats.push(performance.now() - keeping);
+      return database.stages.heartbeat(...given);
+    },
+    async succeed(...given) {
+      keeping = performance.now();
+      await sleep(800 * leaseSeconds);
+      return database.stages.succeed(...given);
+    },
+  };
+  await attempt(async () => ({ result, facts: { manifest } }), undefined, {
+    database: { ...database, stages },
+    leaseSeconds,
+  });
+  expect(await stage()).toMatchObject({ status: 'succeeded' });
+  expect(beats.length).toBeGreaterThan(0);
+  // A timer may be a millisecond early.
+  expect(Math.min(...beats)).toBeGreaterThan((1000 * leaseSeconds) / 3 - 5);
 });
 
 it('the same message twice runs the stage once', async () => {
