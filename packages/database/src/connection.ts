@@ -1,4 +1,7 @@
-/** One pool of connections with Prisma on top: short transactions, run again after a deadlock, errors translated. */
+/**
+ * Connections of two kinds: those of what is asked by keys all the time, whose statements are prepared once, and those of everything else, with
+ * Prisma on top. Short transactions, run again after a deadlock, errors translated.
+ */
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { DatabaseUnavailable, isConflictOfTransactions, isUnavailable } from './errors.js';
@@ -17,7 +20,10 @@ export interface Statements {
 
 export interface Connection {
   prisma: PrismaClient;
-  /** One statement that is prepared once a connection: for what is asked all the time. */
+  /**
+   * One statement that is prepared once a connection: for what is asked by keys all the time. Each table is reached by `= ANY` of keys or by a
+   * sub-query for one row, never by a join: a plan is kept, and a join that was best for a table of a page goes through all of the table later.
+   */
   direct: Statements;
   /** One statement that is planned for its values each time: for what is searched for, of which there may be one or a million. */
   searching: Statements;
@@ -29,7 +35,7 @@ export interface Connection {
 }
 
 export interface ConnectionOptions {
-  /** Most connections of this process. */
+  /** Most connections of this process, of each of the two kinds. */
   connections: number;
   onError: (error: Error) => void;
 }
@@ -66,7 +72,7 @@ function statementsOf(server: Pick<pg.Pool | pg.PoolClient, 'query'>, { prepared
 }
 
 export function connect(url: string, options: ConnectionOptions): Connection {
-  const pool = new pg.Pool({
+  const settings: pg.PoolConfig = {
     connectionString: url,
     max: options.connections,
     connectionTimeoutMillis: CONNECT_MILLISECONDS,
@@ -78,10 +84,15 @@ export function connect(url: string, options: ConnectionOptions): Connection {
     lock_timeout: TRANSACTION_MILLISECONDS,
     // A sweep reads for minutes; what takes longer is a statement that nobody waits for any more, and would go on for as long as it likes.
     statement_timeout: 20 * TRANSACTION_MILLISECONDS,
-  });
+  };
+  const pool = new pg.Pool(settings);
+  // A table of a page or two is best read whole, and the plan that says so is kept while a job adds a hundred thousand rows to it.
+  const keyed = new pg.Pool({ ...settings, options: '-c enable_seqscan=off' });
   // A connection may break while it is idle or while it is lent out; either would end the process without a listener.
-  pool.on('error', options.onError);
-  pool.on('connect', (client) => client.on('error', options.onError));
+  for (const each of [pool, keyed]) {
+    each.on('error', options.onError);
+    each.on('connect', (client) => client.on('error', options.onError));
+  }
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
 
   async function once<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -92,7 +103,7 @@ export function connect(url: string, options: ConnectionOptions): Connection {
   }
 
   async function onceDirectly<T>(work: (tx: Statements) => Promise<T>): Promise<T> {
-    const client = await pool.connect();
+    const client = await keyed.connect();
     let fault: unknown;
     try {
       await client.query('BEGIN');
@@ -127,13 +138,13 @@ export function connect(url: string, options: ConnectionOptions): Connection {
 
   return {
     prisma,
-    direct: statementsOf(pool),
+    direct: statementsOf(keyed),
     searching: statementsOf(pool, { prepared: false }),
     transaction: (work) => retrying(() => once(work)),
     directly: (work) => retrying(() => onceDirectly(work)),
     async close() {
       await prisma.$disconnect();
-      await pool.end();
+      await Promise.all([pool.end(), keyed.end()]);
     },
   };
 }

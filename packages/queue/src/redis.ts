@@ -1,7 +1,8 @@
 /** One client of ioredis for each form of address. Nothing else makes one. */
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, type Redis, type RedisOptions } from 'ioredis';
+import { OneWriteRedis } from './one-write.js';
 import type { RedisLogin, RedisServer, RedisTls } from './redis-url.js';
 import { QueueUrlError, reasonOf } from './url.js';
 
@@ -39,9 +40,9 @@ export function connectRedis(server: RedisServer, options: RedisConnectionOption
   const retryStrategy = options.retryAfter;
   switch (server.form) {
     case 'single':
-      return new Redis({ ...connection, ...server.hosts[0], db: server.database, retryStrategy });
+      return new OneWriteRedis({ ...connection, ...server.hosts[0], db: server.database, retryStrategy });
     case 'sentinel':
-      return new Redis({
+      return new OneWriteRedis({
         ...connection,
         db: server.database,
         sentinels: server.hosts,

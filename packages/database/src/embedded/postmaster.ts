@@ -36,7 +36,8 @@ const SETTINGS: Record<string, string> = {
   // The default is that of a disk with a head, by which reading whole tables seems cheaper than a few rows by an index.
   random_page_cost: '1.1',
   maintenance_work_mem: '32MB',
-  max_wal_size: '256MB',
+  // With less, a large job makes a checkpoint every few seconds, and behind each of them every page that changes is logged whole.
+  max_wal_size: '1GB',
   wal_level: 'minimal',
   max_wal_senders: '0',
   max_parallel_workers_per_gather: '0',

@@ -86,10 +86,9 @@ async function checkpointsOf(tx: Statements, stages: StageRow[]): Promise<Map<st
 /** Each result once, also where a hundred stages depend on it. */
 async function dependenciesOf(tx: Statements, stages: StageRow[]): Promise<Map<string, StageResult[]>> {
   const rows = await tx.$queryRaw<{ result: StageResult; stageIds: string[]; positions: number[] }[]>`
-    SELECT needed.result, mine.ids AS "stageIds", mine.positions FROM (
-      SELECT dependency_id, array_agg(stage_id) AS ids, array_agg(position) AS positions FROM stage_dependency
-      WHERE stage_id = ANY(${stages.map(({ id }) => id)}) AND needed GROUP BY dependency_id
-    ) AS mine JOIN stage AS needed ON needed.id = mine.dependency_id`;
+    SELECT (SELECT result FROM stage WHERE stage.id = mine.dependency_id) AS result,
+      array_agg(stage_id) AS "stageIds", array_agg(position) AS positions
+    FROM stage_dependency AS mine WHERE stage_id = ANY(${stages.map(({ id }) => id)}) AND needed GROUP BY dependency_id`;
   const placed = new Map<string, { position: number; result: StageResult }[]>();
   for (const { result, stageIds, positions } of rows)
     for (const [index, stageId] of stageIds.entries()) {

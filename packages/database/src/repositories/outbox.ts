@@ -124,11 +124,15 @@ export function createOutbox({ prisma, direct }: Connection, listener: Listener,
       FROM placed ORDER BY before, id LIMIT ${limit}`;
     },
 
-    /** Not on the disk when it returns: what a crash of the server forgets is sent again, as where the relay died before. */
+    /**
+     * Not on the disk when it returns: what a crash of the server forgets is sent again, as where the relay died before. A message that somebody
+     * has locked is being claimed and gone with that; should the claim fail, it is sent again too.
+     */
     async markSent(ids: string[]): Promise<void> {
       await direct.$queryRaw`
         UPDATE outbox SET sent_at = clock_timestamp()
-        WHERE id = ANY(${ids}::text[]::bigint[]) AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'`;
+        WHERE id = ANY(ARRAY(SELECT id FROM outbox WHERE id = ANY(${ids}::text[]::bigint[]) FOR NO KEY UPDATE SKIP LOCKED))
+          AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'`;
     },
 
     /** Since when the oldest unsent message waits; null where none does. */

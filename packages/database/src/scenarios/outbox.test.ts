@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { expect, it } from 'vitest';
 import { openDatabase } from '../database.js';
 import { claimOf, examplePlan, resultOf, stageOf } from '../testing/examples.js';
@@ -48,4 +49,23 @@ it('holds one message a queued stage and none for any other', async () => {
   const ids = (await database.outbox.take(1000)).map(({ stageId }) => stageId);
   expect(ids).not.toContain(claim.stageId);
   expect(ids.filter((id) => id === ids.at(-1))).toHaveLength(1);
+});
+
+it('does not wait for a message that is being claimed to mark those that were sent with it', async () => {
+  const { database, postgres } = scratch;
+  await database.jobs.create(await examplePlan(database));
+  const [claimed, ...others] = await database.outbox.take(1000);
+  const worker = new pg.Client(postgres.url);
+  await worker.connect();
+  try {
+    await worker.query('BEGIN');
+    await worker.query('DELETE FROM outbox WHERE id = $1', [claimed!.id]);
+    await database.outbox.markSent([claimed!, ...others].map(({ id }) => id));
+    expect((await database.outbox.take(1000)).map(({ id }) => id)).toEqual([claimed!.id]);
+    // Whose claim fails is sent again.
+    await worker.query('ROLLBACK');
+    expect((await database.outbox.take(1000)).map(({ id }) => id)).toEqual([claimed!.id]);
+  } finally {
+    await worker.end();
+  }
 });

@@ -132,8 +132,8 @@ interface Standing {
 export async function settleJobs(tx: Statements, ids: string[]): Promise<void> {
   if (ids.length === 0) return;
   const quiet = await tx.$queryRaw<{ id: string }[]>`
-    SELECT id FROM job WHERE id = ANY(${ids}) AND (cancel_requested OR NOT EXISTS (
-      SELECT 1 FROM stage WHERE stage.job_id = job.id AND stage.status IN ('waiting', 'queued', 'running', 'paused')))
+    SELECT id FROM job WHERE id = ANY(${ids}) AND (cancel_requested OR (
+      SELECT id FROM stage WHERE stage.job_id = job.id AND stage.status IN ('waiting', 'queued', 'running', 'paused') LIMIT 1) IS NULL)
     ORDER BY id`;
   for (const { id } of quiet) await settleJob(tx, id);
 }

@@ -146,7 +146,8 @@ async function queuePossible(tx: Statements, which: Prisma.Sql): Promise<void> {
   const possible = await tx.$queryRaw<{ id: string }[]>`
     WITH found AS MATERIALIZED (
       SELECT stage.id, stage.blocked_by AS known, (
-        SELECT mine.dependency_id FROM stage_dependency AS mine JOIN stage AS before ON before.id = mine.dependency_id
+        SELECT mine.dependency_id FROM stage_dependency AS mine
+          CROSS JOIN LATERAL (SELECT status FROM stage AS one WHERE one.id = mine.dependency_id LIMIT 1) AS before
         WHERE mine.stage_id = stage.id AND before.status <> 'succeeded'
           AND (mine.needed OR before.status NOT IN ('failed', 'cancelled'))
         ORDER BY mine.position DESC LIMIT 1) AS blocker
@@ -253,10 +254,11 @@ export async function claimStages(tx: Statements, requests: ClaimRequest[]): Pro
         device = coalesce(request.device, 'cpu'), progress = NULL, error = NULL
       FROM jsonb_to_recordset(${JSON.stringify(requests)}::jsonb)
         AS request ("stageId" text, dispatch int, worker text, "leaseSeconds" float8, device text)
-      WHERE stage.id = request."stageId" AND stage.dispatch = request.dispatch AND ${STATUS} = 'queued'
+      WHERE stage.id = ANY(${requests.map(({ stageId }) => stageId)})
+        AND stage.id = request."stageId" AND stage.dispatch = request.dispatch AND ${STATUS} = 'queued'
       RETURNING stage.*
     ), gone AS (
-      DELETE FROM outbox USING claimed WHERE outbox.stage_id = claimed.id
+      DELETE FROM outbox WHERE stage_id = ANY(ARRAY(SELECT id FROM claimed))
     )
     SELECT ${STAGE_COLUMNS}, stage.input FROM claimed AS stage`;
 }
@@ -279,7 +281,8 @@ export async function succeedStages(tx: Statements, endings: Ending[]): Promise<
         lease_until = NULL, progress = NULL, error = NULL, ended_at = clock_timestamp()
       FROM jsonb_to_recordset(${JSON.stringify(endings)}::jsonb)
         AS ending ("stageId" text, fence int, result jsonb, reused boolean)
-      WHERE stage.id = ending."stageId" AND stage.fence = ending.fence AND ${STATUS} = 'running'
+      WHERE stage.id = ANY(${endings.map(({ stageId }) => stageId)})
+        AND stage.id = ending."stageId" AND stage.fence = ending.fence AND ${STATUS} = 'running'
         AND stage.kind = ending.result->>'kind'
       RETURNING stage.*
     ), kept AS (
