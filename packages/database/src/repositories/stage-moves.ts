@@ -6,10 +6,11 @@ import { appendEventsOf } from '../state/events.js';
 import { settleJobs, startJobs } from '../state/job-state.js';
 import { startRuns } from '../state/run-state.js';
 import {
-  type Attempt,
+  attemptOf,
   type ClaimRequest,
   claimStages,
   type Ending,
+  messageOf,
   queueDependents,
   readStage,
   type StageRow,
@@ -26,11 +27,6 @@ const AT_ONCE = 200;
 const PLAIN: ReadonlySet<StageKind> = new Set(['embed', 'join', 'reduce'] as const);
 
 export const isPlain = ({ kind }: StageResult): boolean => PLAIN.has(kind);
-
-const messageOf = ({ stageId, dispatch }: Pick<ClaimRequest, 'stageId' | 'dispatch'>) =>
-  `${stageId}.${dispatch}`;
-
-const attemptOf = ({ stageId, fence }: Attempt) => `${stageId}.${fence}`;
 
 /** queued → running, for each whose message is the newest. @returns null in the places of the others */
 async function claimAll(tx: Statements, requests: ClaimRequest[], jobs: Jobs): Promise<(Claim | null)[]> {

@@ -230,6 +230,19 @@ export async function resetIngest(tx: Transaction, datasetId: string): Promise<v
   );
 }
 
+/** The message by which a stage is asked for. */
+export const messageOf = ({ stageId, dispatch }: Pick<ClaimRequest, 'stageId' | 'dispatch'>): string =>
+  `${stageId}.${dispatch}`;
+
+export const attemptOf = ({ stageId, fence }: Attempt): string => `${stageId}.${fence}`;
+
+/**
+ * As one JSON object, by the stage and the number that a row has to have. A statement looks up in it what belongs to a row: to join the rows with
+ * as many records it might go through all of these for each of them.
+ */
+const keyed = <T>(items: T[], keyOf: (item: T) => string): string =>
+  JSON.stringify(Object.fromEntries(items.map((item) => [keyOf(item), item])));
+
 /** What a worker asks for that got a message. */
 export interface ClaimRequest {
   stageId: string;
@@ -245,18 +258,17 @@ export interface ClaimRequest {
  * @returns in no order; the caller appends what there is to tell
  */
 export async function claimStages(tx: Statements, requests: ClaimRequest[]): Promise<ClaimedStage[]> {
+  const request = Prisma.sql`(SELECT all_of_them FROM request) -> (stage.id || '.' || stage.dispatch)`;
   // The message has arrived: from here on the lease stands for the stage.
   return tx.$queryRaw<ClaimedStage[]>`
-    WITH claimed AS (
-      UPDATE stage SET status = 'running', fence = fence + 1, attempt = attempt + 1, worker = request.worker,
-        lease_until = clock_timestamp() + make_interval(secs => request."leaseSeconds"),
+    WITH request AS (SELECT ${keyed(requests, messageOf)}::jsonb AS all_of_them),
+    claimed AS (
+      UPDATE stage SET status = 'running', fence = fence + 1, attempt = attempt + 1, worker = ${request} ->> 'worker',
+        lease_until = clock_timestamp() + make_interval(secs => (${request} ->> 'leaseSeconds')::float8),
         started_at = coalesce(started_at, clock_timestamp()), claimed_at = clock_timestamp(),
-        device = coalesce(request.device, 'cpu'), progress = NULL, error = NULL
-      FROM jsonb_to_recordset(${JSON.stringify(requests)}::jsonb)
-        AS request ("stageId" text, dispatch int, worker text, "leaseSeconds" float8, device text)
-      WHERE stage.id = ANY(${requests.map(({ stageId }) => stageId)})
-        AND stage.id = request."stageId" AND stage.dispatch = request.dispatch AND ${STATUS} = 'queued'
-      RETURNING stage.*
+        device = coalesce(${request} ->> 'device', 'cpu'), progress = NULL, error = NULL
+      WHERE id = ANY(${requests.map(({ stageId }) => stageId)}) AND ${STATUS} = 'queued' AND ${request} IS NOT NULL
+      RETURNING *
     ), gone AS (
       DELETE FROM outbox WHERE stage_id = ANY(ARRAY(SELECT id FROM claimed))
     )
@@ -275,16 +287,14 @@ export interface Ending extends Attempt {
  * which nobody wanted. @returns those that another attempt has not; the caller appends what there is to tell
  */
 export async function succeedStages(tx: Statements, endings: Ending[]): Promise<StageRow[]> {
+  const ending = Prisma.sql`(SELECT all_of_them FROM ending) -> (stage.id || '.' || stage.fence)`;
   return tx.$queryRaw<StageRow[]>`
-    WITH done AS (
-      UPDATE stage SET status = 'succeeded', result = ending.result, reused = ending.reused, fresh = false,
+    WITH ending AS (SELECT ${keyed(endings, attemptOf)}::jsonb AS all_of_them),
+    done AS (
+      UPDATE stage SET status = 'succeeded', result = ${ending} -> 'result', reused = (${ending} ->> 'reused')::boolean, fresh = false,
         lease_until = NULL, progress = NULL, error = NULL, ended_at = clock_timestamp()
-      FROM jsonb_to_recordset(${JSON.stringify(endings)}::jsonb)
-        AS ending ("stageId" text, fence int, result jsonb, reused boolean)
-      WHERE stage.id = ANY(${endings.map(({ stageId }) => stageId)})
-        AND stage.id = ending."stageId" AND stage.fence = ending.fence AND ${STATUS} = 'running'
-        AND stage.kind = ending.result->>'kind'
-      RETURNING stage.*
+      WHERE id = ANY(${endings.map(({ stageId }) => stageId)}) AND ${STATUS} = 'running' AND kind = ${ending} -> 'result' ->> 'kind'
+      RETURNING *
     ), kept AS (
       INSERT INTO stage_result (tenant_id, result_key, kind, result)
       SELECT DISTINCT ON (tenant_id, result_key) tenant_id, result_key, kind, result FROM (
