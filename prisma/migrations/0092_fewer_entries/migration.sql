@@ -5,3 +5,6 @@ CREATE INDEX "stage_run_idx" ON "stage" ("run_id") WHERE "run_id" IS NOT NULL;
 DROP INDEX "stage_dataset_id_idx";
 CREATE INDEX "stage_dataset_idx" ON "stage" ("dataset_id") WHERE "dataset_id" IS NOT NULL;
 DROP INDEX "outbox_sent_at_id_idx";
+-- A stage has a lease while it runs. By its status, what asks for those that run could as well read the index of all that have not ended.
+DROP INDEX "stage_lease_idx";
+CREATE INDEX "stage_lease_idx" ON "stage" ("lease_until") WHERE "lease_until" IS NOT NULL;

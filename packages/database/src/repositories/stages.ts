@@ -10,6 +10,7 @@ import { cancelAfterFailure, endCancelledStage } from '../state/stage-cancellati
 import {
   type Attempt,
   failStage,
+  IS_RUNNING,
   queueDependents,
   queuePossibleOf,
   readStage,
@@ -185,7 +186,7 @@ export function createStages(
     async requeueLost(options: { maxAttempts?: number } = {}): Promise<number> {
       const maxAttempts = options.maxAttempts ?? defaults.maxAttempts;
       const lost = await prisma.$queryRaw<{ stageId: string }[]>`
-        SELECT id AS "stageId" FROM stage WHERE status = 'running' AND lease_until < statement_timestamp()
+        SELECT id AS "stageId" FROM stage WHERE ${IS_RUNNING} AND lease_until < statement_timestamp()
         ORDER BY lease_until LIMIT ${LOST_AT_ONCE}`;
       let count = 0;
       for (const { stageId } of lost) {

@@ -62,8 +62,11 @@ export const STAGE_COLUMNS = Prisma.sql`
  */
 export const STATUS = Prisma.sql`(stage.status || '')`;
 
-/** Runs, and so has a lease, which is said because it is in an index of those that run alone: a planner may rather go through all that wait. */
-export const IS_RUNNING = Prisma.sql`stage.status = 'running' AND stage.lease_until > '-infinity'`;
+/**
+ * Runs, which it does while it has a lease. Of those there is an index; said of the status, it would fit the one of all stages that have not
+ * ended too, and a planner that made its plan when these were few goes through all that wait.
+ */
+export const IS_RUNNING = Prisma.sql`stage.lease_until IS NOT NULL`;
 
 /** What there is to tell of stages, in the order of the plan; nothing of those without a job. */
 export function stageEvents(rows: StageRow[]): EventOfJob[] {
