@@ -86,8 +86,9 @@ export function connect(url: string, options: ConnectionOptions): Connection {
     statement_timeout: 20 * TRANSACTION_MILLISECONDS,
   };
   const pool = new pg.Pool(settings);
-  // A table of a page or two is best read whole, and the plan that says so is kept while a job adds a hundred thousand rows to it.
-  const keyed = new pg.Pool({ ...settings, options: '-c enable_seqscan=off' });
+  // A table of a page or two is best read whole, and the plan that says so is kept while a job adds a hundred thousand rows to it. A bitmap of an
+  // index has the entries of all rows that have gone: they are never marked, as a scan of the index marks them for the next.
+  const keyed = new pg.Pool({ ...settings, options: '-c enable_seqscan=off -c enable_bitmapscan=off' });
   // A connection may break while it is idle or while it is lent out; either would end the process without a listener.
   for (const each of [pool, keyed]) {
     each.on('error', options.onError);

@@ -2,8 +2,8 @@
 import type { StageKind, StageResult } from '@rela/contracts';
 import type { Connection, Statements } from '../connection.js';
 import { startDatasets } from '../state/dataset-state.js';
-import { appendEventsOf } from '../state/events.js';
-import { settleJobs, startJobs } from '../state/job-state.js';
+import { appendEventsOf, type EventOfJob } from '../state/events.js';
+import { quietJobs, settleJob, startJobs } from '../state/job-state.js';
 import { startRuns } from '../state/run-state.js';
 import {
   attemptOf,
@@ -11,7 +11,8 @@ import {
   claimStages,
   type Ending,
   messageOf,
-  queueDependents,
+  possibleAfter,
+  queueStages,
   readStage,
   type StageRow,
   stageEvents,
@@ -28,21 +29,27 @@ const PLAIN: ReadonlySet<StageKind> = new Set(['embed', 'join', 'reduce'] as con
 
 export const isPlain = ({ kind }: StageResult): boolean => PLAIN.has(kind);
 
-/** queued → running, for each whose message is the newest. @returns null in the places of the others */
-async function claimAll(tx: Statements, requests: ClaimRequest[], jobs: Jobs): Promise<(Claim | null)[]> {
+/** What became of moves, and what the caller has to tell of them: of all in a transaction in one statement. */
+interface Moved<Answer> {
+  answers: Answer[];
+  news: EventOfJob[];
+}
+
+/** queued → running, for each whose message is the newest. Answers null in the places of the others. */
+async function claimAll(tx: Statements, requests: ClaimRequest[], jobs: Jobs): Promise<Moved<Claim | null>> {
   // Of several who ask by the same message one may have the stage.
   const first = new Map(requests.toReversed().map((request) => [messageOf(request), request]));
   const stages = await claimStages(tx, [...first.values()]);
-  if (stages.length === 0) return requests.map(() => null);
+  if (stages.length === 0) return { answers: requests.map(() => null), news: [] };
   const begun = new Set(stages.map(({ jobId }) => jobId).filter((id) => id !== null));
-  await appendEventsOf(tx, [
+  const news = [
     ...(await startJobs(
       tx,
       [...begun].filter((id) => jobs.get(id)?.status === 'queued'),
     )),
     ...(await startRuns(tx, [...new Set(stages.map(({ runId }) => runId).filter((id) => id !== null))])),
     ...stageEvents(stages),
-  ]);
+  ];
   await startDatasets(
     tx,
     stages.map(({ datasetId }) => datasetId).filter((id) => id !== null),
@@ -50,15 +57,16 @@ async function claimAll(tx: Statements, requests: ClaimRequest[], jobs: Jobs): P
   const claims = await describeClaims(tx, stages, jobs);
   const byStage = new Map(claims.map((claim) => [claim.stageId, claim]));
   const dispatched = new Set(stages.map(({ id: stageId, dispatch }) => messageOf({ stageId, dispatch })));
-  return requests.map((request) =>
+  const answers = requests.map((request) =>
     first.get(messageOf(request)) === request && dispatched.has(messageOf(request))
       ? (byStage.get(request.stageId) ?? null)
       : null,
   );
+  return { answers, news };
 }
 
-/** running → succeeded, and on with what waited for it. @returns false in the places of those that another attempt has */
-async function endAll(tx: Statements, endings: Ending[]): Promise<boolean[]> {
+/** running → succeeded, and on with what waited for it. Answers false in the places of those that another attempt has. */
+async function endAll(tx: Statements, endings: Ending[]): Promise<Moved<boolean>> {
   const stages = await succeedStages(tx, endings);
   // By stage and fence: an attempt that was replaced may tell of its end together with the one that replaced it.
   const ended = new Map(stages.map(({ id, fence }) => [id, fence]));
@@ -69,8 +77,7 @@ async function endAll(tx: Statements, endings: Ending[]): Promise<boolean[]> {
     answers.push(own || (seen?.status === 'succeeded' && seen.fence === fence));
     if (seen && seen.status !== 'succeeded') assertKind(seen, result);
   }
-  if (stages.length === 0) return answers;
-  await appendEventsOf(tx, stageEvents(stages));
+  if (stages.length === 0) return { answers, news: [] };
   const kept = new Map(endings.map((ending) => [attemptOf(ending), ending.result]));
   await grantResults(
     tx,
@@ -79,9 +86,17 @@ async function endAll(tx: Statements, endings: Ending[]): Promise<boolean[]> {
       result: kept.get(attemptOf({ stageId: stage.id, fence: stage.fence }))!,
     })),
   );
-  await queueDependents(tx, [...ended.keys()]);
-  await settleJobs(tx, [...new Set(stages.map(({ jobId }) => jobId).filter((id) => id !== null))]);
-  return answers;
+  const news = stageEvents(stages);
+  const possible = await possibleAfter(tx, [...ended.keys()]);
+  const quiet = await quietJobs(tx, [
+    ...new Set(stages.map(({ jobId }) => jobId).filter((id) => id !== null)),
+  ]);
+  if (possible.length === 0 && quiet.length === 0) return { answers, news };
+  // What follows from the ends tells of itself, and is told after them.
+  await appendEventsOf(tx, news);
+  await queueStages(tx, possible);
+  for (const id of quiet) await settleJob(tx, id);
+  return { answers, news: [] };
 }
 
 /** What workers ask for all the time. A process asks for both in one transaction: it would wait for its own locks otherwise. */
@@ -90,11 +105,13 @@ type Move = ({ ask: 'claim' } & ClaimRequest) | ({ ask: 'end' } & Ending);
 async function moveAll(tx: Statements, moves: Move[], jobs: Jobs): Promise<(Claim | boolean | null)[]> {
   const endings = moves.filter((move) => move.ask === 'end');
   const requests = moves.filter((move) => move.ask === 'claim');
-  const ended = endings.length > 0 ? await endAll(tx, endings) : [];
-  const claimed = requests.length > 0 ? await claimAll(tx, requests, jobs) : [];
+  const nothing = { answers: [], news: [] };
+  const ended = endings.length > 0 ? await endAll(tx, endings) : nothing;
+  const claimed = requests.length > 0 ? await claimAll(tx, requests, jobs) : nothing;
+  await appendEventsOf(tx, [...ended.news, ...claimed.news]);
   const answers = new Map<Move, Claim | boolean | null>([
-    ...endings.map((move, index) => [move, ended[index]!] as const),
-    ...requests.map((move, index) => [move, claimed[index] ?? null] as const),
+    ...endings.map((move, index) => [move, ended.answers[index]!] as const),
+    ...requests.map((move, index) => [move, claimed.answers[index] ?? null] as const),
   ]);
   return moves.map((move) => answers.get(move) ?? null);
 }

@@ -21,8 +21,8 @@ it('reads by an index what is asked by keys, also of a table of one page, and ch
   });
   try {
     await connection.searching.$queryRaw`ANALYZE tenant`;
-    expect(await planOf(connection.direct)).toMatch(/Index Scan (using|on) tenant_pkey/);
-    expect(await connection.directly(planOf)).toMatch(/Index Scan (using|on) tenant_pkey/);
+    expect(await planOf(connection.direct)).toMatch(/^Index Scan using tenant_pkey/);
+    expect(await connection.directly(planOf)).toMatch(/^Index Scan using tenant_pkey/);
     expect(await planOf(connection.searching)).toContain('Seq Scan on tenant');
     expect(await planOf(connection.prisma)).toContain('Seq Scan on tenant');
   } finally {

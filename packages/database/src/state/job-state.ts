@@ -128,14 +128,19 @@ interface Standing {
   cancelledStages: boolean;
 }
 
-/** The same for those of the jobs for which it may change anything: the rest still has stages to come. */
-export async function settleJobs(tx: Statements, ids: string[]): Promise<void> {
-  if (ids.length === 0) return;
-  const quiet = await tx.$queryRaw<{ id: string }[]>`
+/** Those of the jobs that have nothing more to come, or are to end before it: of these alone it has to be asked whether they have ended. */
+export async function quietJobs(tx: Statements, ids: string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const rows = await tx.$queryRaw<{ id: string }[]>`
     SELECT id FROM job WHERE id = ANY(${ids}) AND (cancel_requested OR (
       SELECT id FROM stage WHERE stage.job_id = job.id AND stage.status IN ('waiting', 'queued', 'running', 'paused') LIMIT 1) IS NULL)
     ORDER BY id`;
-  for (const { id } of quiet) await settleJob(tx, id);
+  return rows.map(({ id }) => id);
+}
+
+/** → their end, for those of the jobs that have come to it. */
+export async function settleJobs(tx: Statements, ids: string[]): Promise<void> {
+  for (const id of await quietJobs(tx, ids)) await settleJob(tx, id);
 }
 
 /** queued | waiting | running | paused → its end, where every stage has ended. To be called after every end of a stage. */

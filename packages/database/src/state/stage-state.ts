@@ -63,10 +63,10 @@ export const STAGE_COLUMNS = Prisma.sql`
 export const STATUS = Prisma.sql`(stage.status || '')`;
 
 /**
- * Runs, which it does while it has a lease. Of those there is an index; said of the status, it would fit the one of all stages that have not
- * ended too, and a planner that made its plan when these were few goes through all that wait.
+ * Runs, and so has a lease: of those there is an index. A status that an index fits would fit the one of all stages that have not ended too, and
+ * a planner that made its plan when these were few goes through all that wait; by the lease alone it would expect all stages.
  */
-export const IS_RUNNING = Prisma.sql`stage.lease_until IS NOT NULL`;
+export const IS_RUNNING = Prisma.sql`${STATUS} = 'running' AND stage.lease_until > '-infinity'`;
 
 /** What there is to tell of stages, in the order of the plan; nothing of those without a job. */
 export function stageEvents(rows: StageRow[]): EventOfJob[] {
@@ -142,11 +142,11 @@ export async function queueStages(tx: Statements, ids: string[]): Promise<void> 
 }
 
 /**
- * waiting → queued, for the stages that `which` (a condition on the table `stage`) names and that nothing keeps any more. The rest remembers as
+ * Of the stages that `which` (a condition on the table `stage`) names, those that wait and that nothing keeps any more. The rest remembers as
  * `blocked_by` one of the stages that keep it, the last of them: while that one has not ended, nobody has to look at the others.
  */
-async function queuePossible(tx: Statements, which: Prisma.Sql): Promise<void> {
-  const possible = await tx.$queryRaw<{ id: string }[]>`
+async function possible(tx: Statements, which: Prisma.Sql): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`
     WITH found AS MATERIALIZED (
       SELECT stage.id, stage.blocked_by AS known, (
         SELECT mine.dependency_id FROM stage_dependency AS mine
@@ -160,24 +160,28 @@ async function queuePossible(tx: Statements, which: Prisma.Sql): Promise<void> {
       WHERE stage.id = found.id AND found.blocker IS NOT NULL AND found.blocker IS DISTINCT FROM found.known
     )
     SELECT id FROM found WHERE blocker IS NULL`;
-  await queueStages(
-    tx,
-    possible.map((stage) => stage.id),
-  );
+  return rows.map(({ id }) => id);
 }
 
-/** Those that waited for one of `ids`, which have succeeded. */
-export async function queueDependents(tx: Statements, ids: string[]): Promise<void> {
-  await queuePossible(
+/** Those that waited for one of `ids`, which have succeeded, and for nothing else any more. */
+export const possibleAfter = (tx: Statements, ids: string[]): Promise<string[]> =>
+  possible(
     tx,
     Prisma.sql`stage.id = ANY(ARRAY(SELECT DISTINCT stage_id FROM stage_dependency WHERE dependency_id = ANY(${ids})))
       AND (stage.blocked_by IS NULL OR stage.blocked_by = ANY(${ids}))`,
   );
+
+/** waiting → queued, for the same. */
+export async function queueDependents(tx: Statements, ids: string[]): Promise<void> {
+  await queueStages(tx, await possibleAfter(tx, ids));
 }
 
-/** Those of the job that nothing keeps any more: what came before them has ended otherwise than they waited for, or is to be made again. */
+/**
+ * waiting → queued, for those of the job that nothing keeps any more: what came before them has ended otherwise than they waited for, or is to
+ * be made again.
+ */
 export async function queuePossibleOf(tx: Statements, jobId: string): Promise<void> {
-  await queuePossible(tx, Prisma.sql`stage.job_id = ${jobId}`);
+  await queueStages(tx, await possible(tx, Prisma.sql`stage.job_id = ${jobId}`));
 }
 
 /** queued → paused, for the job's stages; those that run hear of it by their heartbeat. The job is `paused`. */
