@@ -1,4 +1,4 @@
-/** The database as the rest of the service sees it: repositories over one pool of connections. */
+/** The database as the rest of the service sees it: repositories over two pools of connections. */
 import { ConfigError } from '@rela/config';
 import { DEFAULT_TENANT, type Tenant, TenantLimits } from '@rela/contracts';
 import { whenAvailable } from './available.js';
@@ -26,7 +26,7 @@ import { createTenants } from './repositories/tenants.js';
 import { createWebhooks } from './repositories/webhooks.js';
 
 export interface DatabaseOptions {
-  /** Most connections of this process, the one for LISTEN not counted. Default 5. */
+  /** Most connections of this process of each of the two kinds, the one for LISTEN not counted. Default 5. */
   connections?: number;
   /** Tries of a stage before it fails, where a worker is lost. Default 5. */
   maxAttempts?: number;
