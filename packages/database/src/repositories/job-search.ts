@@ -11,6 +11,7 @@ import type { JobStatus, Labels } from '@rela/contracts';
 import type { Statements } from '../connection.js';
 import { Prisma } from '../generated/client.js';
 import { BY_NAME, namesOf, newestOf, startsWith } from './job-names.js';
+import { type Source, walk } from './job-walk.js';
 import { assertCursor, type PageRequest } from './paging.js';
 import { ownedSql, type TenantScope } from './scope.js';
 
@@ -24,31 +25,11 @@ export interface JobFilter {
   schedule?: string | undefined;
 }
 
-/** So many jobs are read and sorted in a millisecond or two. */
-const FEW = 300;
-/**
- * The newest of the sparsest condition are looked through: first as many as were counted, then, where the page may become full, so many for
- * each job of the page, and so many at least. What the index says of a job takes a fifth of the time that its row takes.
- */
-const LOOKS = { byRow: { each: 50, least: 1000 }, byIndex: { each: 250, least: 5000 } };
-const MANY = 5000;
 /** Of so many names the newest of each are read. */
 const FEW_NAMES = 50;
 
-const NEWEST = Prisma.sql`ORDER BY id DESC`;
-
 const and = (conditions: Prisma.Sql[]): Prisma.Sql =>
   conditions.length === 0 ? Prisma.sql`true` : Prisma.join(conditions, ' AND ');
-
-/** Jobs of which one condition holds. */
-interface Source {
-  /** Of `id`, behind the cursor, and `labels`: all of the job's, or null where the index that is read does not have them. */
-  rows: Prisma.Sql;
-  /** An index has the rows by id; they come without an order. */
-  ordered: boolean;
-  /** What else has to hold is said by `labels`, where they are there. */
-  covers: boolean;
-}
 
 /** @param tenant whose jobs; null: everybody's */
 export function createJobSearch(tenant: TenantScope) {
@@ -107,54 +88,15 @@ export function createJobSearch(tenant: TenantScope) {
         if (names.length <= FEW_NAMES) return ids(newestOf(own, names, behind, wanted));
       }
 
-      const asked = Prisma.sql`${JSON.stringify(labels)}::jsonb`;
       const holds = and([
         own,
         ...(status === undefined ? [] : [Prisma.sql`job.status = ${status}`]),
         ...(schedule === undefined ? [] : [Prisma.sql`job.schedule_id = ${schedule}`]),
         ...(name === undefined ? [] : [startsWith(name)]),
-        ...(isLabelled ? [Prisma.sql`job.labels @> ${asked}`] : []),
+        ...(isLabelled ? [Prisma.sql`job.labels @> ${JSON.stringify(labels)}::jsonb`] : []),
       ]);
-      // A sub-query: each that may fit is looked up by its id, in the order in which they come, whatever the planner expects.
-      const fitting = (some: Prisma.Sql, most = wanted) => Prisma.sql`
-        SELECT candidate.id FROM (${some}) AS candidate
-        WHERE ${isLabelled ? Prisma.sql`(candidate.labels IS NULL OR candidate.labels @> ${asked})` : Prisma.sql`true`}
-          AND (SELECT ${holds} FROM job WHERE job.id = candidate.id)
-        ORDER BY candidate.id DESC LIMIT ${most}`;
-
-      const counts = sources.map(
-        ({ rows, ordered }, source) => Prisma.sql`
-          SELECT ${source}::int AS source, count(*)::int AS count, min(id) AS oldest
-          FROM (${rows} ${ordered ? NEWEST : Prisma.empty} LIMIT ${FEW + 1}) AS candidate`,
-      );
-      const seen = await $queryRaw<{ source: number; count: number; oldest: string | null }[]>(
-        Prisma.join(counts, ' UNION ALL '),
-      );
-      const [fewest] = seen.toSorted((a, b) => a.count - b.count);
-      if (fewest!.count <= FEW) {
-        const { rows, ordered } = sources[fewest!.source]!;
-        // In order where an index has it: then the rest is not looked at once the page is full.
-        return ids(fitting(Prisma.sql`${rows} ${ordered ? NEWEST : Prisma.empty} LIMIT ${FEW}`));
-      }
-
-      // The newest of which so many reach furthest back is the sparsest.
-      const [sparsest] = seen
-        .filter(({ source }) => sources[source]!.ordered)
-        .toSorted((a, b) => (a.oldest! < b.oldest! ? -1 : 1));
-      const { rows, covers } = sources[sparsest!.source]!;
-      const look = (where: Prisma.Sql, most: number, left: number) =>
-        ids(
-          fitting(Prisma.sql`SELECT * FROM (${rows}) AS listed WHERE ${where} ${NEWEST} LIMIT ${most}`, left),
-        );
-      const found = await look(Prisma.sql`id >= ${sparsest!.oldest}`, MANY, wanted);
-      if (found.length === wanted) return found;
-      const { each, least } = covers ? LOOKS.byIndex : LOOKS.byRow;
-      const more = Math.min(MANY, Math.max(least, each * wanted));
-      // As many again in every FEW would fill the page.
-      if (found.length * more >= wanted * FEW) {
-        found.push(...(await look(Prisma.sql`id < ${sparsest!.oldest}`, more, wanted - found.length)));
-        if (found.length === wanted) return found;
-      }
+      const walked = await walk({ $queryRaw }, { sources, holds, labels, wanted });
+      if (walked !== null) return walked;
       // OFFSET 0: what fits is found first, by whatever index, and sorted then; nothing is walked through by id.
       return ids(newestOfAll(Prisma.sql`SELECT id FROM job WHERE ${holds} AND ${behind} OFFSET 0`));
     },
