@@ -4,7 +4,15 @@ import type { Statements, Transaction } from '../connection.js';
 import { appendEventsOf } from '../state/events.js';
 import { holdJobs, insertJobs } from '../state/job-state.js';
 import { insertRuns } from '../state/run-state.js';
-import { insertStages, type NewStage, queueRows, queueStages, stageEvents } from '../state/stage-state.js';
+import {
+  continueAt,
+  insertStages,
+  type NewStage,
+  QUEUED_AT_ONCE,
+  queueRows,
+  queueStages,
+  stageEvents,
+} from '../state/stage-state.js';
 import { readJobs } from './job-views.js';
 import type { JobOrigin } from './jobs.js';
 import { toJson } from './json.js';
@@ -182,5 +190,8 @@ export async function continuePlan(
   for (const { id, position: moved, resultKey, input } of stages.filter((stage) => known.has(stage.id)))
     await tx.stage.update({ where: { id }, data: { position: moved, resultKey, input: toJson(input) } });
   await insertRows(tx, { stages: stages.filter(({ id }) => !known.has(id)), dependencies });
-  await queueStages(tx, ready);
+  const [first, rest] = [ready.slice(0, QUEUED_AT_ONCE), ready.slice(QUEUED_AT_ONCE)];
+  await queueStages(tx, first);
+  const next = stages.find(({ id }) => id === rest[0]);
+  if (next) await continueAt(tx, jobId, next.position);
 }

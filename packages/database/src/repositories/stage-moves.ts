@@ -12,6 +12,7 @@ import {
   type Ending,
   messageOf,
   possibleAfter,
+  queueNextOf,
   queueStages,
   readStage,
   type StageRow,
@@ -109,6 +110,7 @@ async function moveAll(tx: Statements, moves: Move[], jobs: Jobs): Promise<(Clai
   const ended = endings.length > 0 ? await endAll(tx, endings) : nothing;
   const claimed = requests.length > 0 ? await claimAll(tx, requests, jobs) : nothing;
   await appendEventsOf(tx, [...ended.news, ...claimed.news]);
+  for (const { id, possibleFrom } of jobs.values()) if (possibleFrom !== null) await queueNextOf(tx, id);
   const answers = new Map<Move, Claim | boolean | null>([
     ...endings.map((move, index) => [move, ended.answers[index]!] as const),
     ...requests.map((move, index) => [move, claimed.answers[index] ?? null] as const),

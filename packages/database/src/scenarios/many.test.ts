@@ -1,6 +1,15 @@
+import type { PlannedStage } from '@rela/contracts';
 import { expect, it } from 'vitest';
 import { auditJob } from '../audit.js';
-import { claimOf, complete, examplePlan, resultOf, stageOf } from '../testing/examples.js';
+import {
+  claimOf,
+  complete,
+  digestOf,
+  examplePlan,
+  examplePrior,
+  resultOf,
+  stageOf,
+} from '../testing/examples.js';
 import { useScratch } from '../testing/scratch.js';
 
 const scratch = useScratch();
@@ -98,4 +107,63 @@ it('accepts jobs that are submitted at once, each with its own stages and events
     expect(await database.jobs.get(job.id)).toEqual(job);
     expect(await auditJob(database, job.id)).toEqual([]);
   }
+});
+
+it('queues what becomes possible at once in portions, the next one with the next claim, and all of it in the end', async () => {
+  const { database } = scratch;
+  const plan = await examplePlan(database, { shards: 2500 });
+  const input = {
+    ...{ kind: 'appraise', dataset: digestOf('manifest'), refuse: true },
+    ...{ prior: await database.priors.create(examplePrior) },
+  } as unknown as PlannedStage['input'];
+  const first: PlannedStage = {
+    ...{ ref: 'appraise', kind: 'appraise', runRef: null, resultKey: 'appraise:portions', input },
+    ...{ dependsOn: [], after: [] },
+  };
+  const rest = plan.stages.map((stage) =>
+    stage.kind === 'embed' ? { ...stage, dependsOn: ['appraise'] } : stage,
+  );
+  const job = await database.jobs.create({ ...plan, stages: [first, ...rest] });
+  const queued = async () =>
+    (await database.stages.listByJob(job.id)).filter(
+      ({ kind, status }) => kind === 'embed' && status === 'queued',
+    );
+
+  await complete(database, job, ['appraise']);
+  const portion = await queued();
+  expect(portion.map(({ resultKey }) => resultKey.split(':')[0])).toEqual(
+    Array.from({ length: 1000 }, (_, index) => `embed-${index}`),
+  );
+  const claim = await claimOf(database, portion[0]!);
+  expect(await queued()).toHaveLength(1999);
+  await database.stages.succeed(claim, resultOf('embed'));
+  expect(await queued()).toHaveLength(2499);
+
+  const claims = await Promise.all(
+    (await queued()).map(({ id, dispatch }) => database.stages.claim({ ...worker, stageId: id, dispatch })),
+  );
+  await Promise.all(claims.map((one) => database.stages.succeed(one!, resultOf('embed'))));
+  await complete(database, job, ['reduce', 'train-0', 'evaluate-0']);
+  expect((await database.jobs.get(job.id))?.status).toBe('succeeded');
+  expect(await auditJob(database, job.id)).toEqual([]);
+});
+
+it('loses nothing of a job that is paused, and goes on, between two portions', async () => {
+  const { database } = scratch;
+  const plan = await examplePlan(database, { shards: 2500 });
+  const gate: PlannedStage = { ...plan.stages[0]!, ref: 'gate', resultKey: 'gate:portions' };
+  const rest = plan.stages.map((stage) =>
+    stage.kind === 'embed' ? { ...stage, dependsOn: ['gate'] } : stage,
+  );
+  const job = await database.jobs.create({ ...plan, stages: [gate, ...rest] });
+  const running = await claimOf(database, await stageOf(database, job, 'gate'));
+  await database.stages.succeed(running, resultOf('embed'));
+  const [next] = (await database.stages.listByJob(job.id)).filter(({ status }) => status === 'queued');
+  const claim = await claimOf(database, next!);
+  await database.jobs.pause(job.id);
+  await database.stages.succeed(claim, resultOf('embed'));
+  await database.jobs.resume(job.id);
+  const stages = await database.stages.listByJob(job.id);
+  expect(stages.filter(({ kind, status }) => kind === 'embed' && status === 'queued')).toHaveLength(2499);
+  expect(await auditJob(database, job.id)).toEqual([]);
 });

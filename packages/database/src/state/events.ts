@@ -32,6 +32,8 @@ export interface LockedJob {
   reuse: boolean;
   maxAttempts: number | null;
   attemptSeconds: number | null;
+  /** Position from which stages may wait that nothing keeps: queueNextOf. */
+  possibleFrom: number | null;
 }
 
 type Nullable<T> = { [K in keyof T]: T[K] | null };
@@ -50,11 +52,11 @@ export async function lockJobsOf(
   const rows = await tx.$queryRaw<({ stageId: string; jobId: string | null } & Nullable<LockedJob>)[]>`
     WITH mine AS (SELECT id, job_id FROM stage WHERE id = ANY(${stageIds})),
     locked AS (
-      SELECT id, tenant_id, status, reuse, max_attempts, attempt_seconds FROM job
+      SELECT id, tenant_id, status, reuse, max_attempts, attempt_seconds, possible_from FROM job
       WHERE id IN (SELECT job_id FROM mine) ORDER BY id FOR NO KEY UPDATE ${how}
     )
     SELECT mine.id AS "stageId", mine.job_id AS "jobId", locked.id, locked.tenant_id AS "tenantId", locked.status, locked.reuse,
-      locked.max_attempts AS "maxAttempts", locked.attempt_seconds AS "attemptSeconds"
+      locked.max_attempts AS "maxAttempts", locked.attempt_seconds AS "attemptSeconds", locked.possible_from AS "possibleFrom"
     FROM mine LEFT JOIN locked ON locked.id = mine.job_id`;
   const free = new Map<string, LockedJob | null>();
   const held = new Map<string, string>();
