@@ -83,7 +83,7 @@ async function filesIn(folder) {
 }
 
 /** Under a name that is not the last one: what is whole has another. */
-const isPassing = (path) => /\.step\.[0-9a-f-]{36}$/.test(path) || path.includes('/scratch/');
+const isPassing = (path) => /\.step\.[0-9a-f-]{36}$/.test(path);
 
 /** After the processes were told to stop. */
 export async function leftBehind(world) {
@@ -101,6 +101,8 @@ export async function leftADayLater(world) {
   const then = new Date(Date.now() - TWO_DAYS_MS);
   const killed = await readdir(temporary);
   for (const name of killed) await utimes(join(temporary, name), then, then);
+  const scratch = join(home, 'cache', 'scratch');
+  for (const name of await readdir(scratch).catch(() => [])) await utimes(join(scratch, name), then, then);
   for (const path of await filesIn(home)) {
     if (isPassing(path)) await utimes(path, then, then);
     // Steps are lowered anew: who keeps one looks at what lies beside it.
@@ -117,6 +119,7 @@ export async function leftADayLater(world) {
   faults.push(...(await leftBehind(world)));
   const left = [...(await filesIn(home)).filter(isPassing), ...(await filesIn(userHome))];
   for (const name of await readdir(temporary)) left.push(join(temporary, name));
+  for (const name of await readdir(scratch).catch(() => [])) left.push(join(scratch, name));
   // Written where no setting leads: by native code.
   for (const pid of programs.flatMap(({ pids }) => [...pids])) {
     const path = join(tmpdir(), `mat-debug-${pid}.log`);

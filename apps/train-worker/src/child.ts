@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { ProblemError, type StageResult } from '@rela/contracts';
 import { createEngine, type Engine } from '@rela/engine';
+import { withScratch } from '@rela/process';
 import { evaluate, finetune, type StageTools, train } from '@rela/stages';
 import { openStore } from '@rela/storage';
 import { type FromChild, ToChild, type Work } from './messages.js';
@@ -20,12 +21,18 @@ async function judge(
 ): Promise<StageResult> {
   const { input, manifest, model, weights, threads, precision, transfer, home } = request;
   const { training, task } = input;
-  const scratch = join(home, 'cache', 'scratch');
-  const common = { training, manifest, engine, threads, precision, scratch };
-  if (task?.kind === 'finetune')
-    return { ...(await finetune({ ...common, share: task.share, weights, loaderThreads: 1 }, tools)), task };
-  const other = transfer ? { transfer } : {};
-  return { ...(await evaluate({ ...common, ...other, model }, tools)), ...(task ? { task } : {}) };
+  const judged = async (scratch: string) => {
+    const common = { training, manifest, engine, threads, precision, scratch };
+    if (task?.kind === 'finetune')
+      return {
+        ...(await finetune({ ...common, share: task.share, weights, loaderThreads: 1 }, tools)),
+        task,
+      };
+    const other = transfer ? { transfer } : {};
+    return { ...(await evaluate({ ...common, ...other, model }, tools)), ...(task ? { task } : {}) };
+  };
+  // Features of a large data set need the disk that the user has given.
+  return withScratch('evaluate', judged, join(home, 'cache', 'scratch'));
 }
 
 async function work(request: Work, signal: AbortSignal): Promise<void> {

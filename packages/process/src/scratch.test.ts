@@ -26,6 +26,17 @@ it('is gone after the work, whether it went well or not', async () => {
   expect(await readdir(place)).toEqual([]);
 });
 
+it('is made where the caller says, whose leftovers go too', async () => {
+  const elsewhere = join(place, 'not', 'there');
+  const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
+  await mkdir(join(elsewhere, 'rela-scratch-old-x'), { recursive: true });
+  await writeFile(join(elsewhere, 'rela-scratch-old-x', 'features'), 'rows');
+  await utimes(join(elsewhere, 'rela-scratch-old-x'), twoDaysAgo, twoDaysAgo);
+  const seen = await withScratch('some', async () => readdir(elsewhere), elsewhere);
+  expect(seen).toEqual([expect.stringMatching(/^rela-scratch-some-/)]);
+  expect(await readdir(elsewhere)).toEqual([]);
+});
+
 it('of a process that was killed a day ago goes with the next one, and nothing else does', async () => {
   for (const name of ['rela-scratch-old-x', 'rela-scratch-new-x', 'other-old'])
     await mkdir(join(place, name));

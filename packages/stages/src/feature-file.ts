@@ -1,10 +1,11 @@
 /** Features on disk, an npy file that has no name any more: they take no memory, and nothing is left of them when the process ends. */
+import { randomUUID } from 'node:crypto';
 import { closeSync, createReadStream, openSync, readSync, writeSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ProblemError } from '@rela/contracts';
 import { parquet } from '@rela/datasets';
 import type { FeatureSource } from '@rela/learning';
-import { ownFile } from '@rela/process';
 import type { ArtifactStore, WriteOptions, Written } from '@rela/storage';
 import { npyHeader } from './npy.js';
 
@@ -33,7 +34,8 @@ export class FeatureFile implements FeatureSource {
 
   /** @param count rows that will be appended */
   static async create(folder: string, count: number, width: number): Promise<FeatureFile> {
-    const path = await ownFile(folder, 'features');
+    await mkdir(folder, { recursive: true });
+    const path = join(folder, `features-${randomUUID()}`);
     const file = openSync(path, 'wx+');
     // Where a file that is open cannot lose its name, it is removed when it is closed.
     await rm(path, { force: true }).catch(() => undefined);

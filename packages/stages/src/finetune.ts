@@ -4,11 +4,12 @@
  * for 1 % and 30 for more, as many images of every class. Scaled to smaller machines: batches of 256 instead of 4096, or of all images
  * where there are fewer. The learning rate falls along a cosine, as in their code, and views are those of supervised training here.
  */
-import { rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type DatasetManifest, ProblemError, type StageResultOf, type Training } from '@rela/contracts';
 import { type Engine, type HostTensors, type Precision, parsePlan } from '@rela/engine';
 import { createBackbone, createTrainingPlan, exportBackbone, largest, linearScores } from '@rela/learning';
-import { ownFile } from '@rela/process';
 import { openBackbone } from './backbone-embedder.js';
 import { shardImages } from './embed.js';
 import { accuracyOf } from './evaluate.js';
@@ -145,7 +146,8 @@ async function testAccuracy(
     mean: manifest.mean,
     std: manifest.std,
   });
-  const path = `${await ownFile(scratch, 'finetuned')}.onnx`;
+  await mkdir(scratch, { recursive: true });
+  const path = join(scratch, `finetuned-${randomUUID()}.onnx`);
   await writeFile(path, onnx);
   try {
     // Its own digest is of no use to anybody; what names it in an error are the weights that it came from.

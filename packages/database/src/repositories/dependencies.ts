@@ -12,7 +12,7 @@ import { lockJob } from '../state/events.js';
 import { failWaitingJob, releaseJob } from '../state/job-state.js';
 import { failRunsOfJob } from '../state/run-state.js';
 import { cancelStagesOfJob } from '../state/stage-cancellation.js';
-import { queuePossibleOf } from '../state/stage-state.js';
+import { queuePossibleOf } from '../state/stage-portions.js';
 import { giveModel } from './plan-rows.js';
 
 /** Jobs that are looked at in one go. */

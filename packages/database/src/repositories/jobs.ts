@@ -14,7 +14,8 @@ import { holdJobs, pauseJob, reopenJob, requestCancel, resumeJob, settleJob } fr
 import { summaryHolds } from '../state/job-summary.js';
 import { reopenRuns } from '../state/run-state.js';
 import { cancelStagesOfJob } from '../state/stage-cancellation.js';
-import { pauseStagesOfJob, queuePossibleOf, resetStages, resumeStagesOfJob } from '../state/stage-state.js';
+import { queuePossibleOf, resumeStagesOfJob } from '../state/stage-portions.js';
+import { pauseStagesOfJob, resetStages } from '../state/stage-state.js';
 import { together } from '../together.js';
 import { createJobSearch, type JobFilter } from './job-search.js';
 import { readJobs } from './job-views.js';

@@ -4,15 +4,8 @@ import type { Statements, Transaction } from '../connection.js';
 import { appendEventsOf } from '../state/events.js';
 import { holdJobs, insertJobs } from '../state/job-state.js';
 import { insertRuns } from '../state/run-state.js';
-import {
-  continueAt,
-  insertStages,
-  type NewStage,
-  QUEUED_AT_ONCE,
-  queueRows,
-  queueStages,
-  stageEvents,
-} from '../state/stage-state.js';
+import { continueAt, QUEUED_AT_ONCE } from '../state/stage-portions.js';
+import { insertStages, type NewStage, queueRows, queueStages, stageEvents } from '../state/stage-state.js';
 import { readJobs } from './job-views.js';
 import type { JobOrigin } from './jobs.js';
 import { toJson } from './json.js';

@@ -5,14 +5,13 @@ import { startDatasets } from '../state/dataset-state.js';
 import { appendEventsOf, type EventOfJob } from '../state/events.js';
 import { quietJobs, settleJob, startJobs } from '../state/job-state.js';
 import { startRuns } from '../state/run-state.js';
+import { possibleAfter, queueNextOf } from '../state/stage-portions.js';
 import {
   attemptOf,
   type ClaimRequest,
   claimStages,
   type Ending,
   messageOf,
-  possibleAfter,
-  queueNextOf,
   queueStages,
   readStage,
   type StageRow,

@@ -7,12 +7,11 @@ import { appendEventsOf, lockJobOf } from '../state/events.js';
 import { settleJobs } from '../state/job-state.js';
 import { failRuns, finishRun } from '../state/run-state.js';
 import { cancelAfterFailure, endCancelledStage } from '../state/stage-cancellation.js';
+import { queueDependents, queuePossibleOf } from '../state/stage-portions.js';
 import {
   type Attempt,
   failStage,
   IS_RUNNING,
-  queueDependents,
-  queuePossibleOf,
   readStage,
   requeueStage,
   type StageRow,
